@@ -1,0 +1,19 @@
+//! Time as the core sees it: milliseconds since some moment the owner chose. It only moves forward.
+
+/// A moment, in milliseconds since the owner's epoch.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The moment `ms` later.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to here; 0 if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

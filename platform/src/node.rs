@@ -1,0 +1,132 @@
+//! The face of a running node: what control, pages and the command line may ask of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::status::{Event, Share, Status};
+
+/// What to share.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShareRequest {
+    /// Absolute paths of files and folders. Several become one share whose name must then be given.
+    pub paths: Vec<PathBuf>,
+    /// Name of the share; by default the last component of the only path.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Bytes of a piece; by default chosen from the size.
+    #[serde(default)]
+    pub piece_length: Option<u32>,
+    /// Offer it in the public catalogue instead of under an onion of its own.
+    #[serde(default)]
+    pub public: bool,
+}
+
+/// What to fetch.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchRequest {
+    /// A link.
+    pub link: String,
+    /// Absolute path of the folder to write into.
+    pub out: PathBuf,
+}
+
+/// Why the node refused. The text says what to do next, and goes to the owner only.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The request makes no sense as it stands.
+    #[error("{0}")]
+    Bad(String),
+    /// Nothing by that name here.
+    #[error("{0}")]
+    Missing(String),
+    /// It could not be done now.
+    #[error("{0}")]
+    Failed(String),
+    /// The node is stopping.
+    #[error("the node is stopping; start it again with `bulbil run`")]
+    Stopping,
+}
+
+/// A way to talk to the node's own task from any thread. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    status: watch::Receiver<Arc<Status>>,
+    events: broadcast::Sender<Event>,
+}
+
+/// What travels to the node's task.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
+    Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
+    Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// The other end of a [`Handle`], owned by the node's task.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+/// Commands that may wait for the node; a caller past that waits for its turn.
+const COMMANDS: usize = 64;
+
+/// Events a slow listener may be behind before it loses the oldest.
+const EVENTS: usize = 256;
+
+impl Handle {
+    /// A handle and the inbox that serves it.
+    pub(crate) fn new() -> (Self, Inbox) {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (sender, status) = watch::channel(Arc::default());
+        let (events, _) = broadcast::channel(EVENTS);
+        let handle = Self { commands, status, events: events.clone() };
+        (handle, Inbox { commands: inbox, status: sender, events })
+    }
+
+    /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
+    pub async fn share(&self, request: ShareRequest) -> Result<Share, NodeError> {
+        self.ask(|reply| Command::Share(request, reply)).await?
+    }
+
+    /// Starts a fetch and returns its number; [`status`](Self::status) tells how it goes.
+    pub async fn fetch(&self, request: FetchRequest) -> Result<u64, NodeError> {
+        self.ask(|reply| Command::Fetch(request, reply)).await?
+    }
+
+    /// Withdraws a share, at once.
+    pub async fn unshare(&self, info_hash: String) -> Result<(), NodeError> {
+        self.ask(|reply| Command::Unshare(info_hash, reply)).await?
+    }
+
+    /// Stops the node; returns when everything it had to write is written.
+    pub async fn stop(&self) -> Result<(), NodeError> {
+        self.ask(Command::Stop).await
+    }
+
+    /// The node as of now.
+    pub fn status(&self) -> Arc<Status> {
+        self.status.borrow().clone()
+    }
+
+    /// Everything that happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Sends a command and waits for its answer.
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, NodeError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| NodeError::Stopping)?;
+        answer.await.map_err(|_| NodeError::Stopping)
+    }
+}
