@@ -180,7 +180,9 @@ impl Hello {
                 self.state = if self.dialer { State::Prove } else { State::Ask };
                 Ok(if self.dialer { Event::Progress } else { Event::Topic(topic) })
             }
-            (State::Check, Opening::Proof { r, s, access }) => self.check(&Signature::from_components(r, s), &access),
+            (State::Check, Opening::Proof { r, s, access }) => {
+                self.check(&Signature::from_components(r, s), &access)
+            }
             (State::Check, Opening::Refused) if self.dialer => {
                 self.state = State::Done;
                 Ok(Event::Refused)
@@ -194,7 +196,13 @@ impl Hello {
         match self.state {
             State::Greet => {
                 let (key, topic) = (self.secrets.key(), self.topic);
-                let hello = Opening::Hello { version: VERSION, purpose: Purpose::Peer, nonce: self.nonce, key, topic };
+                let hello = Opening::Hello {
+                    version: VERSION,
+                    purpose: Purpose::Peer,
+                    nonce: self.nonce,
+                    key,
+                    topic,
+                };
                 let frame = hello.encode(tx)?;
                 absorb(&mut self.transcript, frame);
                 self.state = if self.dialer { State::Hear } else { State::Check };
@@ -213,7 +221,12 @@ impl Hello {
         self.state == State::Done
     }
 
-    fn send<'b>(&mut self, message: &Opening, next: State, tx: &'b mut [u8]) -> Result<Option<&'b [u8]>, TooSmall> {
+    fn send<'b>(
+        &mut self,
+        message: &Opening,
+        next: State,
+        tx: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, TooSmall> {
         let frame = message.encode(tx)?;
         self.state = next;
         Ok(Some(frame))
@@ -259,7 +272,12 @@ impl Hello {
     fn access(&self, digest: &[u8; 32], dialer: bool) -> [u8; 32] {
         #[allow(clippy::expect_used, reason = "HMAC takes keys of any length (RFC 2104, section 3)")]
         let mac = Hmac::<Sha256>::new_from_slice(&self.secrets.token).expect("any length");
-        mac.chain_update(b"bulbil access 1").chain_update([u8::from(dialer)]).chain_update(digest).finalize().into_bytes().into()
+        mac.chain_update(b"bulbil access 1")
+            .chain_update([u8::from(dialer)])
+            .chain_update(digest)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 }
 
@@ -352,7 +370,11 @@ mod tests {
     fn no_bit_of_any_frame_may_change() {
         for step in 0..4 {
             let mut lengths = 0;
-            let (ours, _) = open(NAME, Some(1), |at, frame| if at == step { lengths = frame.len() });
+            let (ours, _) = open(NAME, Some(1), |at, frame| {
+                if at == step {
+                    lengths = frame.len()
+                }
+            });
             assert!(matches!(ours, Ok(Event::Ready(_))));
             for bit in 0..lengths * 8 {
                 let (ours, theirs) = open(NAME, Some(1), |at, frame| {

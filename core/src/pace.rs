@@ -47,7 +47,8 @@ impl Pace {
         let shortest = self.shortest_ms.map_or(took, |known| known.min(took));
         self.shortest_ms = Some(shortest);
         let grow_below = shortest.saturating_add(shortest.max(SLACK_MS));
-        let shrink_above = shortest.saturating_add(shortest.saturating_mul(3).max(SLACK_MS.saturating_mul(4)));
+        let shrink_above =
+            shortest.saturating_add(shortest.saturating_mul(3).max(SLACK_MS.saturating_mul(4)));
         self.answers = self.answers.saturating_add(1);
         let round = self.answers >= self.depth;
         if took > shrink_above {

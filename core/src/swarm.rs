@@ -195,7 +195,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
         (0..slots).for_each(|slot| _ = asked.clear(slot));
         for piece in 0..layout.pieces() {
-            if is_whole(&layout, &blocks, piece) { pieces.set(piece) } else { pieces.clear(piece) };
+            if is_whole(&layout, &blocks, piece) {
+                pieces.set(piece)
+            } else {
+                pieces.clear(piece)
+            };
         }
         let limit = |per_s: u64| Bucket::new(now, per_s, per_s.max(u64::from(u16::MAX)));
         Ok(Self {
@@ -243,7 +247,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Result<LaneId, NoLane> {
         let taken = self.place(now, key, dialed.is_some(), bits);
         if let Some(name) = dialed {
-            self.book.connected(name, taken.as_ref().map_or(None, |_| Some(key)), taken == Err(NoLane::Ourselves), now);
+            self.book.connected(
+                name,
+                taken.as_ref().map_or(None, |_| Some(key)),
+                taken == Err(NoLane::Ourselves),
+                now,
+            );
         }
         taken
     }
@@ -276,9 +285,16 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Ok(LaneId { peer: small(at)?, lane: small(free)?, generation })
     }
 
-    fn admit(&mut self, now: Millis, key: PeerKey, bits: impl FnOnce(u32) -> Option<Bits<B>>) -> Result<usize, NoLane> {
+    fn admit(
+        &mut self,
+        now: Millis,
+        key: PeerKey,
+        bits: impl FnOnce(u32) -> Option<Bits<B>>,
+    ) -> Result<usize, NoLane> {
         let at = self.peers.iter().position(Option::is_none).ok_or(NoLane::Full)?;
-        let has = bits(self.layout.pieces()).filter(|bits| bits.len() == self.layout.pieces()).ok_or(NoLane::Full)?;
+        let has = bits(self.layout.pieces())
+            .filter(|bits| bits.len() == self.layout.pieces())
+            .ok_or(NoLane::Full)?;
         self.numbers = self.numbers.saturating_add(1);
         let growth = Growth::new(now, self.settings.lanes_min, self.settings.lanes_max.min(LANES));
         *self.peers.get_mut(at).ok_or(NoLane::Full)? = Some(Peer::new(now, self.numbers, key, has, growth));

@@ -128,7 +128,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         // Further lanes go to the further names of a peer in turn, if it has any.
         let key = entry.key;
         let peer = self.peers.iter().flatten().find(|peer| Some(peer.key) == key);
-        if let Some(extra) = peer.and_then(|peer| peer.extra.get(peer.open().count().checked_rem(peer.extra.len())?)) {
+        if let Some(extra) =
+            peer.and_then(|peer| peer.extra.get(peer.open().count().checked_rem(peer.extra.len())?))
+        {
             name = extra.clone();
         }
         Some(Dial { name, lane })
@@ -137,7 +139,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// A call did not go through.
     pub fn dial_failed(&mut self, now: Millis, name: &[u8]) {
         let spread = self.random();
-        let by_extra = self.peers.iter().flatten().find(|peer| peer.extra.iter().any(|extra| extra.as_slice() == name));
+        let by_extra =
+            self.peers.iter().flatten().find(|peer| peer.extra.iter().any(|extra| extra.as_slice() == name));
         let key = by_extra.map(|peer| peer.key);
         let entry = match self.book.entries.iter().position(|entry| entry.name.as_slice() == name) {
             Some(at) => self.book.entries.get_mut(at),
@@ -166,18 +169,22 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             let peer = self.peers.iter().flatten().find(|peer| Some(peer.key) == entry.key);
             !entry.dead
                 && entry.next <= now
-                && peer.is_some_and(|peer| peer.open().count().saturating_add(entry.calls) < peer.growth.target())
+                && peer.is_some_and(|peer| {
+                    peer.open().count().saturating_add(entry.calls) < peer.growth.target()
+                })
         })
     }
 
     /// The entry of a peer that is not connected.
     fn peer_to_dial(&self, now: Millis) -> Option<usize> {
         let places = self.peers.iter().filter(|peer| peer.is_none()).count();
-        let calling = self.book.entries.iter().filter(|entry| entry.calls > 0 && !self.is_connected(entry)).count();
+        let calling =
+            self.book.entries.iter().filter(|entry| entry.calls > 0 && !self.is_connected(entry)).count();
         if calling >= places {
             return None;
         }
-        let free = |entry: &Entry| !entry.dead && entry.calls == 0 && entry.next <= now && !self.is_connected(entry);
+        let free =
+            |entry: &Entry| !entry.dead && entry.calls == 0 && entry.next <= now && !self.is_connected(entry);
         self.book.entries.iter().position(free)
     }
 }

@@ -21,7 +21,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// Looks again at whom to serve.
     pub(super) fn rechoke(&mut self, now: Millis) {
         let whole = self.is_whole();
-        let worth = |peer: &crate::peer::Peer<B, LANES>| if whole { peer.up.rate(now) } else { peer.down.rate(now) };
+        let worth =
+            |peer: &crate::peer::Peer<B, LANES>| if whole { peer.up.rate(now) } else { peer.down.rate(now) };
         let wanting = self.peers.iter().flatten().filter(|peer| peer.wants).count();
         let newcomer = self
             .peers
@@ -40,7 +41,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         ranked.sort_unstable_by(|one, other| other.cmp(one));
         ranked.truncate(places);
         for peer in self.peers.iter_mut().flatten() {
-            let serve = Some(peer.number) == newcomer || ranked.iter().any(|(_, number)| *number == peer.number);
+            let serve =
+                Some(peer.number) == newcomer || ranked.iter().any(|(_, number)| *number == peer.number);
             // Who wants nothing keeps what he has as long as there are places.
             let choke = if peer.wants { !serve } else { peer.choked || wanting >= UNCHOKED };
             if choke == peer.choked {

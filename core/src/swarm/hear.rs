@@ -22,7 +22,13 @@ struct Incoming<'a> {
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
     /// Takes in one frame that came by `lane`. After an error the lane is over: close its connection and call
     /// [`lane_closed`](Self::lane_closed). At most one block is hashed.
-    pub fn hear(&mut self, now: Millis, lane: LaneId, frame: &[u8], store: &mut impl Store) -> Result<Event, Over> {
+    pub fn hear(
+        &mut self,
+        now: Millis,
+        lane: LaneId,
+        frame: &[u8],
+        store: &mut impl Store,
+    ) -> Result<Event, Over> {
         let Some((at, heard)) = self.lane_mut(lane).filter(|(_, lane)| !lane.closing) else {
             return Err(Over::Closed);
         };
@@ -148,7 +154,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         lane.stirred = true;
     }
 
-    fn take_refusal(&mut self, now: Millis, id: LaneId, at: usize, block: BlockId, gone: bool) -> Result<(), Reject> {
+    fn take_refusal(
+        &mut self,
+        now: Millis,
+        id: LaneId,
+        at: usize,
+        block: BlockId,
+        gone: bool,
+    ) -> Result<(), Reject> {
         let (_, lane) = self.lane_mut(id).ok_or(Reject::OutOfTurn)?;
         lane.answered(block).ok_or(Reject::Unasked)?;
         (lane.fed, lane.stirred) = (now, true);
@@ -272,7 +285,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 fn unpack(mut bytes: &[u8]) -> impl Iterator<Item = Result<Name, Reject>> {
     core::iter::from_fn(move || {
         let (len, rest) = bytes.split_first()?;
-        let Some((name, rest)) = rest.split_at_checked(usize::from(*len)).filter(|(name, _)| name.len() <= MAX_NAME)
+        let Some((name, rest)) =
+            rest.split_at_checked(usize::from(*len)).filter(|(name, _)| name.len() <= MAX_NAME)
         else {
             bytes = &[];
             return Some(Err(Reject::Malformed));

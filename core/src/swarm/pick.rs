@@ -36,7 +36,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// Seeds give what nobody else has: fetchers get the rest from each other, so a seed uploads little more than once.
     fn is_spared(&self, now: Millis, at: usize) -> bool {
-        let Some(peer) = self.peers.get(at).and_then(Option::as_ref).filter(|peer| peer.is_seed()) else { return false };
+        let Some(peer) = self.peers.get(at).and_then(Option::as_ref).filter(|peer| peer.is_seed()) else {
+            return false;
+        };
         let others = self.peers.iter().flatten().filter(|other| !other.is_seed() && !other.chokes_us);
         let rate = others.fold(0, |sum: u64, other| sum.saturating_add(other.down.rate(now)));
         // Until somebody else has been measured, or while they hold their own, the seed is spared.
@@ -46,7 +48,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// Whether a peer that is no seed, and serves us, has this piece.
     fn others_have(&self, piece: u32) -> bool {
-        self.peers.iter().flatten().any(|peer| !peer.is_seed() && !peer.chokes_us && peer.joined() > 0 && peer.has.get(piece))
+        self.peers
+            .iter()
+            .flatten()
+            .any(|peer| !peer.is_seed() && !peer.chokes_us && peer.joined() > 0 && peer.has.get(piece))
     }
 
     fn pick_begun(&self, at: usize, spared: bool) -> Option<BlockId> {

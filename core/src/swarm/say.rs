@@ -158,7 +158,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Option<usize> {
         let (_, lane) = self.lane_mut(id)?;
         let reply = *lane.replies.front()?;
-        let waits = matches!(reply, Reply::Block(_)) && self.upload.as_mut().is_some_and(|bucket| !bucket.take(now, UNIT));
+        let waits = matches!(reply, Reply::Block(_))
+            && self.upload.as_mut().is_some_and(|bucket| !bucket.take(now, UNIT));
         if waits {
             return None; // the timer stirs the lane when the bucket has refilled
         }
@@ -243,7 +244,8 @@ fn write_hashes(file: u32, index: u32, tx: &mut [u8; MAX_FRAME], store: &impl St
 fn write_info(offset: u32, tx: &mut [u8; MAX_FRAME], store: &impl Store) -> Option<usize> {
     let bytes = store.info(offset, tx.get_mut(HEAD..HEAD.saturating_add(BLOCK_LEN))?);
     let mut small = [0; HEAD];
-    let first = head(&(12_u8, store.info_hash(), store.info_len(), offset, u32::try_from(bytes).ok()?), &mut small)?;
+    let first =
+        head(&(12_u8, store.info_hash(), store.info_len(), offset, u32::try_from(bytes).ok()?), &mut small)?;
     tx.copy_within(HEAD..HEAD.checked_add(bytes)?, first);
     tx.get_mut(..first)?.copy_from_slice(small.get(..first)?);
     first.checked_add(bytes)
