@@ -14,6 +14,7 @@ pub mod content;
 pub mod hello;
 pub mod id;
 pub mod lanes;
+pub mod learn;
 pub mod limits;
 pub mod pace;
 pub mod peer;
