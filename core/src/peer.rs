@@ -60,6 +60,8 @@ pub(crate) struct Lane {
     pub(crate) closing: bool,
     /// Say `Bye` and close.
     pub(crate) leaving: bool,
+    /// Ask for nothing more and take no more requests; leave when nothing is owed either way.
+    pub(crate) retiring: bool,
     pub(crate) asked: Vec<Asked, MAX_DEPTH_REQUESTS>,
     pub(crate) replies: Deque<Reply, MAX_DEPTH_REQUESTS>,
     pub(crate) pace: Pace,
@@ -80,6 +82,7 @@ impl Lane {
             joined: false,
             closing: false,
             leaving: false,
+            retiring: false,
             asked: Vec::new(),
             replies: Deque::new(),
             pace: Pace::new(),
@@ -93,7 +96,7 @@ impl Lane {
 
     /// Whether another request may go out.
     pub(crate) fn has_room(&self) -> bool {
-        self.joined && !self.closing && self.asked.len() < self.pace.depth()
+        self.joined && !self.closing && !self.retiring && self.asked.len() < self.pace.depth()
     }
 
     /// Whether `id` is in flight here.
@@ -186,9 +189,14 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
         self.lanes.iter().flatten().filter(|lane| !lane.closing)
     }
 
+    /// The lanes that are there to stay.
+    pub(crate) fn lasting(&self) -> usize {
+        self.open().filter(|lane| !lane.retiring).count()
+    }
+
     /// Lanes that carry blocks.
     pub(crate) fn joined(&self) -> usize {
-        self.open().filter(|lane| lane.joined).count()
+        self.open().filter(|lane| lane.joined && !lane.retiring).count()
     }
 
     /// Whether it has everything.

@@ -324,6 +324,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.stir_all();
     }
 
+    /// The connection of this lane will not last: another is opened in its place, and it ends when nothing is owed on it.
+    pub fn retire(&mut self, id: LaneId) {
+        if let Some((_, lane)) = self.lane_mut(id) {
+            (lane.retiring, lane.stirred) = (true, true);
+        }
+    }
+
     /// Requests again after a [`Event::Fault`] was mended.
     pub fn resume(&mut self) {
         self.fault = None;

@@ -141,7 +141,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if lane.replies.iter().any(same) {
             return Err(Reject::Repeated);
         }
-        let reply = if choked || !has { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
+        let reply = if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
         lane.stirred = true;
         lane.replies.push_back(reply).map_err(|_| Reject::Flood)
     }

@@ -39,6 +39,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 .or_else(|| self.say_cancel(lane, tx))
                 .or_else(|| self.say_request(now, at, lane, tx))
                 .or_else(|| self.say_reply(now, at, lane, tx, store))
+                .or_else(|| self.say_bye(lane, tx))
                 .unwrap_or_else(|| if silent { write(&Message::Alive, tx) } else { 0 })
         };
         if let Some((_, lane)) = self.lane_mut(lane).filter(|_| len > 0) {
@@ -124,6 +125,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return (len > 0).then(|| write(&Message::Lanes(packed.get(..len).unwrap_or_default()), tx));
         }
         None
+    }
+
+    /// A retiring lane leaves when nothing is owed either way.
+    fn say_bye(&mut self, lane: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let (_, lane) = self.lane_mut(lane)?;
+        let done = lane.retiring && lane.asked.is_empty() && lane.replies.is_empty();
+        lane.closing |= done;
+        done.then(|| write(&Message::Bye, tx))
     }
 
     fn say_cancel(&mut self, lane: LaneId, tx: &mut [u8]) -> Option<usize> {

@@ -73,7 +73,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             let open = peer.joined();
             // A full pipe on every lane means that more was wanted than came.
-            let busy = peer.open().filter(|lane| lane.joined).all(|lane| !lane.has_room());
+            let busy = peer.open().filter(|lane| lane.joined && !lane.retiring).all(|lane| !lane.has_room());
             if peer.growth.handle_timeout(now, open, busy && !peer.chokes_us, spread) == Step::Shrink {
                 let dialed = peer.lanes.iter_mut().flatten().filter(|lane| lane.dialed && !lane.closing);
                 if let Some(lane) = dialed.max_by_key(|lane| lane.generation) {
