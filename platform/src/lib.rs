@@ -4,4 +4,5 @@ pub mod config;
 pub mod net;
 pub mod node;
 pub mod status;
+pub mod store;
 pub mod sys;
