@@ -1,8 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod link;
+mod logger;
 pub mod net;
 pub mod node;
+pub mod state;
 pub mod status;
 pub mod store;
 pub mod sys;
+pub mod web;
+mod words;
