@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod hash;
 pub mod link;
 mod logger;
 pub mod net;

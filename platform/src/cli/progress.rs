@@ -98,6 +98,36 @@ fn line(fetch: &Fetch, bar: bool) -> String {
     line
 }
 
+/// Progress of work done by this very process: shown on terminals only.
+#[derive(Debug)]
+pub(super) struct Meter {
+    word: &'static str,
+    terminal: bool,
+    last: Option<u64>,
+}
+
+impl Meter {
+    pub(super) fn new(word: &'static str) -> Self {
+        Self { word, terminal: stderr().is_terminal(), last: None }
+    }
+
+    /// Draws when the percentage has changed.
+    pub(super) fn show(&mut self, done: u64, all: u64) {
+        let percent = percent(done, all);
+        if self.terminal && self.last != Some(percent) {
+            self.last = Some(percent);
+            let _ = write!(stderr(), "\r{} {percent:3} % of {}\x1b[K", self.word, size(all));
+        }
+    }
+
+    /// Erases the line.
+    pub(super) fn end(&mut self) {
+        if self.last.is_some() {
+            let _ = write!(stderr(), "\r\x1b[K");
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
