@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use object::elf::{DT_NEEDED, FileHeader64, PT_INTERP};
+use object::elf::{DT_NEEDED, ET_DYN, FileHeader64, PT_INTERP};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
@@ -14,6 +14,8 @@ pub(crate) struct Linkage {
     pub(crate) interpreter: bool,
     /// Shared libraries it wants (`DT_NEEDED`).
     pub(crate) needed: usize,
+    /// Position independent, so that the kernel can place it at random.
+    pub(crate) movable: bool,
     /// Carries no symbol table.
     pub(crate) stripped: bool,
 }
@@ -24,7 +26,8 @@ impl Linkage {
         let wrong = |error: object::Error| io::Error::other(format!("not a 64-bit ELF program: {error}"));
         let header = FileHeader64::<Endianness>::parse(bytes).map_err(wrong)?;
         let endian = header.endian().map_err(wrong)?;
-        let mut linkage = Self { interpreter: false, needed: 0, stripped: true };
+        let movable = header.e_type(endian) == ET_DYN;
+        let mut linkage = Self { interpreter: false, needed: 0, movable, stripped: true };
         for segment in header.program_headers(endian, bytes).map_err(wrong)? {
             linkage.interpreter |= segment.p_type(endian) == PT_INTERP;
             let entries = segment.dynamic(endian, bytes).map_err(wrong)?.unwrap_or_default();

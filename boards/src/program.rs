@@ -89,6 +89,8 @@ fn compile(workspace: &Workspace, zig: &Zig, target: Target, profile: Profile) -
     command.args(["--locked", "--package", "bulbil", "--bin", "bulbil"]);
     command.args(["--target", target.triple(), "--profile", profile.name()]);
     command.arg("--target-dir").arg(&workspace.target).env("CARGO_ENCODED_RUSTFLAGS", flags()?);
+    // Zig makes programs with fixed addresses unless told; with this the kernel places it anew at every start.
+    command.args(["--", "-C", "link-arg=-pie"]);
     tool::run(&mut command)?;
     Ok(workspace.target.join(target.triple()).join(profile.name()).join("bulbil"))
 }
@@ -121,6 +123,9 @@ fn check(bytes: &[u8]) -> io::Result<()> {
     let linkage = Linkage::read(bytes)?;
     if !linkage.is_static() {
         return Err(io::Error::other(format!("not static: {linkage:?}")));
+    }
+    if !linkage.movable {
+        return Err(io::Error::other("has fixed addresses: an attacker would know where everything is"));
     }
     if !linkage.stripped {
         return Err(io::Error::other("not stripped: the profile must say `strip = true`"));

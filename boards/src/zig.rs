@@ -42,10 +42,10 @@ impl Zig {
         &self.version
     }
 
-    /// `cargo zigbuild` in `root`, to be given arguments.
+    /// `cargo rustc` for any target in `root`, to be given arguments.
     pub(crate) fn command(&self, root: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("zigbuild").env("PATH", &self.path).current_dir(root);
+        command.arg("rustc").env("PATH", &self.path).current_dir(root);
         command
     }
 
