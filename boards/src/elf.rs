@@ -95,9 +95,14 @@ fn parts(file: &object::File<'_>) -> Vec<(String, u64)> {
     parts
 }
 
-/// The crate of a symbol, with one more component for our own. C names are their own part.
+/// The crate of a symbol, with one more component for our own.
 fn owner(symbol: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(symbol));
+    if !name.contains("::") {
+        // What has no path is a constant, one of our two tables, or what stands in for a C library.
+        let kind = if name.contains("anon.") { "constants" } else { "compiler_builtins" };
+        return if matches!(symbol, "ROOTS" | "SIZES") { "tables" } else { kind }.to_owned();
+    }
     let mut words = name.split("::").map(|word| word.trim_start_matches(|c: char| !c.is_alphanumeric()));
     let first = words.next().unwrap_or_default();
     // An impl reads `<impl Trait for Type>::f` or `<Type as Trait>::f`; `&` and brackets are cut off above.
@@ -129,7 +134,9 @@ mod tests {
         assert_eq!(owner("_ZN17bulbil_bare_metal7message17hf28998bd2e6af0b4E"), "bulbil_bare_metal::message");
         assert_eq!(owner("_ZN10serde_core3ser10Serializer11collect_seq17hc915fd66a9ed1126E"), "serde_core");
         assert_eq!(owner("_RNvNtCs7NhdfSRABLd_17compiler_builtins3mem6memcpy"), "compiler_builtins");
-        assert_eq!(owner("__aeabi_memcpy"), "aeabi_memcpy");
+        assert_eq!(owner("__aeabi_memcpy"), "compiler_builtins");
+        assert_eq!(owner(".Lanon.88b94e7312261267de5bd5db2f6d1e4d.173"), "constants");
+        assert_eq!(owner("SIZES"), "tables");
         let nested = "_ZN11bulbil_core2id1_81_$LT$impl$u20$serde_core..ser..Serialize$u20$for$u20$bulbil_core..id..BlockId$GT$\
                       9serialize17he060f73761b1b9adE";
         assert_eq!(owner(nested), "bulbil_core::id");
