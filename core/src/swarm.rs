@@ -179,7 +179,7 @@ pub fn block_slots<S: AsRef<[Span]>>(layout: &Layout<S>) -> Option<u32> {
 }
 
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
-    /// `blocks` says which blocks are here and verified (see [`block_slot`](Self::block_slot)); `pieces` and `asked` are
+    /// `blocks` says which blocks are here and verified (see [`block_slot`]); `pieces` and `asked` are
     /// overwritten. `random` seeds the choices among equals and need not be secret.
     pub fn new(
         layout: Layout<S>,
@@ -229,11 +229,6 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             sent: 0,
             down: Meter::default(),
         })
-    }
-
-    /// Bit of a block in the bits given to [`new`](Self::new): full pieces' worth of slots for each piece.
-    pub fn block_slot(&self, id: BlockId) -> u32 {
-        slot(&self.layout, id)
     }
 
     /// Takes a connection whose handshake proved `key`. `dialed` is the name we called, if we did. `bits` makes memory
@@ -387,7 +382,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn unask(&mut self, id: BlockId) {
         let flies = self.lanes().any(|lane| lane.has_asked(id));
         if !flies {
-            self.asked.clear(slot(&self.layout, id));
+            self.asked.clear(block_slot(&self.layout, id));
         }
     }
 
@@ -417,13 +412,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 }
 
-fn slot<S: AsRef<[Span]>>(layout: &Layout<S>, id: BlockId) -> u32 {
+/// Bit of a block in the bits given to [`Swarm::new`]: each piece takes as many bits as a full one.
+pub fn block_slot<S: AsRef<[Span]>>(layout: &Layout<S>, id: BlockId) -> u32 {
     id.piece.saturating_mul(u32::from(layout.blocks_per_piece())).saturating_add(u32::from(id.block))
 }
 
 fn is_whole<B: Words, S: AsRef<[Span]>>(layout: &Layout<S>, blocks: &Bits<B>, piece: u32) -> bool {
     let count = layout.blocks_in(piece).unwrap_or(0);
-    count > 0 && (0..count).all(|block| blocks.get(slot(layout, BlockId { piece, block })))
+    count > 0 && (0..count).all(|block| blocks.get(block_slot(layout, BlockId { piece, block })))
 }
 
 /// A piece's place in the log.

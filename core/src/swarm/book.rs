@@ -170,7 +170,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             !entry.dead
                 && entry.next <= now
                 && peer.is_some_and(|peer| {
-                    peer.open().count().saturating_add(entry.calls) < peer.growth.target()
+                    peer.lasting().saturating_add(entry.calls) < peer.growth.target()
                 })
         })
     }

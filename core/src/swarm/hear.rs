@@ -1,6 +1,6 @@
 //! Taking in frames.
 
-use super::{Event, LaneId, MAX_LOG, Over, Reject, Swarm, is_whole, log_place, slot};
+use super::{Event, LaneId, MAX_LOG, Over, Reject, Swarm, block_slot, is_whole, log_place};
 use crate::content::{Span, merkle};
 use crate::id::BlockId;
 use crate::limits::MAX_NAME;
@@ -221,7 +221,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if !self.fits(block) || !self.proves(&leaf, block, store)? {
             return Err(Reject::BadBlock);
         }
-        if self.blocks.get(slot(&self.layout, block.id)) {
+        if self.blocks.get(block_slot(&self.layout, block.id)) {
             self.wasted = self.wasted.saturating_add(bytes);
             return Ok(Event::Quiet);
         }
@@ -253,7 +253,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// Notes a block that is verified and written.
     fn keep(&mut self, id: BlockId) -> Event {
-        self.blocks.set(slot(&self.layout, id));
+        self.blocks.set(block_slot(&self.layout, id));
         self.cancel_elsewhere(id);
         if !is_whole(&self.layout, &self.blocks, id.piece) {
             return Event::Block(id);

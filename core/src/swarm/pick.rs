@@ -1,6 +1,6 @@
 //! Which block to ask for next, and of whom: begun pieces first, then the rarest, then the endgame.
 
-use super::{LaneId, MAX_ACTIVE, Swarm, slot};
+use super::{LaneId, MAX_ACTIVE, Swarm, block_slot};
 use crate::bits::index;
 use crate::content::Span;
 use crate::id::BlockId;
@@ -64,7 +64,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn free_block(&self, piece: u32) -> Option<BlockId> {
         let blocks = self.layout.blocks_in(piece)?;
         let free = |block: &u16| {
-            let at = slot(&self.layout, BlockId { piece, block: *block });
+            let at = block_slot(&self.layout, BlockId { piece, block: *block });
             !self.blocks.get(at) && !self.asked.get(at)
         };
         (0..blocks).find(free).map(|block| BlockId { piece, block })

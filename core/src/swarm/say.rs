@@ -153,7 +153,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             lane.fed = now;
         }
         lane.asked.push(Asked { id: block, at: now, cancel: Cancel::No }).ok()?;
-        self.asked.set(super::slot(&self.layout, block));
+        self.asked.set(super::block_slot(&self.layout, block));
         Some(write(&Message::Request(block), tx))
     }
 

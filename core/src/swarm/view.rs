@@ -1,6 +1,6 @@
 //! What an owner may see of a swarm.
 
-use super::{Swarm, slot};
+use super::{Swarm, block_slot};
 use crate::bits::Bits;
 use crate::content::{Layout, Span};
 use crate::id::{BlockId, PeerKey};
@@ -82,7 +82,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
                 let id = BlockId { piece, block };
-                if self.blocks.get(slot(&self.layout, id)) {
+                if self.blocks.get(block_slot(&self.layout, id)) {
                     sum = sum.saturating_add(self.layout.block_len(id).map_or(0, |len| len as u64));
                 }
             }
