@@ -33,8 +33,21 @@ pub(crate) fn probe(command: &mut Command) -> Option<String> {
 /// The cargo that runs us, else the one on the path.
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root);
+    unmarked(&mut command).current_dir(root);
     command
+}
+
+/// Takes away what `cargo run` says about us. ring's build script looks at these names in the environment of cargo, and
+/// would be run again, with all of Arti behind it, whenever one build is started by hand and the next one from here.
+pub(crate) fn unmarked(command: &mut Command) -> &mut Command {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let ours = |name: &OsStr| {
+        let name = name.to_string_lossy();
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|ours| name.starts_with(ours))
+    };
+    names.filter(|name| ours(name)).fold(command, |command, name| command.env_remove(name))
 }
 
 fn missing(command: &Command, error: &io::Error) -> io::Error {

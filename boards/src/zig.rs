@@ -45,7 +45,7 @@ impl Zig {
     /// `cargo rustc` for any target in `root`, to be given arguments.
     pub(crate) fn command(&self, root: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg("rustc").env("PATH", &self.path).current_dir(root);
+        tool::unmarked(&mut command).arg("rustc").env("PATH", &self.path).current_dir(root);
         command
     }
 
