@@ -9,7 +9,7 @@ use core::mem::size_of;
 use core::panic::PanicInfo;
 
 use bulbil_core::content::metainfo::{Info, Torrent};
-use bulbil_core::content::{Span, merkle};
+use bulbil_core::content::{merkle, Span};
 use bulbil_core::hello::Hello;
 use bulbil_core::id::PeerKey;
 use bulbil_core::learn::Learn;
@@ -40,7 +40,7 @@ pub struct Size {
 }
 
 /// Memory that one of each takes, read from the linked file by `cargo image bare-metal`. A new machine is a new line.
-#[unsafe(no_mangle)]
+#[no_mangle]
 pub static SIZES: [Size; 9] = [
     size("Hello", size_of::<Hello>()),
     size("Learn", size_of::<Learn>()),
@@ -65,7 +65,7 @@ pub struct Roots {
 }
 
 /// See [`Roots`].
-#[unsafe(no_mangle)]
+#[no_mangle]
 pub static ROOTS: Roots = Roots { hello, learn, open, lane, tick, check };
 
 fn hello(hello: &mut Hello, frame: &[u8], tx: &mut [u8]) -> bool {
