@@ -78,7 +78,7 @@ pub struct Network {
     processes: Vec<Process>,
     _dns: Dns,
     _delay: Option<Delay>,
-    scratch: Scratch,
+    _scratch: Scratch,
     _ports: Vec<Ports>,
 }
 
@@ -106,7 +106,7 @@ impl Network {
             shape,
             relays,
             processes: Vec::new(),
-            scratch,
+            _scratch: scratch,
             _ports: ports,
         };
         this.launch(&resolver)?;
@@ -190,8 +190,13 @@ impl Network {
             }
             let Some(now) = Consensus::fetch(address, authority) else { return Ok(None) };
             let first = agreed.get_or_insert(now);
-            if first.running < all || first.onion_directories < all || first.guards < all || first.exits < exits {
-                let why = format!("after {:.0} s the vote missed relays: {first:?}", start.elapsed().as_secs_f64());
+            if first.running < all
+                || first.onion_directories < all
+                || first.guards < all
+                || first.exits < exits
+            {
+                let why =
+                    format!("after {:.0} s the vote missed relays: {first:?}", start.elapsed().as_secs_f64());
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
             Ok(self.relays.iter().all(bootstrapped).then_some(()))
@@ -252,19 +257,17 @@ fn make_keys(relays: &mut [Relay]) -> io::Result<()> {
     })
 }
 
-/// Removes what an earlier launch of this relay left, so that it does not trust an old consensus or an old log.
+/// Removes all that an earlier launch of this relay left but its keys, or it would serve the old consensus again.
 fn forget_run(folder: &Path) -> io::Result<()> {
-    for name in [
-        "tor.log",
-        "state",
-        "cached-microdesc-consensus",
-        "cached-consensus",
-        "unverified-microdesc-consensus",
-        "unverified-consensus",
-    ] {
-        match fs::remove_file(folder.join(name)) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if KEPT.iter().any(|kept| entry.file_name() == *kept) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())
@@ -286,7 +289,8 @@ fn tor_version() -> io::Result<String> {
     let output = Command::new("tor").arg("--version").output().map_err(missing)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let word = text.lines().next().and_then(|line| line.split_whitespace().nth(2));
-    word.map(|word| word.trim_end_matches('.').to_owned()).ok_or_else(|| io::Error::other("tor has no version"))
+    word.map(|word| word.trim_end_matches('.').to_owned())
+        .ok_or_else(|| io::Error::other("tor has no version"))
 }
 
 /// Seconds between the first votes, attempt by attempt. 10 is `tor`'s minimum.
@@ -295,8 +299,11 @@ const FIRST_INTERVALS_S: [u64; 3] = [10, 20, 40];
 /// Seconds that all relays need from launch to having told the authorities about themselves.
 const START_S: f64 = 5.0;
 
+/// What a relay keeps when it is launched again.
+const KEPT: [&str; 5] = ["keys", "fingerprint", "fingerprint-ed25519", "sr-state", "empty"];
+
 /// Key makers at once.
 const KEY_WORKERS: usize = 4;
 
 /// From launch to usable, on a busy machine.
-const USABLE_LIMIT: Duration = Duration::from_secs(120);
+const USABLE_LIMIT: Duration = Duration::from_mins(2);

@@ -53,7 +53,8 @@ mod tests {
 
     #[test]
     fn counts_flags_and_not_their_parts() {
-        let text = "HTTP/1.0 200 OK\r\n\r\nr a\ns Exit Fast Guard HSDir Running V2Dir\nr b\ns BadExit Running\n";
+        let text =
+            "HTTP/1.0 200 OK\r\n\r\nr a\ns Exit Fast Guard HSDir Running V2Dir\nr b\ns BadExit Running\n";
         let counted = Consensus { running: 2, guards: 1, onion_directories: 1, exits: 1 };
         assert_eq!(Consensus::parse(text), Some(counted));
         assert_eq!(Consensus::parse("HTTP/1.0 404 Not found\r\n\r\n"), None);

@@ -4,8 +4,8 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread::JoinHandle;
 
-/// Answers until dropped: A of `*.local.test` is 127.0.0.1 and of any other name 192.0.2.1, AAAA is 2001:db8::1, PTR
-/// is `host.test`, and `nx.test` does not exist.
+/// Answers until dropped: A of `*.local.test` is 127.0.0.1 and of any other name 192.0.2.1, AAAA is `2001:db8::1`,
+/// PTR is `host.test`, and `nx.test` does not exist.
 #[derive(Debug)]
 pub(super) struct Dns {
     address: SocketAddr,
@@ -24,7 +24,8 @@ impl Dns {
 impl Drop for Dns {
     fn drop(&mut self) {
         // An empty datagram is the word to stop.
-        let stop = UdpSocket::bind((self.address.ip(), 0)).and_then(|socket| socket.send_to(&[], self.address));
+        let stop =
+            UdpSocket::bind((self.address.ip(), 0)).and_then(|socket| socket.send_to(&[], self.address));
         if let (Ok(_), Some(thread)) = (stop, self.thread.take()) {
             let _ = thread.join();
         }

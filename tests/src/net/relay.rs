@@ -100,6 +100,7 @@ fn run(command: &mut Command, input: &[u8]) -> io::Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     Err(io::Error::other(format!("{program} failed ({}): {}", output.status, said.trim())))
 }

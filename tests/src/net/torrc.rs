@@ -41,6 +41,7 @@ pub(super) fn relay(
         )
     };
     let common = client(address, relays);
+    // Without the country tables a relay starts in a quarter of the time.
     let role = match relay.kind {
         Kind::Authority => authority(shape, relay, first_interval),
         Kind::Middle => "ExitRelay 0\nExitPolicy reject *:*\n".to_owned(),
@@ -48,7 +49,7 @@ pub(super) fn relay(
     };
     format!(
         "{common}Nickname {name}\nDataDirectory {folder}\nLog notice file {folder}/tor.log\n\
-         {ports}\nAddress {address}\nOutboundBindAddress {address}\n{RELAY}{role}"
+         GeoIPFile {folder}/empty\nGeoIPv6File {folder}/empty\n{ports}\nAddress {address}\nOutboundBindAddress {address}\n{RELAY}{role}"
     )
 }
 
