@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,17 +20,29 @@ pub struct Process {
     child: Child,
     log: PathBuf,
     reaped: bool,
+    started: Instant,
 }
 
 impl Process {
     /// Starts `command` in a process group of its own, with both outputs appended to the file `log`.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
-        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
+        Self::launch(name, command.stdout(file.try_clone()?).stderr(file), log)
+    }
+
+    /// The same, except that standard error goes where ours goes: for progress that people should see.
+    pub fn start_shown(name: &str, command: &mut Command, log: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(log)?;
+        Self::launch(name, command.stdout(file).stderr(Stdio::inherit()), log)
+    }
+
+    fn launch(name: &str, command: &mut Command, log: &Path) -> io::Result<Self> {
+        command.stdin(Stdio::null()).process_group(0);
+        let started = Instant::now();
         let child = command.spawn().map_err(|e| {
             io::Error::new(e.kind(), format!("cannot start {}: {e}", command.get_program().display()))
         })?;
-        let this = Self { name: name.to_owned(), child, log: log.to_owned(), reaped: false };
+        let this = Self { name: name.to_owned(), child, log: log.to_owned(), reaped: false, started };
         warden::guard_process(this.pid())?;
         Ok(this)
     }
@@ -65,6 +77,17 @@ impl Process {
     /// CPU and memory so far. An error once it has been reaped.
     pub fn usage(&self) -> io::Result<Usage> {
         Usage::of(self.pid())
+    }
+
+    /// Waits until it ends by itself, and says how, what it cost, and how long it ran. An error, and still running,
+    /// `limit` from now.
+    pub fn finish(&mut self, limit: Duration) -> io::Result<(ExitStatus, Usage, Duration)> {
+        let what = format!("{} to end", self.name);
+        // Its times can be read between its end and our taking notice of it.
+        let usage = wait::found(limit, &what, || self.usage().map(|usage| usage.ended.then_some(usage)))?;
+        let elapsed = self.started.elapsed();
+        let status = wait::found(limit, &what, || self.ended())?;
+        Ok((status, usage, elapsed))
     }
 
     /// `kill -9`, and waits until it is gone.
