@@ -12,5 +12,6 @@ pub mod process;
 pub mod program;
 pub mod scratch;
 pub mod usage;
+pub mod verify;
 pub mod wait;
 mod warden;
