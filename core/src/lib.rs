@@ -9,10 +9,19 @@
 #[cfg(any(test, feature = "sim"))]
 extern crate std;
 
+pub mod bits;
 pub mod content;
+pub mod hello;
 pub mod id;
+pub mod lanes;
+pub mod learn;
 pub mod limits;
+pub mod pace;
+pub mod peer;
+pub mod pump;
+pub mod rate;
 pub mod store;
+pub mod swarm;
 pub mod time;
 pub mod transport;
 pub mod wire;

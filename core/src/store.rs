@@ -1,7 +1,7 @@
 //! What a swarm needs from whoever keeps the bytes.
 
 use crate::content::Hash;
-use crate::id::BlockId;
+use crate::id::{BlockId, InfoHash};
 
 /// Reads and writes verified content. Calls are short: no network behind them.
 pub trait Store {
@@ -18,6 +18,9 @@ pub trait Store {
 
     /// Copies bytes of the info dictionary from `offset` on into `out` and says how many.
     fn info(&self, offset: u32, out: &mut [u8]) -> usize;
+
+    /// SHA-256 of the info dictionary.
+    fn info_hash(&self) -> InfoHash;
 
     /// Bytes of the info dictionary.
     fn info_len(&self) -> u32;

@@ -48,7 +48,8 @@ pub enum Opening {
 
 /// One frame of a conversation about a share.
 ///
-/// Each `Request` is answered by exactly one `Block` or `Refuse`, on the lane it came by.
+/// Each `Request`, `AskHashes` and `AskInfo` is answered by exactly one message, on the lane it came by. Before the
+/// dialer has sent `Join` on a lane, only metadata is asked and given there.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum Message<'a> {
     /// 0. Nothing new; the lane is alive.
@@ -80,7 +81,12 @@ pub enum Message<'a> {
         bytes: &'a [u8],
     },
     /// 8. A requested block that will not come.
-    Refuse(BlockId),
+    Refuse {
+        /// Which block.
+        id: BlockId,
+        /// The sender cannot give this piece any more; otherwise it was cancelled or the receiver is choked.
+        gone: bool,
+    },
     /// 9. Please send hashes of the piece layer of file number `file`, from hash number `index` on.
     AskHashes {
         /// File within the share, in info-dictionary order.
@@ -119,6 +125,8 @@ pub enum Message<'a> {
     Peers(&'a [u8]),
     /// 15. The sender is about to hang up.
     Bye,
+    /// 16. The dialer knows the metadata: this lane carries blocks from now on.
+    Join,
 }
 
 /// The frame is not exactly one message of ours. The peer is at fault.
@@ -173,4 +181,85 @@ fn exactly<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Malformed> {
 /// Whether `bytes` is a run of SHA-256 hashes.
 fn whole_hashes(bytes: &[u8]) -> bool {
     bytes.len() % 32 == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::limits::{MAX_FRAME, MAX_UNCLES};
+
+    const ID: BlockId = BlockId { piece: 300, block: 2 };
+
+    fn golden(message: Message<'_>, bytes: &[u8]) {
+        let mut buf = [0; MAX_FRAME];
+        assert_eq!(message.encode(&mut buf).unwrap(), bytes, "{message:?}");
+        assert_eq!(Message::decode(bytes), Ok(message));
+    }
+
+    #[test]
+    fn every_message_keeps_its_bytes() {
+        golden(Message::Alive, &[0]);
+        golden(Message::Have(300), &[1, 0xac, 2]);
+        golden(Message::Haves { first: 8, bits: &[0x80] }, &[2, 8, 1, 0x80]);
+        golden(Message::Want(true), &[3, 1]);
+        golden(Message::Choke(false), &[4, 0]);
+        golden(Message::Request(ID), &[5, 0xac, 2, 2]);
+        golden(Message::Cancel(ID), &[6, 0xac, 2, 2]);
+        golden(Message::Block { id: ID, proof: &[], bytes: b"ok" }, &[7, 0xac, 2, 2, 0, 2, b'o', b'k']);
+        golden(Message::Refuse { id: ID, gone: true }, &[8, 0xac, 2, 2, 1]);
+        golden(Message::AskHashes { file: 1, index: 512 }, &[9, 1, 0x80, 4]);
+        golden(Message::Hashes { file: 1, index: 0, hashes: &[], uncles: &[] }, &[10, 1, 0, 0, 0]);
+        golden(Message::AskInfo(16384), &[11, 0x80, 0x80, 1]);
+        let mut info = [7; 36].to_vec();
+        (info[0], info[33], info[34], info[35]) = (12, 3, 0, 1);
+        info.push(b'd');
+        golden(Message::Info { info_hash: InfoHash([7; 32]), total: 3, offset: 0, bytes: b"d" }, &info);
+        golden(Message::Lanes(b"\x01a"), &[13, 2, 1, b'a']);
+        golden(Message::Peers(b"\x01a"), &[14, 2, 1, b'a']);
+        golden(Message::Bye, &[15]);
+        golden(Message::Join, &[16]);
+    }
+
+    #[test]
+    fn every_opening_keeps_its_bytes() {
+        let mut buf = [0; MAX_FRAME];
+        let hello = Opening::Hello {
+            version: 1,
+            purpose: Purpose::Peer,
+            nonce: [1; 32],
+            key: PeerKey([2; 32]),
+            topic: [3; 32],
+        };
+        let proof = Opening::Proof { r: [4; 32], s: [5; 32], access: [6; 32] };
+        let join = |head: &[u8], parts: [u8; 3]| {
+            head.iter().copied().chain(parts.iter().flat_map(|part| [*part; 32])).collect::<Vec<u8>>()
+        };
+        assert_eq!(hello.encode(&mut buf).unwrap(), join(&[0, 1, 0], [1, 2, 3]));
+        assert_eq!(proof.encode(&mut buf).unwrap(), join(&[1], [4, 5, 6]));
+        assert_eq!(Opening::Refused.encode(&mut buf).unwrap(), [2]);
+        assert_eq!(Opening::decode(&[2]), Ok(Opening::Refused));
+        assert_eq!(Opening::decode(&[2, 0]), Err(Malformed), "nothing may follow");
+    }
+
+    #[test]
+    fn the_longest_messages_fit_a_frame() {
+        let (bytes, uncles) = ([1; BLOCK_LEN], [2; MAX_UNCLES * 32]);
+        let mut buf = [0; MAX_FRAME];
+        let id = BlockId { piece: u32::MAX, block: u16::MAX };
+        for message in [
+            Message::Block { id, proof: &uncles[..12 * 32], bytes: &bytes },
+            Message::Hashes { file: u32::MAX, index: u32::MAX, hashes: &bytes, uncles: &uncles },
+            Message::Haves { first: 0, bits: &bytes },
+        ] {
+            let frame = message.encode(&mut buf).unwrap().to_vec();
+            assert_eq!(Message::decode(&frame), Ok(message));
+        }
+        let long = [0; BLOCK_LEN + 1];
+        let frame = Message::Block { id, proof: &[], bytes: &long }.encode(&mut buf).unwrap().to_vec();
+        assert_eq!(Message::decode(&frame), Err(Malformed));
+        let odd = Message::Block { id, proof: &[0; 31], bytes: &[] }.encode(&mut buf).unwrap().to_vec();
+        assert_eq!(Message::decode(&odd), Err(Malformed));
+    }
 }

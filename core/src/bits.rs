@@ -1,0 +1,166 @@
+//! A row of bits in memory the owner lends: which pieces, which blocks.
+
+/// Bits numbered from zero, in words of the owner's: an array on a board, a box on a server.
+#[derive(Clone, Debug)]
+pub struct Bits<B> {
+    words: B,
+    len: u32,
+}
+
+/// The words given cannot hold that many bits.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TooFewWords;
+
+/// Bits in a word.
+const WORD: u32 = u64::BITS;
+
+/// Words that hold `len` bits.
+#[must_use]
+pub const fn words_for(len: u32) -> usize {
+    index(len.div_ceil(WORD))
+}
+
+/// A number as an index; 32 bits fit wherever the core runs.
+pub(crate) const fn index(n: u32) -> usize {
+    #[allow(clippy::as_conversions, reason = "usize has at least 32 bits on every target of this crate")]
+    {
+        n as usize
+    }
+}
+
+impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
+    /// `len` bits, all clear.
+    pub fn new(mut words: B, len: u32) -> Result<Self, TooFewWords> {
+        let used = words.as_mut().get_mut(..words_for(len)).ok_or(TooFewWords)?;
+        used.fill(0);
+        Ok(Self { words, len })
+    }
+
+    /// How many bits there are.
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there are no bits at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Whether bit `at` is set; false past the end.
+    pub fn get(&self, at: u32) -> bool {
+        at < self.len && self.words.as_ref().get(index(at / WORD)).is_some_and(|word| word & mask(at) != 0)
+    }
+
+    /// Sets bit `at`; says whether that changed it. Past the end nothing happens.
+    pub fn set(&mut self, at: u32) -> bool {
+        self.change(at, |word, bit| word | bit)
+    }
+
+    /// Clears bit `at`; says whether that changed it.
+    pub fn clear(&mut self, at: u32) -> bool {
+        self.change(at, |word, bit| word & !bit)
+    }
+
+    fn change(&mut self, at: u32, how: impl FnOnce(u64, u64) -> u64) -> bool {
+        if at >= self.len {
+            return false;
+        }
+        let Some(word) = self.words.as_mut().get_mut(index(at / WORD)) else { return false };
+        let before = *word;
+        *word = how(before, mask(at));
+        *word != before
+    }
+
+    /// How many bits are set.
+    pub fn count(&self) -> u32 {
+        self.words().iter().fold(0, |sum: u32, word| sum.saturating_add(word.count_ones()))
+    }
+
+    /// Whether all are set.
+    pub fn is_full(&self) -> bool {
+        self.count() == self.len
+    }
+
+    /// The words in use; bits past the end are clear.
+    pub fn words(&self) -> &[u64] {
+        self.words.as_ref().get(..words_for(self.len)).unwrap_or_default()
+    }
+
+    /// Whether a bit is set here that is clear in `other`.
+    pub fn exceeds<C: AsRef<[u64]> + AsMut<[u64]>>(&self, other: &Bits<C>) -> bool {
+        self.words().iter().zip(other.words()).any(|(ours, theirs)| ours & !theirs != 0)
+    }
+
+    /// Sets what a `Haves` message says: bits most significant first, from bit `first` on. A set bit past the end is
+    /// an error, and then nothing was changed.
+    pub fn merge(&mut self, first: u32, bytes: &[u8]) -> Result<(), PastTheEnd> {
+        let numbered = || (first..).step_by(8).zip(bytes);
+        for (at, byte) in numbered() {
+            let room = self.len.saturating_sub(at).min(8);
+            if u32::from(*byte).wrapping_shl(room) & 0xff != 0 && room < 8 {
+                return Err(PastTheEnd);
+            }
+        }
+        for (at, byte) in numbered() {
+            for bit in (0..8).filter(|bit| byte & (0x80_u8 >> bit) != 0) {
+                self.set(at.saturating_add(bit));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes bits from `first` on into `out`, most significant first, as many as fit. Returns the bytes written.
+    pub fn export(&self, first: u32, out: &mut [u8]) -> usize {
+        let left = index(self.len.saturating_sub(first).div_ceil(8));
+        let mut written: usize = 0;
+        for (at, byte) in (first..).step_by(8).zip(out.iter_mut()).take(left) {
+            *byte = (0..8).fold(0, |sum, bit| (sum << 1) | u8::from(self.get(at.saturating_add(bit))));
+            written = written.saturating_add(1);
+        }
+        written
+    }
+}
+
+/// A bit past the end was set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PastTheEnd;
+
+const fn mask(at: u32) -> u64 {
+    1_u64.wrapping_shl(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_travel_and_come_back() {
+        let mut bits = Bits::new([0; 3], 130).unwrap();
+        for at in [0, 7, 8, 63, 64, 129] {
+            assert!(bits.set(at) && !bits.set(at) && bits.get(at));
+        }
+        assert!(!bits.set(130) && !bits.get(130));
+        let mut wire = [0; 17];
+        assert_eq!(bits.export(0, &mut wire), 17);
+        assert_eq!((wire[0], wire[1], wire[16]), (0x81, 0x80, 0x40));
+        let mut copy = Bits::new([0; 3], 130).unwrap();
+        copy.merge(0, &wire).unwrap();
+        assert_eq!(copy.words(), bits.words());
+        assert_eq!(copy.count(), 6);
+        assert!(!copy.exceeds(&bits));
+        copy.clear(7);
+        assert!(bits.exceeds(&copy));
+    }
+
+    #[test]
+    fn a_bit_past_the_end_is_refused_and_changes_nothing() {
+        let mut bits = Bits::new([0; 1], 12).unwrap();
+        assert_eq!(bits.merge(0, &[0xff, 0x08]), Err(PastTheEnd));
+        assert_eq!(bits.count(), 0);
+        assert_eq!(bits.merge(8, &[0xf0]), Ok(()));
+        assert_eq!(bits.merge(16, &[0x80]), Err(PastTheEnd));
+        assert_eq!(bits.merge(16, &[0]), Ok(()));
+        assert_eq!(bits.count(), 4);
+        assert!(Bits::new([0; 1], 65).is_err());
+    }
+}

@@ -1,0 +1,218 @@
+//! One peer of a swarm: what it has, what was said, and the lanes to it.
+
+use heapless::{Deque, Vec};
+
+use crate::bits::Bits;
+use crate::id::{BlockId, PeerKey};
+use crate::lanes::Growth;
+use crate::limits::{MAX_DEPTH_REQUESTS, MAX_NAME};
+use crate::pace::Pace;
+use crate::rate::{Bucket, Meter};
+use crate::time::Millis;
+
+/// A node's name as it travels: opaque bytes, an onion address and port on Tor.
+pub type Name = Vec<u8, MAX_NAME>;
+
+/// Names under which one peer takes further lanes, at most.
+pub const MAX_EXTRA: usize = 4;
+
+/// Messages without content that a peer may send: a second, and in one burst.
+const CHATTER: (u64, u64) = (64, 1024);
+
+/// Memory for bits, lent by the owner.
+pub trait Words: AsRef<[u64]> + AsMut<[u64]> {}
+impl<T: AsRef<[u64]> + AsMut<[u64]>> Words for T {}
+
+/// A request of ours in flight.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) id: BlockId,
+    pub(crate) at: Millis,
+    pub(crate) cancel: Cancel,
+}
+
+/// Whether a request of ours is still wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cancel {
+    No,
+    /// The block came by another way; say so.
+    Due,
+    Said,
+}
+
+/// An answer we owe.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reply {
+    Block(BlockId),
+    Refuse { id: BlockId, gone: bool },
+    Hashes { file: u32, index: u32 },
+    Info(u32),
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) generation: u32,
+    pub(crate) dialed: bool,
+    /// `Join` was sent (dialed) or heard.
+    pub(crate) joined: bool,
+    /// To be closed: nothing more is heard or said.
+    pub(crate) closing: bool,
+    /// Say `Bye` and close.
+    pub(crate) leaving: bool,
+    /// Ask for nothing more and take no more requests; leave when nothing is owed either way.
+    pub(crate) retiring: bool,
+    pub(crate) asked: Vec<Asked, MAX_DEPTH_REQUESTS>,
+    pub(crate) replies: Deque<Reply, MAX_DEPTH_REQUESTS>,
+    pub(crate) pace: Pace,
+    pub(crate) rate: Meter,
+    pub(crate) heard: Millis,
+    /// Last answer to a request of ours, or the first request after a time without.
+    pub(crate) fed: Millis,
+    pub(crate) said: Millis,
+    /// [`Swarm::say`](crate::swarm::Swarm::say) may have something.
+    pub(crate) stirred: bool,
+}
+
+impl Lane {
+    pub(crate) fn new(now: Millis, generation: u32, dialed: bool) -> Self {
+        Self {
+            generation,
+            dialed,
+            joined: false,
+            closing: false,
+            leaving: false,
+            retiring: false,
+            asked: Vec::new(),
+            replies: Deque::new(),
+            pace: Pace::new(),
+            rate: Meter::default(),
+            heard: now,
+            fed: now,
+            said: now,
+            stirred: true,
+        }
+    }
+
+    /// Whether another request may go out.
+    pub(crate) fn has_room(&self) -> bool {
+        self.joined && !self.closing && !self.retiring && self.asked.len() < self.pace.depth()
+    }
+
+    /// Whether `id` is in flight here.
+    pub(crate) fn has_asked(&self, id: BlockId) -> bool {
+        self.asked.iter().any(|asked| asked.id == id)
+    }
+
+    /// Takes `id` out of the requests in flight.
+    pub(crate) fn answered(&mut self, id: BlockId) -> Option<Asked> {
+        let at = self.asked.iter().position(|asked| asked.id == id)?;
+        Some(self.asked.remove(at))
+    }
+}
+
+/// What of our pieces the peer has been told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
+    /// `Haves` from this piece on are still to be sent; pieces that came since count `since` in the log.
+    Bits { next: u32, since: u64 },
+    /// Everything up to this entry of the log.
+    Log(u64),
+}
+
+/// One peer.
+#[derive(Debug)]
+pub(crate) struct Peer<B, const LANES: usize> {
+    /// Number by which logs and pages name it.
+    pub(crate) number: u64,
+    pub(crate) key: PeerKey,
+    pub(crate) has: Bits<B>,
+    pub(crate) has_count: u32,
+    /// It would request if we let it; we would.
+    pub(crate) wants: bool,
+    pub(crate) we_want: bool,
+    pub(crate) chokes_us: bool,
+    pub(crate) choked: bool,
+    /// What was last said on the lane that carries such things.
+    pub(crate) said_want: bool,
+    pub(crate) said_choke: bool,
+    pub(crate) told: Told,
+    pub(crate) names_due: bool,
+    pub(crate) lanes_due: bool,
+    /// The lane (by generation) on which all that was said.
+    pub(crate) told_on: Option<u32>,
+    pub(crate) name: Option<Name>,
+    pub(crate) extra: Vec<Name, MAX_EXTRA>,
+    pub(crate) lanes: [Option<Lane>; LANES],
+    pub(crate) growth: Growth,
+    pub(crate) down: Meter,
+    pub(crate) up: Meter,
+    pub(crate) downloaded: u64,
+    pub(crate) uploaded: u64,
+    pub(crate) chatter: Bucket,
+    /// When it was last let go of by the choker, for taking turns.
+    pub(crate) choked_since: Millis,
+}
+
+impl<B: Words, const LANES: usize> Peer<B, LANES> {
+    pub(crate) fn new(now: Millis, number: u64, key: PeerKey, has: Bits<B>, growth: Growth) -> Self {
+        Self {
+            number,
+            key,
+            has,
+            has_count: 0,
+            wants: false,
+            we_want: false,
+            chokes_us: true,
+            choked: true,
+            said_want: false,
+            said_choke: true,
+            told: Told::Bits { next: 0, since: 0 },
+            names_due: true,
+            lanes_due: true,
+            told_on: None,
+            name: None,
+            extra: Vec::new(),
+            lanes: core::array::from_fn(|_| None),
+            growth,
+            down: Meter::default(),
+            up: Meter::default(),
+            downloaded: 0,
+            uploaded: 0,
+            chatter: Bucket::new(now, CHATTER.0, CHATTER.1),
+            choked_since: now,
+        }
+    }
+
+    /// The lanes that are not being closed.
+    pub(crate) fn open(&self) -> impl Iterator<Item = &Lane> {
+        self.lanes.iter().flatten().filter(|lane| !lane.closing)
+    }
+
+    /// The lanes that are there to stay.
+    pub(crate) fn lasting(&self) -> usize {
+        self.open().filter(|lane| !lane.retiring).count()
+    }
+
+    /// Lanes that carry blocks.
+    pub(crate) fn joined(&self) -> usize {
+        self.open().filter(|lane| lane.joined && !lane.retiring).count()
+    }
+
+    /// Whether it has everything.
+    pub(crate) fn is_seed(&self) -> bool {
+        self.has_count == self.has.len()
+    }
+
+    /// Generation of the lane that carries what concerns the whole peer: the oldest that has joined.
+    pub(crate) fn herald(&self) -> Option<u32> {
+        self.open().filter(|lane| lane.joined).map(|lane| lane.generation).min()
+    }
+
+    /// Marks every lane as having something to say.
+    pub(crate) fn stir(&mut self) {
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.stirred = true;
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! One share and everyone who trades it: what we have, whom to ask, whom to serve.
+//!
+//! The owner calls, in this order: [`lane_open`](Swarm::lane_open) after a handshake; [`hear`](Swarm::hear) for each
+//! frame; [`handle_timeout`](Swarm::handle_timeout) until `None` when [`poll_timeout`](Swarm::poll_timeout) says so;
+//! after any of these [`poll_stirred`](Swarm::poll_stirred) until `None`, [`say`](Swarm::say) for each lane named there,
+//! and [`poll_dial`](Swarm::poll_dial) until `None`; [`lane_closed`](Swarm::lane_closed) when a connection is gone.
+//! Nothing waits and nothing is queued beyond what the types show.
+
+mod book;
+mod choke;
+mod hear;
+mod pick;
+mod say;
+mod timers;
+mod view;
+
+pub use book::Dial;
+pub use view::{LaneView, PeerView};
+
+use heapless::{Deque, Vec};
+
+use crate::bits::{Bits, index};
+use crate::content::{Layout, Span};
+use crate::id::{BlockId, PeerKey};
+use crate::lanes::Growth;
+use crate::limits::{CHOKE_MS, FIRST_LANES, MAX_LANES};
+use crate::peer::{Lane, Name, Peer, Words};
+use crate::rate::{Bucket, Meter};
+use crate::store::StoreError;
+use crate::time::Millis;
+
+/// Keys of peers that were dropped for cause and are not let in again.
+const MAX_BANNED: usize = 64;
+
+/// Pieces that other peers are told of one by one; who falls further behind gets the bits again.
+const MAX_LOG: usize = 64;
+
+/// Pieces begun and not finished that are remembered. Only a hint: forgetting one costs nothing but order.
+const MAX_ACTIVE: usize = 64;
+
+/// What the owner may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Lanes to each peer at least.
+    pub lanes_min: usize,
+    /// Lanes to each peer at most, up to the capacity of the swarm.
+    pub lanes_max: usize,
+    /// Bytes a second to all peers together; `None` for no limit.
+    pub upload_limit: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { lanes_min: FIRST_LANES, lanes_max: MAX_LANES, upload_limit: None }
+    }
+}
+
+/// One lane of one peer. A number is not used again before four billion others.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct LaneId {
+    peer: u8,
+    lane: u8,
+    generation: u32,
+}
+
+/// What the owner should know. Each call yields at most one, so none is ever queued.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// Nothing.
+    Quiet,
+    /// A block was verified and written.
+    Block(BlockId),
+    /// As `Block`, and its piece is whole.
+    Piece(BlockId),
+    /// As `Piece`, and it was the last.
+    Whole(BlockId),
+    /// The store refused a block; nothing more is requested until [`Swarm::resume`].
+    Fault(StoreError),
+}
+
+/// What a peer did to be dropped and not let in again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reject {
+    /// The bytes were no message.
+    Malformed,
+    /// A valid message at the wrong moment.
+    OutOfTurn,
+    /// A piece, block, file or bit that the share does not have.
+    OutOfRange,
+    /// A block nobody asked for.
+    Unasked,
+    /// A block that is not what its hash says.
+    BadBlock,
+    /// More requests or more talk than is allowed.
+    Flood,
+    /// The same request twice.
+    Repeated,
+    /// Took requests and stayed silent.
+    Stalled,
+}
+
+impl core::fmt::Display for Reject {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "sent bytes that are no message",
+            Self::OutOfTurn => "sent a message out of turn",
+            Self::OutOfRange => "spoke of pieces or files that do not exist",
+            Self::Unasked => "sent a block nobody asked for",
+            Self::BadBlock => "sent a block that does not match its hash",
+            Self::Flood => "sent more than is allowed",
+            Self::Repeated => "repeated a request",
+            Self::Stalled => "took requests and stayed silent",
+        })
+    }
+}
+
+/// Why a lane ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Over {
+    /// The peer is to blame: number it is known by, and what it did.
+    Rejected(u64, Reject),
+    /// The peer said goodbye, or its lane was closed here.
+    Closed,
+}
+
+/// Why a lane was not taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoLane {
+    /// This peer was dropped for cause.
+    Banned,
+    /// All places for peers, or for lanes of this peer, are taken.
+    Full,
+    /// It is ourselves.
+    Ourselves,
+}
+
+/// One share's swarm: `PEERS` peers (at most 255) of `LANES` lanes each. `B` is memory for bits and `S` for the layout,
+/// both lent by the owner.
+#[derive(Debug)]
+pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
+    layout: Layout<S>,
+    pieces: Bits<B>,
+    blocks: Bits<B>,
+    asked: Bits<B>,
+    us: PeerKey,
+    settings: Settings,
+    peers: [Option<Peer<B, LANES>>; PEERS],
+    banned: Deque<PeerKey, MAX_BANNED>,
+    book: book::Book,
+    /// The last pieces that became whole, and how many there were in all.
+    log: [u32; MAX_LOG],
+    logged: u64,
+    active: Vec<u32, MAX_ACTIVE>,
+    upload: Option<Bucket>,
+    fault: Option<StoreError>,
+    /// Why a block could not be read for a peer.
+    read_fault: Option<StoreError>,
+    /// Our own name and further names for lanes.
+    names: Vec<Name, MAX_LANES>,
+    next_choke: Millis,
+    next_tick: Millis,
+    numbers: u64,
+    generations: u32,
+    random: u64,
+    /// Content bytes that came, wanted or not; what of them came twice.
+    received: u64,
+    wasted: u64,
+    sent: u64,
+    down: Meter,
+}
+
+/// The bits do not fit the layout.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WrongSize;
+
+/// Slots for blocks in a swarm of this layout: the number of bits in [`Swarm::new`]'s `blocks` and `asked`.
+pub fn block_slots<S: AsRef<[Span]>>(layout: &Layout<S>) -> Option<u32> {
+    layout.pieces().checked_mul(u32::from(layout.blocks_per_piece()))
+}
+
+impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
+    /// `blocks` says which blocks are here and verified (see [`block_slot`]); `pieces` and `asked` are
+    /// overwritten. `random` seeds the choices among equals and need not be secret.
+    pub fn new(
+        layout: Layout<S>,
+        (mut pieces, blocks, mut asked): (Bits<B>, Bits<B>, Bits<B>),
+        us: PeerKey,
+        settings: Settings,
+        random: u64,
+        now: Millis,
+    ) -> Result<Self, WrongSize> {
+        let slots = block_slots(&layout).ok_or(WrongSize)?;
+        if pieces.len() != layout.pieces() || blocks.len() != slots || asked.len() != slots {
+            return Err(WrongSize);
+        }
+        (0..slots).for_each(|slot| _ = asked.clear(slot));
+        for piece in 0..layout.pieces() {
+            if is_whole(&layout, &blocks, piece) {
+                pieces.set(piece)
+            } else {
+                pieces.clear(piece)
+            };
+        }
+        let limit = |per_s: u64| Bucket::new(now, per_s, per_s.max(u64::from(u16::MAX)));
+        Ok(Self {
+            layout,
+            pieces,
+            blocks,
+            asked,
+            us,
+            settings,
+            peers: core::array::from_fn(|_| None),
+            banned: Deque::new(),
+            book: book::Book::default(),
+            log: [0; MAX_LOG],
+            logged: 0,
+            active: Vec::new(),
+            upload: settings.upload_limit.map(limit),
+            fault: None,
+            read_fault: None,
+            names: Vec::new(),
+            next_choke: now.plus(CHOKE_MS),
+            next_tick: now,
+            numbers: 0,
+            generations: 0,
+            random: random | 1,
+            received: 0,
+            wasted: 0,
+            sent: 0,
+            down: Meter::default(),
+        })
+    }
+
+    /// Takes a connection whose handshake proved `key`. `dialed` is the name we called, if we did. `bits` makes memory
+    /// for as many bits as there are pieces, when the peer is new. The same key again is one more lane to that peer.
+    pub fn lane_open(
+        &mut self,
+        now: Millis,
+        key: PeerKey,
+        dialed: Option<&[u8]>,
+        bits: impl FnOnce(u32) -> Option<Bits<B>>,
+    ) -> Result<LaneId, NoLane> {
+        let taken = self.place(now, key, dialed.is_some(), bits);
+        if let Some(name) = dialed {
+            self.book.connected(
+                name,
+                taken.as_ref().map_or(None, |_| Some(key)),
+                taken == Err(NoLane::Ourselves),
+                now,
+            );
+        }
+        taken
+    }
+
+    fn place(
+        &mut self,
+        now: Millis,
+        key: PeerKey,
+        dialed: bool,
+        bits: impl FnOnce(u32) -> Option<Bits<B>>,
+    ) -> Result<LaneId, NoLane> {
+        if key == self.us {
+            return Err(NoLane::Ourselves);
+        }
+        if self.banned.iter().any(|banned| *banned == key) {
+            return Err(NoLane::Banned);
+        }
+        let known = self.peers.iter().position(|peer| peer.as_ref().is_some_and(|peer| peer.key == key));
+        let at = match known {
+            Some(at) => at,
+            None => self.admit(now, key, bits)?,
+        };
+        self.generations = self.generations.wrapping_add(1);
+        let generation = self.generations;
+        let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
+        let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
+        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed));
+        self.next_tick = now;
+        let small = |at: usize| u8::try_from(at).map_err(|_| NoLane::Full);
+        Ok(LaneId { peer: small(at)?, lane: small(free)?, generation })
+    }
+
+    fn admit(
+        &mut self,
+        now: Millis,
+        key: PeerKey,
+        bits: impl FnOnce(u32) -> Option<Bits<B>>,
+    ) -> Result<usize, NoLane> {
+        let at = self.peers.iter().position(Option::is_none).ok_or(NoLane::Full)?;
+        let has = bits(self.layout.pieces())
+            .filter(|bits| bits.len() == self.layout.pieces())
+            .ok_or(NoLane::Full)?;
+        self.numbers = self.numbers.saturating_add(1);
+        let growth = Growth::new(now, self.settings.lanes_min, self.settings.lanes_max.min(LANES));
+        *self.peers.get_mut(at).ok_or(NoLane::Full)? = Some(Peer::new(now, self.numbers, key, has, growth));
+        Ok(at)
+    }
+
+    /// The connection of this lane is gone. What was asked on it will be asked elsewhere.
+    pub fn lane_closed(&mut self, now: Millis, id: LaneId) {
+        let Some((at, lane)) = self.lane_mut(id) else { return };
+        let asked = core::mem::take(&mut lane.asked);
+        let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
+        if let Some(place) = peer.lanes.get_mut(usize::from(id.lane)) {
+            *place = None;
+        }
+        let key = peer.key;
+        if peer.lanes.iter().all(Option::is_none) {
+            if let Some(place) = self.peers.get_mut(at) {
+                *place = None;
+            }
+            self.book.lost(key, now);
+            self.names_changed();
+        }
+        for asked in &asked {
+            self.unask(asked.id);
+        }
+        self.next_tick = now;
+        self.stir_all();
+    }
+
+    /// The connection of this lane will not last: another is opened in its place, and it ends when nothing is owed on it.
+    pub fn retire(&mut self, id: LaneId) {
+        if let Some((_, lane)) = self.lane_mut(id) {
+            (lane.retiring, lane.stirred) = (true, true);
+        }
+    }
+
+    /// Requests again after a [`Event::Fault`] was mended.
+    pub fn resume(&mut self) {
+        self.fault = None;
+        self.stir_all();
+    }
+
+    /// Our name, at which other members may call, and further names that take lanes.
+    pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>) {
+        self.names = names.into_iter().take(MAX_LANES).collect();
+        self.names_changed();
+    }
+
+    /// Whether every block is here.
+    pub fn is_whole(&self) -> bool {
+        self.pieces.is_full()
+    }
+
+    /// A lane that may have something to say now. Call until `None`.
+    pub fn poll_stirred(&mut self) -> Option<LaneId> {
+        for (at, peer) in self.peers.iter_mut().enumerate() {
+            for (number, lane) in peer.iter_mut().flat_map(|peer| peer.lanes.iter_mut().enumerate()) {
+                let Some(lane) = lane.as_mut().filter(|lane| lane.stirred) else { continue };
+                lane.stirred = false;
+                let (Ok(peer), Ok(number)) = (u8::try_from(at), u8::try_from(number)) else { continue };
+                return Some(LaneId { peer, lane: number, generation: lane.generation });
+            }
+        }
+        None
+    }
+
+    /// Drops a peer for cause and does not let it in again. Its lanes end at the next call for each.
+    fn expel(&mut self, at: usize, reject: Reject) -> Over {
+        let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return Over::Closed };
+        let (number, key) = (peer.number, peer.key);
+        log::debug!("peer {number} {reject}");
+        for lane in peer.lanes.iter_mut().flatten() {
+            (lane.closing, lane.stirred) = (true, true);
+        }
+        if self.banned.is_full() {
+            self.banned.pop_front();
+        }
+        _ = self.banned.push_back(key); // room was made
+        self.book.banned(key);
+        Over::Rejected(number, reject)
+    }
+
+    fn lane_mut(&mut self, id: LaneId) -> Option<(usize, &mut Lane)> {
+        let at = usize::from(id.peer);
+        let lane = self.peers.get_mut(at)?.as_mut()?.lanes.get_mut(usize::from(id.lane))?.as_mut()?;
+        (lane.generation == id.generation).then_some((at, lane))
+    }
+
+    /// A block is no longer in flight on some lane: free to be picked unless it flies on another.
+    fn unask(&mut self, id: BlockId) {
+        let flies = self.lanes().any(|lane| lane.has_asked(id));
+        if !flies {
+            self.asked.clear(block_slot(&self.layout, id));
+        }
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.peers.iter().flatten().flat_map(Peer::open)
+    }
+
+    fn stir_all(&mut self) {
+        self.peers.iter_mut().flatten().for_each(Peer::stir);
+    }
+
+    fn names_changed(&mut self) {
+        for peer in self.peers.iter_mut().flatten() {
+            peer.names_due = true;
+            peer.stir();
+        }
+    }
+
+    /// Xorshift: good enough to choose among equals, and the simulation repeats.
+    fn random(&mut self) -> u32 {
+        let mut x = self.random;
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random = x;
+        u32::try_from(x >> 32).unwrap_or(0)
+    }
+}
+
+/// Bit of a block in the bits given to [`Swarm::new`]: each piece takes as many bits as a full one.
+pub fn block_slot<S: AsRef<[Span]>>(layout: &Layout<S>, id: BlockId) -> u32 {
+    id.piece.saturating_mul(u32::from(layout.blocks_per_piece())).saturating_add(u32::from(id.block))
+}
+
+fn is_whole<B: Words, S: AsRef<[Span]>>(layout: &Layout<S>, blocks: &Bits<B>, piece: u32) -> bool {
+    let count = layout.blocks_in(piece).unwrap_or(0);
+    count > 0 && (0..count).all(|block| blocks.get(block_slot(layout, BlockId { piece, block })))
+}
+
+/// A piece's place in the log.
+fn log_place(entry: u64) -> usize {
+    index(u32::try_from(entry % 64).unwrap_or(0))
+}

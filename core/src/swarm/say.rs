@@ -1,0 +1,261 @@
+//! Writing frames.
+
+use super::{LaneId, MAX_LOG, Over, Swarm, log_place};
+use crate::content::Span;
+use crate::id::BlockId;
+use crate::limits::{ALIVE_MS, BLOCK_LEN, MAX_FRAME, MAX_NAMES};
+use crate::peer::{Asked, Cancel, Reply, Told, Words};
+use crate::store::Store;
+use crate::time::Millis;
+use crate::wire::Message;
+
+/// Room in front of what a store writes into a frame; the head of the message is shorter.
+const HEAD: usize = 64;
+
+/// Bytes of an upload that the bucket is asked for.
+const UNIT: u64 = 16 * 1024;
+
+impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
+    /// Writes the next frame for `lane` at the start of `tx` and returns its length, or 0 when there is none to send.
+    pub fn say(
+        &mut self,
+        now: Millis,
+        lane: LaneId,
+        tx: &mut [u8; MAX_FRAME],
+        store: &mut impl Store,
+    ) -> Result<usize, Over> {
+        let Some((at, own)) = self.lane_mut(lane).filter(|(_, lane)| !lane.closing) else {
+            return Err(Over::Closed);
+        };
+        let silent = now.since(own.said) >= ALIVE_MS;
+        let len = if own.leaving {
+            own.closing = true;
+            write(&Message::Bye, tx)
+        } else if own.dialed && !own.joined {
+            own.joined = true;
+            write(&Message::Join, tx)
+        } else {
+            self.say_news(at, lane, tx)
+                .or_else(|| self.say_cancel(lane, tx))
+                .or_else(|| self.say_request(now, at, lane, tx))
+                .or_else(|| self.say_reply(now, at, lane, tx, store))
+                .or_else(|| self.say_bye(lane, tx))
+                .unwrap_or_else(|| if silent { write(&Message::Alive, tx) } else { 0 })
+        };
+        if let Some((_, lane)) = self.lane_mut(lane).filter(|_| len > 0) {
+            lane.said = now;
+        }
+        Ok(len)
+    }
+
+    /// What concerns the whole peer goes by its oldest lane, and again by the next if that one is gone.
+    fn say_news(&mut self, at: usize, lane: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let logged = self.logged;
+        let peer = self.peers.get_mut(at)?.as_mut()?;
+        if peer.herald() != Some(lane.generation) {
+            return None;
+        }
+        if peer.told_on != Some(lane.generation) {
+            peer.told_on = Some(lane.generation);
+            (peer.said_want, peer.said_choke) = (false, true);
+            peer.told = Told::Bits { next: 0, since: logged };
+            (peer.names_due, peer.lanes_due) = (true, true);
+        }
+        if peer.said_choke != peer.choked {
+            peer.said_choke = peer.choked;
+            return Some(write(&Message::Choke(peer.choked), tx));
+        }
+        self.say_haves(at, tx).or_else(|| self.say_want(at, tx)).or_else(|| self.say_names(at, tx))
+    }
+
+    fn say_want(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
+        let peer = self.peers.get_mut(at)?.as_mut()?;
+        let news = peer.said_want != peer.we_want;
+        peer.said_want = peer.we_want;
+        news.then(|| write(&Message::Want(peer.we_want), tx))
+    }
+
+    fn say_haves(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
+        loop {
+            let peer = self.peers.get_mut(at)?.as_mut()?;
+            match peer.told {
+                Told::Bits { next, since } if next >= self.layout.pieces() => peer.told = Told::Log(since),
+                Told::Bits { next, since } => {
+                    let mut bits = [0; 1024]; // 8 192 pieces a frame
+                    let len = self.pieces.export(next, &mut bits);
+                    peer.told = Told::Bits { next: next.saturating_add(8192), since };
+                    let bits = bits.get(..len)?;
+                    if bits.iter().any(|byte| *byte != 0) {
+                        return Some(write(&Message::Haves { first: next, bits }, tx));
+                    }
+                }
+                Told::Log(seen) if seen >= self.logged => return None,
+                Told::Log(seen) if self.logged.saturating_sub(seen) > MAX_LOG as u64 => {
+                    peer.told = Told::Bits { next: 0, since: self.logged };
+                }
+                Told::Log(seen) => {
+                    peer.told = Told::Log(seen.saturating_add(1));
+                    let piece = *self.log.get(log_place(seen))?;
+                    // A peer that has the piece gains nothing from hearing of it.
+                    if !peer.has.get(piece) {
+                        return Some(write(&Message::Have(piece), tx));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Our own name and those of the other peers; then further names for lanes.
+    fn say_names(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
+        let peer = self.peers.get_mut(at)?.as_mut()?;
+        let (names, lanes) = (core::mem::take(&mut peer.names_due), peer.lanes_due);
+        let mut packed = [0; 2048];
+        if names {
+            let own = self.names.first().map_or(&[][..], |name| name.as_slice());
+            let others = self.peers.iter().enumerate().filter(|(place, _)| *place != at);
+            let others = others.filter_map(|(_, peer)| peer.as_ref()?.name.as_deref());
+            let len = pack(core::iter::once(own).chain(others).take(MAX_NAMES), &mut packed);
+            if len > 1 {
+                return Some(write(&Message::Peers(packed.get(..len)?), tx));
+            }
+        }
+        if lanes {
+            self.peers.get_mut(at)?.as_mut()?.lanes_due = false;
+            let len = pack(self.names.iter().skip(1).map(|name| name.as_slice()), &mut packed);
+            return (len > 0).then(|| write(&Message::Lanes(packed.get(..len).unwrap_or_default()), tx));
+        }
+        None
+    }
+
+    /// A retiring lane leaves when nothing is owed either way.
+    fn say_bye(&mut self, lane: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let (_, lane) = self.lane_mut(lane)?;
+        let done = lane.retiring && lane.asked.is_empty() && lane.replies.is_empty();
+        lane.closing |= done;
+        done.then(|| write(&Message::Bye, tx))
+    }
+
+    fn say_cancel(&mut self, lane: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let (_, lane) = self.lane_mut(lane)?;
+        let asked = lane.asked.iter_mut().find(|asked| asked.cancel == Cancel::Due)?;
+        asked.cancel = Cancel::Said;
+        Some(write(&Message::Cancel(asked.id), tx))
+    }
+
+    fn say_request(&mut self, now: Millis, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let (_, lane) = self.lane_mut(id)?;
+        if !lane.has_room() || self.fault.is_some() {
+            return None;
+        }
+        let block = self.pick(now, at, id)?;
+        let (_, lane) = self.lane_mut(id)?;
+        if lane.asked.is_empty() {
+            lane.fed = now;
+        }
+        lane.asked.push(Asked { id: block, at: now, cancel: Cancel::No }).ok()?;
+        self.asked.set(super::block_slot(&self.layout, block));
+        Some(write(&Message::Request(block), tx))
+    }
+
+    fn say_reply(
+        &mut self,
+        now: Millis,
+        at: usize,
+        id: LaneId,
+        tx: &mut [u8; MAX_FRAME],
+        store: &mut impl Store,
+    ) -> Option<usize> {
+        let (_, lane) = self.lane_mut(id)?;
+        let reply = *lane.replies.front()?;
+        let waits = matches!(reply, Reply::Block(_))
+            && self.upload.as_mut().is_some_and(|bucket| !bucket.take(now, UNIT));
+        if waits {
+            return None; // the timer stirs the lane when the bucket has refilled
+        }
+        self.lane_mut(id)?.1.replies.pop_front();
+        match reply {
+            Reply::Block(block) => self.write_block(now, at, block, tx, store),
+            Reply::Refuse { id, gone } => Some(write(&Message::Refuse { id, gone }, tx)),
+            Reply::Hashes { file, index } => write_hashes(file, index, tx, store),
+            Reply::Info(offset) => write_info(offset, tx, store),
+        }
+    }
+
+    fn write_block(
+        &mut self,
+        now: Millis,
+        at: usize,
+        id: BlockId,
+        tx: &mut [u8; MAX_FRAME],
+        store: &mut impl Store,
+    ) -> Option<usize> {
+        let proof = self.layout.proof_len(id.piece)?.saturating_mul(32);
+        let bytes = self.layout.block_len(id)?;
+        // The message as postcard writes it, with the store filling in the two byte strings where they belong.
+        let mut at_byte = head(&(7_u8, id, u32::try_from(proof).ok()?), tx)?;
+        let (before, rest) = tx.split_at_mut_checked(at_byte.checked_add(proof)?)?;
+        let head_len = head(&u32::try_from(bytes).ok()?, rest)?;
+        let room = rest.get_mut(head_len..head_len.checked_add(bytes)?)?;
+        if let Err(fault) = store.read(id, before.get_mut(at_byte..)?, room) {
+            self.read_fault = Some(fault);
+            return Some(write(&Message::Refuse { id, gone: true }, tx));
+        }
+        at_byte = at_byte.checked_add(proof)?.checked_add(head_len)?.checked_add(bytes)?;
+        let count = u64::try_from(bytes).unwrap_or(0);
+        self.sent = self.sent.saturating_add(count);
+        if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
+            peer.uploaded = peer.uploaded.saturating_add(count);
+            peer.up.add(now, count);
+        }
+        Some(at_byte)
+    }
+}
+
+/// Writes a small message. The frame is large enough for any, so nothing can fail.
+fn write(message: &Message<'_>, tx: &mut [u8]) -> usize {
+    message.encode(tx).map_or(0, <[u8]>::len)
+}
+
+/// Writes the head of a message and returns its length.
+fn head(value: &impl serde::Serialize, tx: &mut [u8]) -> Option<usize> {
+    postcard::to_slice(value, tx).ok().map(|bytes| bytes.len())
+}
+
+/// Packs names as a length byte and as many bytes; what does not fit is left out.
+fn pack<'n>(names: impl Iterator<Item = &'n [u8]>, out: &mut [u8]) -> usize {
+    let mut len: usize = 0;
+    for name in names {
+        let end = len.saturating_add(1).saturating_add(name.len());
+        let Some((first, rest)) = out.get_mut(len..end).and_then(<[u8]>::split_first_mut) else { break };
+        *first = u8::try_from(name.len()).unwrap_or(0);
+        rest.copy_from_slice(name);
+        len = end;
+    }
+    len
+}
+
+fn write_hashes(file: u32, index: u32, tx: &mut [u8; MAX_FRAME], store: &impl Store) -> Option<usize> {
+    let none: (usize, usize) = (0, 0); // an empty answer says that there is no such layer
+    let (hashes, uncles) = store.hashes(file, index, tx.get_mut(HEAD..)?).unwrap_or(none);
+    let mut small = [0; HEAD];
+    let first = head(&(10_u8, file, index, u32::try_from(hashes).ok()?), &mut small)?;
+    tx.copy_within(HEAD..HEAD.checked_add(hashes)?, first);
+    tx.get_mut(..first)?.copy_from_slice(small.get(..first)?);
+    let second = first.checked_add(hashes)?;
+    let len = head(&u32::try_from(uncles).ok()?, &mut small)?;
+    let third = second.checked_add(len)?;
+    let from = HEAD.checked_add(hashes)?;
+    tx.copy_within(from..from.checked_add(uncles)?, third);
+    tx.get_mut(second..third)?.copy_from_slice(small.get(..len)?);
+    third.checked_add(uncles)
+}
+
+fn write_info(offset: u32, tx: &mut [u8; MAX_FRAME], store: &impl Store) -> Option<usize> {
+    let bytes = store.info(offset, tx.get_mut(HEAD..HEAD.saturating_add(BLOCK_LEN))?);
+    let mut small = [0; HEAD];
+    let first =
+        head(&(12_u8, store.info_hash(), store.info_len(), offset, u32::try_from(bytes).ok()?), &mut small)?;
+    tx.copy_within(HEAD..HEAD.checked_add(bytes)?, first);
+    tx.get_mut(..first)?.copy_from_slice(small.get(..first)?);
+    first.checked_add(bytes)
+}

@@ -1,0 +1,85 @@
+//! What happens because time passed.
+
+use super::{Over, Reject, Swarm};
+use crate::content::Span;
+use crate::lanes::Step;
+use crate::limits::{CHOKE_MS, SILENCE_MS, STALL_MS};
+use crate::peer::Words;
+use crate::time::Millis;
+
+/// Milliseconds between two looks at lanes, while there are any.
+const TICK_MS: u64 = 1_000;
+
+impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
+    /// When [`handle_timeout`](Self::handle_timeout) next has something to do; `None` if only a call or a frame can
+    /// bring anything.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        if self.peers.iter().any(Option::is_some) {
+            let upload = self.upload.filter(|_| self.lanes().any(|lane| !lane.replies.is_empty()));
+            let upload = upload.map(|bucket| bucket.ready_at(crate::limits::BLOCK_LEN as u64));
+            return [Some(self.next_choke), Some(self.next_tick), upload].into_iter().flatten().min();
+        }
+        if self.is_whole() || self.fault.is_some() { None } else { self.next_dial() }
+    }
+
+    /// Lets time pass. Returns a peer that was dropped; call again until `None`.
+    pub fn handle_timeout(&mut self, now: Millis) -> Option<Over> {
+        if now >= self.next_choke {
+            self.next_choke = now.plus(CHOKE_MS);
+            self.rechoke(now);
+        }
+        if self.upload.is_some() {
+            self.stir_all();
+        }
+        if now < self.next_tick {
+            return None;
+        }
+        if let Some(over) = self.drop_stalled(now) {
+            return Some(over);
+        }
+        self.next_tick = now.plus(TICK_MS);
+        self.grow(now);
+        self.stir_all();
+        None
+    }
+
+    /// Closes lanes that took requests and gave nothing, or that are silent. A peer all of whose lanes stall is dropped;
+    /// it may come back, since a dead circuit looks the same.
+    fn drop_stalled(&mut self, now: Millis) -> Option<Over> {
+        for peer in self.peers.iter_mut().flatten() {
+            let (mut open, mut stalled): (usize, usize) = (0, 0);
+            for lane in peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing) {
+                open = open.saturating_add(1);
+                let starves = !lane.asked.is_empty() && now.since(lane.fed) >= STALL_MS;
+                if starves || now.since(lane.heard) >= SILENCE_MS {
+                    (lane.closing, lane.stirred) = (true, true);
+                    stalled = stalled.saturating_add(usize::from(starves));
+                }
+            }
+            if stalled > 0 && stalled == open {
+                log::debug!("peer {} stalled", peer.number);
+                return Some(Over::Rejected(peer.number, Reject::Stalled));
+            }
+        }
+        None
+    }
+
+    /// Looks at the number of lanes to each peer.
+    fn grow(&mut self, now: Millis) {
+        let spread = self.random();
+        for peer in self.peers.iter_mut().flatten() {
+            if peer.growth.poll_timeout() > now {
+                continue;
+            }
+            let open = peer.joined();
+            // A full pipe on every lane means that more was wanted than came.
+            let busy = peer.open().filter(|lane| lane.joined && !lane.retiring).all(|lane| !lane.has_room());
+            if peer.growth.handle_timeout(now, open, busy && !peer.chokes_us, spread) == Step::Shrink {
+                let dialed = peer.lanes.iter_mut().flatten().filter(|lane| lane.dialed && !lane.closing);
+                if let Some(lane) = dialed.max_by_key(|lane| lane.generation) {
+                    (lane.leaving, lane.stirred) = (true, true);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! A share that this node offers: its service, its door, and its room while anybody is there.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::warn;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::shelf::{self, Shelf};
+use super::door::{self, Guide};
+use super::room::{self, Ground, Pass, Room, ShareLayout};
+use crate::net::{Address, ServiceKey};
+use crate::status::{self, ShareState};
+use crate::store::{Content, Served};
+
+/// A room nobody has been in for so long is given up; the next caller opens another. Its memory is what counts.
+const EMPTY_ROOM: Duration = Duration::from_secs(120);
+
+/// What an offer is made of.
+pub(crate) struct OfferParts {
+    pub(crate) metadata: Arc<Content>,
+    pub(crate) name: String,
+    pub(crate) size: u64,
+    pub(crate) files: u64,
+    pub(crate) sources: Vec<std::path::PathBuf>,
+    pub(crate) pass: Pass,
+    pub(crate) key: ServiceKey,
+    pub(crate) link: String,
+    pub(crate) public: bool,
+}
+
+/// See the module.
+pub(crate) struct Offer {
+    pub(crate) parts: OfferParts,
+    pub(crate) info_hash: String,
+    ground: Ground,
+    number: u64,
+    state: RefCell<ShareState>,
+    room: RefCell<Option<Rc<Room>>>,
+    /// Bytes served by rooms that are gone.
+    uploaded: Cell<u64>,
+    empty_since: Cell<Option<Instant>>,
+    door: RefCell<Option<JoinHandle<()>>>,
+}
+
+impl Offer {
+    /// Offers it; publishing goes on behind.
+    pub(crate) fn open(parts: OfferParts, ground: Ground, number: u64) -> Rc<Self> {
+        let info_hash = parts.metadata.info_hash().to_string();
+        let offer = Rc::new(Self {
+            parts,
+            info_hash,
+            ground,
+            number,
+            state: RefCell::default(),
+            room: RefCell::default(),
+            uploaded: Cell::new(0),
+            empty_since: Cell::new(None),
+            door: RefCell::default(),
+        });
+        if !offer.parts.public {
+            let publishing = tokio::task::spawn_local(publish(Rc::clone(&offer)));
+            offer.door.replace(Some(publishing));
+        }
+        offer
+    }
+
+    /// Takes it off the network at once: the service, and every conversation about it.
+    pub(crate) fn close(&self) {
+        if let Some(door) = self.door.take() {
+            door.abort();
+        }
+        if let Some(room) = self.room.take() {
+            room.close();
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: ShareState) {
+        if *self.state.borrow() != state {
+            self.state.replace(state);
+            self.ground.news.notify_one();
+        }
+    }
+
+    /// Where it is reached; the public catalogue's address for public shares is in the link only.
+    pub(crate) fn address(&self) -> Address {
+        self.parts.key.address(super::PORT)
+    }
+
+    pub(crate) fn current_room(&self) -> Option<Rc<Room>> {
+        self.room.borrow().clone()
+    }
+
+    /// What the owner may see. Also gives up a room that has long been empty.
+    pub(crate) fn view(&self) -> status::Share {
+        let now = self.ground.clock_now();
+        let (mut peers, mut sent) = (0, 0);
+        if let Some(room) = self.current_room() {
+            (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));
+            if let Some(fault) = room.change(room::Swarm::take_read_fault) {
+                self.set_state(ShareState::Failed(shelf::explain_read(fault)));
+            }
+            self.give_up_empty(peers, sent);
+        }
+        status::Share {
+            info_hash: self.info_hash.clone(),
+            name: self.parts.name.clone(),
+            size: self.parts.size,
+            files: self.parts.files,
+            link: self.parts.link.clone(),
+            public: self.parts.public,
+            state: self.state.borrow().clone(),
+            uploaded: self.uploaded.get().saturating_add(sent),
+            peers: u32::try_from(peers).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn give_up_empty(&self, peers: usize, sent: u64) {
+        if peers > 0 {
+            self.empty_since.set(None);
+            return;
+        }
+        let since = self.empty_since.get().unwrap_or_else(Instant::now);
+        self.empty_since.set(Some(since));
+        if since.elapsed() >= EMPTY_ROOM
+            && let Some(room) = self.room.take()
+        {
+            room.close();
+            self.uploaded.set(self.uploaded.get().saturating_add(sent));
+            self.empty_since.set(None);
+        }
+    }
+
+    fn open_room(&self) -> Result<Rc<Room>, String> {
+        let served = Served::new(Arc::clone(&self.parts.metadata), self.parts.sources.clone());
+        let layout: ShareLayout = self.parts.metadata.layout().clone();
+        let mut blocks = room::bits(bulbil_core::swarm::block_slots(&layout).unwrap_or(0)).ok_or("too large")?;
+        (0..blocks.len()).for_each(|slot| _ = blocks.set(slot));
+        Room::open(self.ground.clone(), self.parts.pass.clone(), self.number, Shelf::Served(served), layout, blocks)
+            .map_err(|why| why.to_string())
+    }
+}
+
+impl Guide for Offer {
+    fn passes(&self) -> Vec<Pass> {
+        vec![self.parts.pass.clone()]
+    }
+
+    fn room(&self, _: &Pass) -> Option<Rc<Room>> {
+        if let Some(room) = self.current_room() {
+            return Some(room);
+        }
+        match self.open_room() {
+            Ok(room) => {
+                room.set_names(super::open::name_of(self.address()).as_slice().try_into().into_iter().collect());
+                self.room.replace(Some(Rc::clone(&room)));
+                Some(room)
+            }
+            Err(why) => {
+                warn!("a share cannot be served; `bulbil list` says which and why");
+                self.set_state(ShareState::Failed(why));
+                None
+            }
+        }
+    }
+}
+
+/// Brings the service up and keeps its door, for as long as the offer stands.
+async fn publish(offer: Rc<Offer>) {
+    let network = offer.ground.network.clone();
+    if network.ready().await.is_err() {
+        return; // the node is stopping
+    }
+    let service = match network.serve(&offer.parts.key, super::PORT, offer.parts.pass.access.as_ref()).await {
+        Ok(service) => service,
+        Err(why) => {
+            offer.set_state(ShareState::Failed(why.to_string()));
+            return;
+        }
+    };
+    let reachable = service.reachable();
+    let guide: Rc<dyn Guide> = offer.clone();
+    tokio::select! {
+        () = door::keep(service, guide) => {}
+        () = watch(reachable, |up| offer.set_reachable(up)) => {}
+    }
+}
+
+/// Tells `hear` whether the service can be reached, now and whenever that changes.
+pub(crate) async fn watch(mut reachable: tokio::sync::watch::Receiver<bool>, hear: impl Fn(bool)) {
+    loop {
+        hear(*reachable.borrow_and_update());
+        if reachable.changed().await.is_err() {
+            std::future::pending::<()>().await; // the door ends with the service
+        }
+    }
+}
+
+impl Offer {
+    pub(crate) fn set_reachable(&self, up: bool) {
+        let failed = matches!(*self.state.borrow(), ShareState::Failed(_));
+        if !failed {
+            self.set_state(if up { ShareState::Reachable } else { ShareState::Publishing });
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Builds the status, and the events that follow from its changes.
+
+use std::sync::Arc;
+
+use bulbil_core::pump::Clock as _;
+use tokio::sync::{broadcast, watch};
+
+use super::room::Room;
+use super::run::Node;
+use crate::status::{Event, Fetch, FetchState, Lane, Memory, Peer, Share, Status};
+use crate::sys;
+
+/// Remembers what was last reported.
+pub(super) struct Reporter {
+    status: watch::Sender<Arc<Status>>,
+    events: broadcast::Sender<Event>,
+    last: Arc<Status>,
+}
+
+impl Reporter {
+    pub(super) fn new(status: watch::Sender<Arc<Status>>, events: broadcast::Sender<Event>) -> Self {
+        Self { status, events, last: Arc::default() }
+    }
+
+    /// Reports the node as it is now. Says whether anything moves, so that the next report should come soon.
+    pub(super) fn report(&mut self, node: &Node) -> bool {
+        let status = Arc::new(build(node));
+        self.tell(&status);
+        self.last = Arc::clone(&status);
+        let moving = status.fetches.iter().any(|fetch| !matches!(fetch.state, FetchState::Done | FetchState::Failed(_)))
+            || !status.peers.is_empty();
+        self.status.send_replace(status);
+        moving
+    }
+
+    /// Events for what is new or changed. Nobody may be listening.
+    fn tell(&self, status: &Status) {
+        if status.net != self.last.net {
+            _ = self.events.send(Event::Net(status.net.clone()));
+        }
+        for share in &status.shares {
+            if same_share(&self.last.shares, share).is_none_or(|last| last.state != share.state) {
+                _ = self.events.send(Event::Share(share.clone()));
+            }
+        }
+        for gone in self.last.shares.iter().filter(|share| same_share(&status.shares, share).is_none()) {
+            _ = self.events.send(Event::Unshared { info_hash: gone.info_hash.clone() });
+        }
+        for fetch in &status.fetches {
+            if self.last.fetches.iter().find(|last| last.id == fetch.id) != Some(fetch) {
+                _ = self.events.send(Event::Fetch(Fetch::clone(fetch)));
+            }
+        }
+    }
+}
+
+fn same_share<'s>(shares: &'s [Share], wanted: &Share) -> Option<&'s Share> {
+    shares.iter().find(|share| share.info_hash == wanted.info_hash)
+}
+
+fn build(node: &Node) -> Status {
+    let offers = node.offers.borrow();
+    let fetches = node.fetches.borrow();
+    let rooms = offers.iter().filter_map(|offer| offer.current_room());
+    let rooms = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room()));
+    let peers = rooms.flat_map(|room| peers(&room)).collect();
+    let (rss, rss_peak) = sys::memory();
+    Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime_s: node.started.elapsed().as_secs(),
+        net: node.ground.network.status().borrow().clone(),
+        memory: Memory { rss, rss_peak, limit: node.config.memory.0 },
+        shares: offers.iter().map(|offer| offer.view()).collect(),
+        fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
+        peers,
+        dropped: node.ground.dropped.all(),
+    }
+}
+
+fn peers(room: &Room) -> Vec<Peer> {
+    let now = room.ground.clock.now();
+    let small = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    room.look(|swarm| {
+        let all = u64::from(swarm.layout().pieces()).max(1);
+        let view = |peer: bulbil_core::swarm::PeerView<_>| Peer {
+            id: peer.number,
+            info_hash: room.info_hash.clone(),
+            has_percent: u8::try_from(u64::from(peer.pieces) * 100 / all).unwrap_or(100),
+            downloaded: peer.downloaded,
+            uploaded: peer.uploaded,
+            chokes_us: peer.chokes_us,
+            choked: peer.choked,
+            lanes: Iterator::map(peer.lanes, |lane: bulbil_core::swarm::LaneView| Lane {
+                rtt_ms: lane.rtt_ms.map_or(0, |ms| u32::try_from(ms).unwrap_or(u32::MAX)),
+                in_flight: small(lane.in_flight),
+                depth: small(lane.depth),
+                rate: lane.rate,
+            })
+            .collect(),
+        };
+        swarm.peers(now).map(view).collect()
+    })
+}

@@ -1,0 +1,314 @@
+//! The node's own task: owns the shares and fetches, answers commands, and tells the world how it is.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bulbil_core::hello::TOKEN_LEN;
+use bulbil_core::id::InfoHash;
+use log::{info, warn};
+use tokio::sync::{Notify, Semaphore};
+use zeroize::Zeroizing;
+
+use super::catalogue::Catalogue;
+use super::dropped::DroppedList;
+use super::fetch::{Fetch, FetchParts};
+use super::offer::{Offer, OfferParts};
+use super::room::{Ground, Pass};
+use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
+use crate::clock::TokioClock;
+use crate::config::Config;
+use crate::hash;
+use crate::link::{Kind, Link, Token};
+use crate::net::{AccessKey, Network, ServiceKey};
+use crate::state::{FetchRecord, ShareRecord, State};
+use crate::status::Share;
+use crate::store::Content;
+
+/// Shares of one node. Each private one is an onion service; Tor clients slow down beyond some fifty.
+pub const MAX_SHARES: usize = 256;
+
+/// Fetches of one node, finished ones too.
+pub const MAX_FETCHES: usize = 256;
+
+/// Files hashed at once: more only fight for the disk.
+const HASHING: usize = 1;
+
+/// Between two reports while something moves, and while nothing does.
+const REPORT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
+
+/// Everything the node owns. Lives on one thread.
+pub(super) struct Node {
+    pub(super) config: Config,
+    pub(super) state_dir: PathBuf,
+    pub(super) ground: Ground,
+    pub(super) catalogue: Rc<Catalogue>,
+    pub(super) offers: RefCell<Vec<Rc<Offer>>>,
+    pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
+    pub(super) started: Instant,
+    state: RefCell<State>,
+    numbers: Cell<u64>,
+    hashing: Semaphore,
+}
+
+/// Runs a node until it is told to stop. Must be called within a `LocalSet`.
+pub(crate) async fn run(config: Config, state_dir: PathBuf, state: State, network: Network, mut inbox: Inbox) {
+    let ground = Ground {
+        network: network.clone(),
+        clock: TokioClock::start(),
+        settings: settings(&config),
+        news: Rc::new(Notify::new()),
+        dropped: DroppedList::new(inbox.events.clone()),
+    };
+    let public = ServiceKey::from_seed(*state.public_seed);
+    let node = Rc::new(Node {
+        catalogue: Catalogue::new(public, ground.clone()),
+        config,
+        state_dir,
+        ground,
+        offers: RefCell::default(),
+        fetches: RefCell::default(),
+        started: Instant::now(),
+        state: RefCell::new(state),
+        numbers: Cell::new(0),
+        hashing: Semaphore::new(HASHING),
+    });
+    node.restore();
+    let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
+    let mut net = network.status();
+    loop {
+        let moving = reporter.report(&node);
+        let pause = if moving { REPORT.0 } else { REPORT.1 };
+        tokio::select! {
+            command = inbox.commands.recv() => match command {
+                Some(Command::Stop(reply)) => {
+                    node.close();
+                    network.shutdown().await;
+                    info!("stopped");
+                    _ = reply.send(()); // the caller may be gone
+                    return;
+                }
+                Some(command) => drop(tokio::task::spawn_local(Rc::clone(&node).obey(command))),
+                None => return,
+            },
+            () = node.ground.news.notified() => {}
+            _ = net.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+fn settings(config: &Config) -> bulbil_core::swarm::Settings {
+    let limit = config.swarm.upload_limit.0;
+    bulbil_core::swarm::Settings {
+        lanes_min: usize::from(config.swarm.lanes_min),
+        lanes_max: usize::from(config.swarm.lanes_max),
+        upload_limit: (limit > 0).then_some(limit),
+    }
+}
+
+impl Node {
+    /// Takes up what was going on before a restart.
+    fn restore(self: &Rc<Self>) {
+        let (shares, fetches) = {
+            let state = self.state.borrow();
+            (state.shares.clone(), state.fetches.clone())
+        };
+        for record in shares {
+            match self.load(&record.info_hash) {
+                Some(metadata) => drop(self.offer(record, metadata)),
+                None => warn!("a share of before could not be taken up: its metadata is gone; share it again"),
+            }
+        }
+        for record in fetches {
+            if let Err(why) = self.start_fetch(record) {
+                warn!("a fetch of before could not be taken up: {why}");
+            }
+        }
+    }
+
+    async fn obey(self: Rc<Self>, command: Command) {
+        // Whoever asked may be gone by now; the deed stands.
+        match command {
+            Command::Share(request, reply) => _ = reply.send(self.share(request).await),
+            Command::Fetch(request, reply) => _ = reply.send(self.fetch(&request)),
+            Command::Unshare(info_hash, reply) => _ = reply.send(self.unshare(&info_hash)),
+            Command::Stop(_) => {}
+        }
+    }
+
+    async fn share(self: &Rc<Self>, request: ShareRequest) -> Result<Share, NodeError> {
+        if self.offers.borrow().len() >= MAX_SHARES {
+            return Err(NodeError::Failed(format!("{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`")));
+        }
+        let _turn = self.hashing.acquire().await.map_err(|_| NodeError::Stopping)?;
+        let (paths, name, piece) = (request.paths, request.name, request.piece_length);
+        let hashing = tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
+        let hashed = hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
+        let sources = hashed.files.iter().map(|file| file.source.clone()).collect();
+        let metadata = Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
+        let info_hash = metadata.info_hash().to_string();
+        if self.offers.borrow().iter().any(|offer| offer.info_hash == info_hash) {
+            return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
+        }
+        let record = ShareRecord {
+            info_hash: metadata.info_hash(),
+            sources,
+            public: request.public,
+            token: random::<TOKEN_LEN>()?,
+            service_seed: random()?,
+            peer_seed: random()?,
+        };
+        self.keep(&metadata)?;
+        self.state.borrow_mut().shares.push(record.clone());
+        self.save()?;
+        let offer = self.offer(record, metadata);
+        Ok(offer.view())
+    }
+
+    fn offer(self: &Rc<Self>, record: ShareRecord, metadata: Content) -> Rc<Offer> {
+        let public = record.public;
+        let key = if public { self.catalogue.key().clone() } else { ServiceKey::from_seed(*record.service_seed) };
+        let kind = if public { Kind::Public } else { Kind::Private };
+        let link = Link { address: key.address(super::PORT), kind, token: Token(record.token.clone()) };
+        let access = (!public).then(|| AccessKey::derive(record.token.as_slice()));
+        let pass = Pass { token: record.token, seed: record.peer_seed, access };
+        let parts = OfferParts {
+            name: metadata.name().to_owned(),
+            size: metadata.layout().total(),
+            files: metadata.paths().len() as u64,
+            metadata: Arc::new(metadata),
+            sources: record.sources,
+            pass,
+            key,
+            link: link.to_string(),
+            public,
+        };
+        let offer = Offer::open(parts, self.ground.clone(), self.number());
+        if public {
+            self.catalogue.add(Rc::clone(&offer));
+        }
+        self.offers.borrow_mut().push(Rc::clone(&offer));
+        offer
+    }
+
+    fn fetch(self: &Rc<Self>, request: &FetchRequest) -> Result<u64, NodeError> {
+        if self.fetches.borrow().len() >= MAX_FETCHES {
+            return Err(NodeError::Failed(format!("{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones")));
+        }
+        let link: Link = request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        if !request.out.is_dir() {
+            return Err(NodeError::Bad("the folder to fetch into does not exist; create it first".into()));
+        }
+        let again = self.fetches.borrow().iter().find(|fetch| fetch.is(&link, &request.out)).map(|fetch| fetch.parts.id);
+        if let Some(id) = again {
+            return Ok(id); // the same fetch: its caller watches it like the first one did
+        }
+        let id = {
+            let mut state = self.state.borrow_mut();
+            state.next_fetch = state.next_fetch.saturating_add(1);
+            state.next_fetch
+        };
+        let record = FetchRecord {
+            id,
+            link: request.link.clone(),
+            out: request.out.clone(),
+            info_hash: None,
+            service_seed: random()?,
+            peer_seed: random()?,
+        };
+        self.state.borrow_mut().fetches.push(record.clone());
+        self.save()?;
+        self.start_fetch(record)?;
+        Ok(id)
+    }
+
+    fn start_fetch(self: &Rc<Self>, record: FetchRecord) -> Result<(), NodeError> {
+        let link: Link = record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        let access = (link.kind == Kind::Private).then(|| AccessKey::derive(link.token.0.as_slice()));
+        let pass = Pass { token: link.token.0.clone(), seed: record.peer_seed, access };
+        let parts = FetchParts {
+            id: record.id,
+            link,
+            out: record.out,
+            pass,
+            key: ServiceKey::from_seed(*record.service_seed),
+            fsync: self.config.swarm.fsync,
+            metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
+        };
+        let node = Rc::downgrade(self);
+        let learned = Rc::new(move |id, metadata: &Content| {
+            if let Some(node) = node.upgrade() {
+                node.learned(id, metadata);
+            }
+        });
+        let fetch = Fetch::start(parts, self.ground.clone(), self.number(), learned);
+        self.fetches.borrow_mut().push(fetch);
+        Ok(())
+    }
+
+    /// Keeps what a restart needs to go on without asking again.
+    fn learned(&self, id: u64, metadata: &Content) {
+        for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
+            record.info_hash = Some(metadata.info_hash());
+        }
+        if let Err(why) = self.keep(metadata).and_then(|()| self.save()) {
+            warn!("a restart would have to learn a share again: {why}");
+        }
+    }
+
+    fn unshare(&self, info_hash: &str) -> Result<(), NodeError> {
+        let wanted = info_hash.to_ascii_lowercase();
+        let found = self.offers.borrow().iter().position(|offer| offer.info_hash == wanted);
+        let Some(at) = found else {
+            return Err(NodeError::Missing("no share has this info-hash; `bulbil list` shows them".into()));
+        };
+        let offer = self.offers.borrow_mut().remove(at);
+        offer.close();
+        self.catalogue.remove(&wanted);
+        let gone = offer.parts.metadata.info_hash();
+        self.state.borrow_mut().shares.retain(|record| record.info_hash != gone);
+        _ = std::fs::remove_file(self.torrent_path(&gone)); // in RAM, and useless from now on
+        self.save()
+    }
+
+    fn close(&self) {
+        self.offers.borrow().iter().for_each(|offer| offer.close());
+        self.fetches.borrow().iter().for_each(|fetch| fetch.close());
+    }
+
+    fn save(&self) -> Result<(), NodeError> {
+        self.state.borrow().save(&self.state_dir).map_err(|why| NodeError::Failed(why.to_string()))
+    }
+
+    fn torrent_path(&self, info_hash: &InfoHash) -> PathBuf {
+        self.state_dir.join(format!("{info_hash}.torrent"))
+    }
+
+    /// Keeps metadata beside the state, as a `.torrent`.
+    fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
+        std::fs::write(self.torrent_path(&metadata.info_hash()), metadata.to_torrent())
+            .map_err(|why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")))
+    }
+
+    fn load(&self, info_hash: &InfoHash) -> Option<Content> {
+        let bytes = std::fs::read(self.torrent_path(info_hash)).ok()?;
+        Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash() == *info_hash)
+    }
+
+    /// A number nothing else of this run has: rooms on the same circuit would be linkable.
+    fn number(&self) -> u64 {
+        let number = self.numbers.get().saturating_add(1);
+        self.numbers.set(number);
+        number
+    }
+}
+
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NodeError> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice())
+        .map_err(|_| NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into()))?;
+    Ok(bytes)
+}

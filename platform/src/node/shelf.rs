@@ -1,0 +1,92 @@
+//! The store of a room: files served in place, or a fetch being written.
+
+use bulbil_core::content::Hash;
+use bulbil_core::id::{BlockId, InfoHash};
+use bulbil_core::store::{Store, StoreError};
+
+use crate::store::{Fetched, OpenError, Served};
+
+/// See the module.
+pub(crate) enum Shelf {
+    Served(Served),
+    Fetched(Fetched),
+}
+
+impl Shelf {
+    pub(crate) fn info_hash_text(&self) -> String {
+        self.info_hash().to_string()
+    }
+
+    /// Puts a whole fetch in its place.
+    pub(crate) fn finish(&mut self) -> Result<(), OpenError> {
+        match self {
+            Self::Served(_) => Ok(()),
+            Self::Fetched(fetched) => fetched.finish(),
+        }
+    }
+
+    fn inner(&self) -> &dyn Store {
+        match self {
+            Self::Served(served) => served,
+            Self::Fetched(fetched) => fetched,
+        }
+    }
+}
+
+impl Store for Shelf {
+    fn piece_root(&self, piece: u32) -> Option<Hash> {
+        self.inner().piece_root(piece)
+    }
+
+    fn read(&mut self, id: BlockId, proof: &mut [u8], bytes: &mut [u8]) -> Result<(), StoreError> {
+        match self {
+            Self::Served(served) => served.read(id, proof, bytes),
+            Self::Fetched(fetched) => fetched.read(id, proof, bytes),
+        }
+    }
+
+    fn write(&mut self, id: BlockId, leaf: &Hash, bytes: &[u8]) -> Result<(), StoreError> {
+        match self {
+            Self::Served(served) => served.write(id, leaf, bytes),
+            Self::Fetched(fetched) => fetched.write(id, leaf, bytes),
+        }
+    }
+
+    fn info(&self, offset: u32, out: &mut [u8]) -> usize {
+        self.inner().info(offset, out)
+    }
+
+    fn info_hash(&self) -> InfoHash {
+        self.inner().info_hash()
+    }
+
+    fn info_len(&self) -> u32 {
+        self.inner().info_len()
+    }
+
+    fn hashes(&self, file: u32, index: u32, out: &mut [u8]) -> Option<(usize, usize)> {
+        self.inner().hashes(file, index, out)
+    }
+}
+
+/// What to tell the owner of a share that can not be read.
+pub(crate) fn explain_read(fault: StoreError) -> String {
+    match fault {
+        StoreError::Changed => "a file changed since it was shared; withdraw the share and share it again",
+        StoreError::Failed => "a file cannot be read; check that it is there and that the node may read it",
+        StoreError::Full | StoreError::Missing => "a file of the share is missing; put it back or share it again",
+    }
+    .to_owned()
+}
+
+/// What to tell the owner of a fetch that can not be written.
+pub(crate) fn explain_write(fault: StoreError) -> String {
+    match fault {
+        StoreError::Full => "no room left where the fetch is written; free some, it goes on by itself",
+        StoreError::Failed => "the fetched files cannot be written; check permissions and the device",
+        StoreError::Changed | StoreError::Missing => {
+            "the fetched files were changed by something else; remove its hidden folder and fetch again"
+        }
+    }
+    .to_owned()
+}

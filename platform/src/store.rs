@@ -1,0 +1,26 @@
+//! Keeps the bytes of shares: [`Served`] reads files in place, [`Fetched`] writes a fetch so that it can be resumed.
+//!
+//! Both refuse to hand out a byte that does not match the share's hashes. Calls wait for the disk, never for the network.
+
+mod content;
+mod fetched;
+mod handles;
+mod ledger;
+mod served;
+
+pub use content::{Content, ContentError};
+pub use fetched::{Fetched, OpenError};
+pub use served::Served;
+
+use std::io;
+
+use bulbil_core::store::StoreError;
+
+/// Whose fault an I/O error is.
+fn blame(error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Full,
+        io::ErrorKind::UnexpectedEof => StoreError::Changed,
+        _ => StoreError::Failed,
+    }
+}

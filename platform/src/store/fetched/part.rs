@@ -1,0 +1,242 @@
+//! An unfinished fetch in its hidden folder.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bulbil_core::content::{Hash, merkle};
+use bulbil_core::id::BlockId;
+use bulbil_core::limits::BLOCK_LEN;
+use bulbil_core::store::StoreError;
+
+use super::super::content::Content;
+use super::super::handles::Handles;
+use super::super::ledger::Ledger;
+use super::super::blame;
+use crate::config::Fsync;
+use crate::sys::folder::{Folder, reserve};
+
+/// Files of one fetch kept open.
+const FILES: usize = 32;
+
+#[derive(Debug)]
+pub(super) struct Part {
+    content: Arc<Content>,
+    /// The owner's folder.
+    out: Folder,
+    /// Name of ours in it.
+    hidden: String,
+    folder: Folder,
+    ledger: Ledger,
+    files: Handles<usize, File>,
+    fsync: Fsync,
+}
+
+impl Part {
+    /// Makes whatever is missing, reserves the room, and believes only blocks that are really there.
+    pub(super) fn open(content: Arc<Content>, out: Folder, hidden: String, fsync: Fsync) -> io::Result<Self> {
+        let folder = out.make(&hidden)?;
+        keep_torrent(&content, &folder)?;
+        let ledger = Ledger::new(folder.create("leaves")?, &content)?;
+        let files = Handles::new(FILES);
+        let mut part = Self { content, out, hidden, folder, ledger, files, fsync };
+        part.lay_out()?;
+        part.recall()?;
+        Ok(part)
+    }
+
+    pub(super) const fn content(&self) -> &Arc<Content> {
+        &self.content
+    }
+
+    pub(super) const fn done(&self) -> u64 {
+        self.ledger.done()
+    }
+
+    pub(super) fn has(&self, id: BlockId) -> bool {
+        self.ledger.has(&self.content, id)
+    }
+
+    pub(super) fn has_piece(&self, piece: u32) -> bool {
+        self.ledger.has_piece(&self.content, piece)
+    }
+
+    /// Creates every file at its full length, empty ones too.
+    fn lay_out(&self) -> io::Result<()> {
+        for (number, path) in self.content.paths().iter().enumerate() {
+            let number = u32::try_from(number).unwrap_or(u32::MAX);
+            let length = self.content.layout().span_of_file(number).map_or(0, |span| span.length);
+            let file = self.file(path, true)?;
+            if file.metadata()?.len() != length {
+                reserve(&file, length)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens one file of the share below `data`.
+    fn file(&self, path: &str, create: bool) -> io::Result<File> {
+        let open = |folder: &Folder, name: &str| if create { folder.create(name) } else { folder.write(name) };
+        if self.content.is_single_file() {
+            return open(&self.folder, "data");
+        }
+        let mut folder = self.folder.make("data")?;
+        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for component in above.split('/').filter(|component| !component.is_empty()) {
+            folder = folder.make(component)?;
+        }
+        open(&folder, name)
+    }
+
+    /// Hashes every block that has a leaf, and counts those that match.
+    fn recall(&mut self) -> io::Result<()> {
+        let content = Arc::clone(&self.content);
+        let mut buffer = vec![0; BLOCK_LEN];
+        for piece in 0..content.layout().pieces() {
+            let leaves = self.ledger.leaves(&content, piece)?;
+            for (block, leaf) in (0..).zip(&leaves).filter(|(_, leaf)| **leaf != Hash::default()) {
+                let id = BlockId { piece, block };
+                let length = content.layout().block_len(id).unwrap_or(0);
+                let Some(bytes) = buffer.get_mut(..length) else { continue };
+                if self.fill(id, bytes).is_ok() && merkle::leaf(bytes) == *leaf {
+                    self.ledger.mark(&content, id);
+                }
+            }
+            if self.has_piece(piece) && !self.is_right(piece, leaves) {
+                self.ledger.strike(&content, piece)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these leaves add up to the piece's hash.
+    fn is_right(&self, piece: u32, leaves: Vec<Hash>) -> bool {
+        let levels = self.content.layout().proof_len(piece).and_then(|levels| u32::try_from(levels).ok());
+        let mut tree = merkle::Tree::new();
+        leaves.into_iter().for_each(|leaf| tree.push(leaf));
+        let root = levels.and_then(|levels| tree.root_at(levels));
+        root.is_some() && root == self.content.piece_root(piece)
+    }
+
+    /// The open file that holds this block, and where in it.
+    fn at(&mut self, id: BlockId) -> Result<(&File, u64), StoreError> {
+        let (place, offset) = self.content.offset(id).ok_or(StoreError::Missing)?;
+        if self.files.get(place, || Err(())).is_err() {
+            let path = self.content.path_at(place).ok_or(StoreError::Missing)?;
+            let file = self.file(path, false).map_err(|error| blame(&error))?;
+            self.files.get(place, || Ok::<_, StoreError>(file))?;
+        }
+        let file = self.files.get(place, || Err(StoreError::Failed))?.ok_or(StoreError::Failed)?;
+        Ok((file, offset))
+    }
+
+    fn fill(&mut self, id: BlockId, bytes: &mut [u8]) -> Result<(), StoreError> {
+        let (file, offset) = self.at(id)?;
+        file.read_exact_at(bytes, offset).map_err(|error| blame(&error))
+    }
+
+    /// Only blocks of whole pieces: a proof needs all leaves.
+    pub(super) fn read(&mut self, id: BlockId, proof: &mut [u8], bytes: &mut [u8]) -> Result<(), StoreError> {
+        let layout = self.content.layout();
+        let fits = layout.block_len(id) == Some(bytes.len())
+            && layout.proof_len(id.piece).and_then(|levels| levels.checked_mul(32)) == Some(proof.len());
+        if !fits || !self.has_piece(id.piece) {
+            return Err(StoreError::Missing);
+        }
+        let mut leaves = self.ledger.leaves(&self.content, id.piece).map_err(|error| blame(&error))?;
+        let index = usize::from(id.block);
+        let leaf = leaves.get(index).copied();
+        let root = merkle::prove(&mut leaves, index, proof);
+        if root != self.content.piece_root(id.piece) {
+            return Err(StoreError::Changed);
+        }
+        self.fill(id, bytes)?;
+        if leaf == Some(merkle::leaf(bytes)) {
+            return Ok(());
+        }
+        bytes.fill(0);
+        Err(StoreError::Changed)
+    }
+
+    /// Data first, then its leaf. A piece that is whole is checked as a whole.
+    pub(super) fn write(&mut self, id: BlockId, leaf: &Hash, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.content.layout().block_len(id) != Some(bytes.len()) {
+            return Err(StoreError::Missing);
+        }
+        if self.has(id) {
+            return Ok(());
+        }
+        let (file, offset) = self.at(id)?;
+        file.write_all_at(bytes, offset).map_err(|error| blame(&error))?;
+        let content = Arc::clone(&self.content);
+        self.ledger.record(&content, id, leaf).map_err(|error| blame(&error))?;
+        if self.has_piece(id.piece) { self.close(id) } else { Ok(()) }
+    }
+
+    /// A piece has its last block.
+    fn close(&mut self, id: BlockId) -> Result<(), StoreError> {
+        let content = Arc::clone(&self.content);
+        let leaves = self.ledger.leaves(&content, id.piece).map_err(|error| blame(&error))?;
+        if !self.is_right(id.piece, leaves) {
+            self.ledger.strike(&content, id.piece).map_err(|error| blame(&error))?;
+            return Err(StoreError::Changed);
+        }
+        if self.fsync == Fsync::Always {
+            let (file, _) = self.at(id)?;
+            file.sync_data().and_then(|()| self.ledger.sync()).map_err(|error| blame(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Moves the data to its name and removes the rest.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        if self.done() != self.content.layout().total() {
+            return Err(io::Error::other("not every block is there yet"));
+        }
+        if self.fsync != Fsync::Never {
+            self.sync()?;
+        }
+        self.files.clear();
+        self.folder.rename("data", &self.out, self.content.name())?;
+        if self.fsync != Fsync::Never {
+            self.out.sync()?;
+        }
+        // The share is whole under its name; what is left over is cleared now or at the next opening.
+        let _ = remove(&self.out, &self.hidden);
+        Ok(())
+    }
+
+    /// Forces all files to the device.
+    fn sync(&self) -> io::Result<()> {
+        self.content.paths().iter().try_for_each(|path| self.file(path, false)?.sync_all())
+    }
+}
+
+/// Writes the metadata, whole or not at all.
+fn keep_torrent(content: &Content, folder: &Folder) -> io::Result<()> {
+    if folder.has("share.torrent")? {
+        let kept = folder.read("share.torrent")?.metadata()?.len();
+        if kept == u64::try_from(content.to_torrent().len()).unwrap_or(0) {
+            return Ok(());
+        }
+        folder.remove("share.torrent")?;
+    }
+    folder.remove("share.new")?;
+    let mut file = folder.create("share.new")?;
+    file.write_all(&content.to_torrent())?;
+    file.sync_all()?;
+    folder.rename("share.new", folder, "share.torrent")
+}
+
+/// Removes what a finished fetch leaves behind. Data is not among it.
+pub(super) fn remove(out: &Folder, hidden: &str) -> io::Result<()> {
+    if !out.has(hidden)? {
+        return Ok(());
+    }
+    let folder = out.enter(hidden)?;
+    for name in ["leaves", "share.torrent", "share.new"] {
+        folder.remove(name)?;
+    }
+    out.remove_folder(hidden)
+}

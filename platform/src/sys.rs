@@ -1,0 +1,10 @@
+//! The operating system: maps, limits, folders, file systems. The only unsafe code, and the only user of nix and memmap2.
+
+#![allow(unsafe_code, reason = "this folder is where it is allowed; each use says why it is sound")]
+
+pub mod folder;
+pub mod map;
+pub mod mount;
+pub mod process;
+#[cfg(test)]
+pub(crate) mod scratch;

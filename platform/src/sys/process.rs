@@ -1,0 +1,53 @@
+//! What this process may do and how much memory it takes.
+
+use std::io;
+
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+
+/// The user this process acts as.
+pub fn uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// No core dumps, no tracing by other processes of the same user, and a file-size limit that is an error, not death.
+///
+/// Memory is not locked as a whole: that would pin every page of every mapped file too.
+pub fn harden() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    prctl::set_dumpable(false)?;
+    // SAFETY: ignoring a signal runs no code of ours.
+    unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// Resident memory of this process in bytes: now, and the highest so far (proc(5), `VmRSS` and `VmHWM`).
+/// Zeros where `/proc` is not mounted.
+pub fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    };
+    let bytes = |key| kib(key).unwrap_or(0).saturating_mul(1024);
+    (bytes("VmRSS:"), bytes("VmHWM:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_more_than_nothing_and_the_peak_no_less() {
+        let (now, peak) = memory();
+        assert!(now > 1024 * 1024 && peak >= now / 2, "{now} {peak}");
+    }
+
+    #[test]
+    fn core_dumps_are_off_after_hardening() {
+        harden().unwrap();
+        assert_eq!(nix::sys::resource::getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
+        assert!(!prctl::get_dumpable().unwrap());
+    }
+}
