@@ -31,7 +31,7 @@ pub struct Baseline {
 impl Baseline {
     /// Serves `folder` and waits until it can be read through Tor.
     pub fn start(network: &Network, folder: &Path) -> io::Result<Self> {
-        let scratch = Scratch::in_memory("baseline")?;
+        let scratch = Scratch::new("baseline")?;
         let mut ports = Ports::reserve(Ipv4Addr::LOCALHOST)?;
         let (web, socks) = (ports.take()?, ports.take()?);
         let http = start_http(&scratch, folder, web)?;

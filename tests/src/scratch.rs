@@ -20,7 +20,7 @@ impl Scratch {
         Self::within(&std::env::temp_dir(), label)
     }
 
-    /// In memory (tmpfs): for node states, and for files whose disk should not be measured.
+    /// In memory (tmpfs): for the states of nodes. Containers often allow 64 MiB there, so files to share go elsewhere.
     pub fn in_memory(label: &str) -> io::Result<Self> {
         Self::within(Path::new("/dev/shm"), label)
     }

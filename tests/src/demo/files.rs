@@ -29,7 +29,7 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     let mut report = Report { program: fs::metadata(&program)?.len(), ..Report::default() };
     println!("starting a private Tor network");
     let network = Network::start(Shape::default())?;
-    let files = Scratch::in_memory("demo")?;
+    let files = Scratch::new("demo")?;
     let mut stage = Stage { network: &network, files: &files, report: &mut report, label: "" };
     let (nodes, verified) = stage.show()?;
     let plain = stage.measure()?;

@@ -20,7 +20,7 @@ pub(super) const LATENCY_MS: u64 = 20;
 
 /// Serves a fresh file through a C tor onion service on `network` and reads it once.
 pub(super) fn measure(network: &Network) -> io::Result<Measured> {
-    let folder = Scratch::in_memory("served")?;
+    let folder = Scratch::new("served")?;
     let sha256 = content::write_file(&folder.join("file.bin"), FILE, 9)?;
     let measured = Baseline::start(network, folder.path())?.fetch("file.bin", &sha256)?;
     if measured.verified {

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -37,7 +37,8 @@ pub(super) fn tool(program: impl AsRef<std::ffi::OsStr>, arguments: &str) -> Com
 /// Runs a command to its end; counts the tests it reports; fails if it does.
 pub(super) fn run(command: &mut Command) -> io::Result<Counts> {
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-    let line = format!("{} {}", command.get_program().to_string_lossy(), words.join(" "));
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let line = format!("{} {}", program.display(), words.join(" "));
     println!("   {line}");
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
