@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 /// A program and the Debian package that brings it.
 #[derive(Clone, Copy, Debug)]
 pub struct Need {
-    /// Looked for in `PATH` and in `/usr/sbin`, where Debian puts servers.
+    /// Looked for in `PATH` and in `/usr/sbin`, where Debian puts servers. With spaces in it, it is a command that must
+    /// succeed when it is asked for its `--version`.
     pub program: &'static str,
     /// Its package in Debian 12.
     pub package: &'static str,
@@ -22,12 +23,13 @@ pub const NETWORK: [Need; 4] = [
 ];
 
 /// What only `cargo verify` needs.
-pub const VERIFY: [Need; 5] = [
+pub const VERIFY: [Need; 6] = [
     Need { program: "musl-gcc", package: "musl-tools" },
     Need { program: "qemu-aarch64-static", package: "qemu-user-static" },
     Need { program: "ip", package: "iproute2" },
     Need { program: "nft", package: "nftables" },
     Need { program: "python3", package: "python3" },
+    Need { program: "python3 -m ensurepip", package: "python3-venv" },
 ];
 
 /// Makes sure that all of `needs` are there. Installs with apt-get when we are root on a Debian; otherwise the error
@@ -56,6 +58,11 @@ pub fn ensure(needs: &[Need]) -> io::Result<Vec<&'static str>> {
 /// Whether `program` can be run.
 #[must_use]
 pub fn is_installed(program: &str) -> bool {
+    if let Some((name, arguments)) = program.split_once(' ') {
+        let mut command = Command::new(name);
+        command.args(arguments.split(' ')).arg("--version").stdin(Stdio::null());
+        return command.output().is_ok_and(|output| output.status.success());
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path).chain(["/usr/sbin".into()]).any(|folder| folder.join(program).is_file())
 }
@@ -81,5 +88,6 @@ mod tests {
     fn looks_where_the_shell_looks() {
         assert!(is_installed("sh"));
         assert!(!is_installed("no-such-program-here"));
+        assert!(is_installed("sh -c true") && !is_installed("sh -c false"));
     }
 }
