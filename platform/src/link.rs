@@ -10,14 +10,13 @@ use data_encoding::BASE32_NOPAD;
 use subtle::ConstantTimeEq;
 use zeroize::ZeroizeOnDrop;
 
+use crate::net::{Address, BadAddress};
+
 /// Bytes of a token: 128 bits of randomness.
 pub const TOKEN_LEN: usize = 16;
 
 /// Characters of a token in a link: base32 (RFC 4648) without padding, lower case.
 const TOKEN_CHARS: usize = 26;
-
-/// Characters of a version 3 onion name before `.onion`.
-const ONION_CHARS: usize = 56;
 
 /// The secret that opens a share. Never printed by `Debug`; compared in constant time; wiped when dropped.
 #[derive(Clone, ZeroizeOnDrop)]
@@ -26,10 +25,8 @@ pub struct Token([u8; TOKEN_LEN]);
 /// A link, taken apart.
 #[derive(Clone, Eq, PartialEq)]
 pub struct Link {
-    /// `<56 characters>.onion`, lower case. Its checksum is not looked at here.
-    pub onion: String,
-    /// Virtual port, 80 if the link names none.
-    pub port: u16,
+    /// Whom to call; port 80 if the link names none.
+    pub address: Address,
     /// Whether the share belongs to the public catalogue.
     pub public: bool,
     /// The secret.
@@ -48,6 +45,9 @@ pub enum BadLink {
     /// Not an onion address.
     #[error("the link does not name an onion address of 56 letters and digits and .onion; copy the whole link")]
     Host,
+    /// A typing error in the address.
+    #[error("the onion address in the link has a typing error: its checksum does not match; copy the whole link")]
+    Checksum,
     /// Port 0, over 65535, or no number.
     #[error("the port in the link is not a number from 1 to 65535; copy the whole link")]
     Port,
@@ -114,7 +114,7 @@ impl fmt::Display for Link {
     /// The whole link, for its owner.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.public { "public" } else { "private" };
-        write!(f, "http://{}:{}/{kind}/{}", self.onion, self.port, self.token.reveal())
+        write!(f, "http://{}/{kind}/{}", self.address, self.token.reveal())
     }
 }
 
@@ -138,12 +138,12 @@ impl FromStr for Link {
         }
         let (place, path) = rest.split_once('/').ok_or(if rest.is_empty() { BadLink::Host } else { BadLink::Kind })?;
         let (host, port) = place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port)));
-        let onion = host.to_ascii_lowercase();
-        let name = onion.strip_suffix(".onion").ok_or(BadLink::Host)?;
-        if name.len() != ONION_CHARS || !name.bytes().all(|c| matches!(c, b'a'..=b'z' | b'2'..=b'7')) {
-            return Err(BadLink::Host);
-        }
         let port = port.map_or(Ok(80), parse_port)?;
+        let address = format!("{host}:{port}").parse().map_err(|why| match why {
+            BadAddress::Checksum => BadLink::Checksum,
+            BadAddress::Port => BadLink::Port,
+            BadAddress::Form | BadAddress::Version => BadLink::Host,
+        })?;
         let (kind, token) = path.split_once('/').ok_or(BadLink::Kind)?;
         let public = match kind {
             "public" => true,
@@ -151,7 +151,7 @@ impl FromStr for Link {
             _ => return Err(BadLink::Kind),
         };
         let token = token.strip_suffix('/').unwrap_or(token).parse()?;
-        Ok(Self { onion, port, public, token })
+        Ok(Self { address, public, token })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod memory;
 mod stream;
 pub mod tor;
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,6 +18,7 @@ pub use address::{Address, BadAddress};
 pub use keys::{AccessKey, ServiceKey};
 pub use stream::Stream;
 
+use crate::config::{self, Config, NetKind};
 use crate::status::NetStatus;
 
 /// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
@@ -77,6 +79,16 @@ pub enum Network {
 }
 
 impl Network {
+    /// Starts the network that the configuration names. Tor's directories lie in `state_dir`, which is memory.
+    ///
+    /// Returns as soon as it runs; [`status`](Self::status) tells how it comes up.
+    pub async fn start(config: &Config, state_dir: &Path) -> Result<Self, tor::StartError> {
+        match config.net.kind {
+            NetKind::Memory => Ok(Self::Memory(memory::Memory::new())),
+            NetKind::Tor => tor::Tor::start(&tor_config(config, state_dir)).await.map(Self::Tor),
+        }
+    }
+
     /// Offers `key`'s address at `port`. With `access`, only those who hold the same secret can even find it.
     ///
     /// Returns as soon as the service runs; [`Service::reachable`] tells when others can reach it.
@@ -128,6 +140,25 @@ impl Network {
             Self::Tor(tor) => tor.shutdown().await,
             Self::Memory(memory) => memory.shutdown(),
         }
+    }
+}
+
+/// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
+const TOR_SHARE: u64 = 6;
+
+/// What Tor is told, from what the owner said.
+fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
+    let tor = &config.net.tor;
+    let inline = (!tor.arti.is_empty()).then(|| tor::NetworkSource::Inline(tor.arti.clone()));
+    tor::TorConfig {
+        memory: (config.memory.0 / TOR_SHARE).max(tor::MIN_MEMORY),
+        network: inline.or_else(|| tor.network_file.clone().map(tor::NetworkSource::File)),
+        vanguards: match tor.vanguards {
+            config::Vanguards::Lite => tor::Vanguards::Lite,
+            config::Vanguards::Full => tor::Vanguards::Full,
+        },
+        reduced_padding: tor.reduced_padding,
+        ..tor::TorConfig::new(state_dir.join("tor"), state_dir.join("cache"))
     }
 }
 

@@ -23,7 +23,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
 
-pub use run::{MAX_FETCHES, MAX_SHARES, run};
+pub(crate) use run::run;
+pub use run::{MAX_FETCHES, MAX_SHARES};
 
 /// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
 const PORT: u16 = 80;

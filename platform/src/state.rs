@@ -20,8 +20,10 @@ const FILE: &str = "state.json";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// Seed of the node's own key; made at the first start.
-    pub identity: Option<Secret<32>>,
+    /// Seed of the onion service of the public catalogue; made at the first start.
+    pub catalogue: Option<Secret<32>>,
+    /// Number of the newest fetch.
+    pub last_fetch: u64,
     /// What is shared.
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
@@ -32,20 +34,18 @@ pub struct State {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShareEntry {
-    /// As the owner named them, absolute.
-    pub paths: Vec<PathBuf>,
-    /// Name of the share.
-    pub name: String,
-    /// Bytes of a piece.
-    pub piece_length: u32,
-    /// 64 hexadecimal digits.
+    /// 64 hexadecimal digits: name of the `.torrent` beside the state file.
     pub info_hash: String,
+    /// Where each file lies, absolute, in the order of the metadata.
+    pub sources: Vec<PathBuf>,
     /// Whether it belongs to the public catalogue.
     pub public: bool,
     /// Seed of its onion service.
     pub onion: Secret<32>,
     /// Its token.
     pub token: Secret<16>,
+    /// Seed of our key in its swarm.
+    pub peer: Secret<32>,
 }
 
 /// One fetch.
@@ -58,12 +58,12 @@ pub struct FetchEntry {
     pub link: String,
     /// Folder it is written into, absolute.
     pub out: PathBuf,
-    /// 64 hexadecimal digits, once known: with `name` it finds the metadata kept beside the data.
+    /// 64 hexadecimal digits, once known: name of the `.torrent` beside the state file.
     pub info_hash: Option<String>,
-    /// Name of the share, once known.
-    pub name: Option<String>,
-    /// Whether it is complete.
-    pub done: bool,
+    /// Seed of the onion service at which other fetchers reach us.
+    pub onion: Secret<32>,
+    /// Seed of our key in its swarm.
+    pub peer: Secret<32>,
 }
 
 /// Bytes that nobody should see: wiped when dropped, hidden from `Debug`, hexadecimal in the file.
@@ -200,23 +200,23 @@ mod tests {
 
     fn state() -> State {
         State {
-            identity: Some(Secret([7; 32])),
+            catalogue: Some(Secret([7; 32])),
+            last_fetch: 3,
             shares: vec![ShareEntry {
-                paths: vec!["/srv/a b".into()],
-                name: "a b".into(),
-                piece_length: 65_536,
                 info_hash: "00".repeat(32),
+                sources: vec!["/srv/a b".into()],
                 public: true,
                 onion: Secret([1; 32]),
                 token: Secret([2; 16]),
+                peer: Secret([3; 32]),
             }],
             fetches: vec![FetchEntry {
                 id: 3,
                 link: "http://x".into(),
                 out: "/srv".into(),
                 info_hash: None,
-                name: None,
-                done: false,
+                onion: Secret([4; 32]),
+                peer: Secret([5; 32]),
             }],
         }
     }

@@ -8,7 +8,8 @@ use tokio::task::LocalSet;
 use super::Failure;
 use crate::config::Config;
 use crate::control::Control;
-use crate::node::{Handle, Inbox};
+use crate::net::Network;
+use crate::node::{self, Handle};
 use crate::state::StateDir;
 use crate::sys::process;
 use crate::web::Web;
@@ -40,37 +41,11 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         servers.spawn(web.run(node.clone(), stopped));
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
-    // === The call site of the node: everything above is the shell, everything below ends it. ===
-    let ended = idle(&config, &state, inbox).await;
-    // ===
+    let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
+    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;
     ended
-}
-
-/// Stands where the node goes: publishes memory and obeys `stop`.
-async fn idle(config: &Config, _state: &StateDir, mut inbox: Inbox) -> Result<(), Failure> {
-    use crate::node::{Command, NodeError};
-    use crate::status::{Memory, NetStatus, Status};
-
-    let (rss, rss_peak) = process::memory();
-    let net = NetStatus { kind: format!("{:?}", config.net.kind).to_lowercase(), ..NetStatus::default() };
-    let memory = Memory { rss, rss_peak, limit: config.memory.0 };
-    let version = env!("CARGO_PKG_VERSION").to_owned();
-    inbox.status.send_replace(std::sync::Arc::new(Status { version, net, memory, ..Status::default() }));
-    let refuse = || NodeError::Failed("this build has no network".to_owned());
-    while let Some(command) = inbox.commands.recv().await {
-        match command {
-            Command::Share(_, reply) => drop(reply.send(Err(refuse()))),
-            Command::Fetch(_, reply) => drop(reply.send(Err(refuse()))),
-            Command::Unshare(_, reply) => drop(reply.send(Err(NodeError::Missing("no such share".to_owned())))),
-            Command::Stop(reply) => {
-                let _ = reply.send(());
-                break;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn catch(kind: SignalKind) -> Result<Signal, Failure> {

@@ -21,7 +21,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
-pub use config::{BadTorConfig, NetworkSource, TorConfig, Vanguards};
+pub use config::{BadTorConfig, MIN_MEMORY, NetworkSource, TorConfig, Vanguards};
 pub use service::TorService;
 pub use start::StartError;
 pub use stream::TorStream;

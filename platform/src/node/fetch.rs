@@ -241,7 +241,7 @@ impl Fetch {
         let opened = opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
         let (blocks, store) = opened.map_err(|why| Trouble::Final(why.to_string()))?;
         let layout = metadata.layout().clone();
-        let blocks = blocks.ok_or_else(|| Trouble::Final(super::room::TooLarge.to_string()))?;
+        let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(
             self.ground.clone(),
             self.parts.pass.clone(),

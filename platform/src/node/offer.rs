@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulbil_core::pump::Clock as _;
 use log::warn;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -96,7 +97,7 @@ impl Offer {
 
     /// What the owner may see. Also gives up a room that has long been empty.
     pub(crate) fn view(&self) -> status::Share {
-        let now = self.ground.clock_now();
+        let now = self.ground.clock.now();
         let (mut peers, mut sent) = (0, 0);
         if let Some(room) = self.current_room() {
             (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));

@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 use super::room::Room;
 use super::run::Node;
 use crate::status::{Event, Fetch, FetchState, Lane, Memory, Peer, Share, Status};
-use crate::sys;
+use crate::sys::process;
 
 /// Remembers what was last reported.
 pub(super) struct Reporter {
@@ -64,7 +64,7 @@ fn build(node: &Node) -> Status {
     let rooms = offers.iter().filter_map(|offer| offer.current_room());
     let rooms = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room()));
     let peers = rooms.flat_map(|room| peers(&room)).collect();
-    let (rss, rss_peak) = sys::memory();
+    let (rss, rss_peak) = process::memory();
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),

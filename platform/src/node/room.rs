@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bulbil_core::bits::{Bits, words_for};
 use bulbil_core::content::{Layout, Span};
-use bulbil_core::hello::{Secrets, TOKEN_LEN};
+use bulbil_core::hello::Secrets;
 use bulbil_core::id::PeerKey;
 use bulbil_core::limits::MAX_FRAME;
 use bulbil_core::peer::Name;
@@ -26,6 +26,8 @@ use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
 use crate::clock::TokioClock;
+use crate::link::Token;
+use crate::state::Secret;
 use crate::net::{AccessKey, NetError, Network};
 
 /// Peers of one swarm at once.
@@ -43,15 +45,15 @@ pub(crate) type ShareLayout = Layout<Vec<Span>>;
 /// What opens conversations about one share.
 #[derive(Clone)]
 pub(crate) struct Pass {
-    pub(crate) token: zeroize::Zeroizing<[u8; TOKEN_LEN]>,
-    pub(crate) seed: zeroize::Zeroizing<[u8; 32]>,
+    pub(crate) token: Token,
+    pub(crate) seed: Secret<32>,
     /// `None` where anyone may connect.
     pub(crate) access: Option<AccessKey>,
 }
 
 impl Pass {
     pub(crate) fn secrets(&self) -> Secrets {
-        Secrets::new(*self.token, &self.seed)
+        Secrets::new(*self.token.as_bytes(), &self.seed.0)
     }
 
     pub(crate) fn key(&self) -> PeerKey {

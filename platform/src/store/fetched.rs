@@ -195,6 +195,10 @@ impl Store for Fetched {
         self.content().info(offset, out)
     }
 
+    fn info_hash(&self) -> InfoHash {
+        self.content().info_hash()
+    }
+
     fn info_len(&self) -> u32 {
         self.content().info_len()
     }

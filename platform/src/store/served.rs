@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bulbil_core::content::{Hash, merkle};
-use bulbil_core::id::BlockId;
+use bulbil_core::id::{BlockId, InfoHash};
 use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::store::{Store, StoreError};
 
@@ -153,6 +153,10 @@ impl Store for Served {
 
     fn info(&self, offset: u32, out: &mut [u8]) -> usize {
         self.content.info(offset, out)
+    }
+
+    fn info_hash(&self) -> InfoHash {
+        self.content.info_hash()
     }
 
     fn info_len(&self) -> u32 {

@@ -14,7 +14,7 @@ const NETWORK_SECTIONS: [&str; 4] = ["tor_network", "path_rules", "address_filte
 const MAX_NETWORK_FILE: u64 = 1024 * 1024;
 
 /// Least memory for Arti's queues, in bytes: one lane each way at Tor's usual windows.
-const MIN_MEMORY: u64 = 2 * 1024 * 1024;
+pub const MIN_MEMORY: u64 = 2 * 1024 * 1024;
 
 /// Settings of the Tor client. Every key has a default except the two directories.
 #[derive(Clone, Debug, Deserialize, Serialize)]
