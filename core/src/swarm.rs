@@ -242,12 +242,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Result<LaneId, NoLane> {
         let taken = self.place(now, key, dialed.is_some(), bits);
         if let Some(name) = dialed {
-            self.book.connected(
-                name,
-                taken.as_ref().map_or(None, |_| Some(key)),
-                taken == Err(NoLane::Ourselves),
-                now,
-            );
+            self.book.connected(name, key, taken.map(|_| ()), now);
         }
         taken
     }
@@ -300,6 +295,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     pub fn lane_closed(&mut self, now: Millis, id: LaneId) {
         let Some((at, lane)) = self.lane_mut(id) else { return };
         let asked = core::mem::take(&mut lane.asked);
+        // Such as a lane for which the other side has no place: calling again at once would go on for ever.
+        let barren = lane.dialed && lane.pace.rtt_ms().is_none();
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
         if let Some(place) = peer.lanes.get_mut(usize::from(id.lane)) {
             *place = None;
@@ -311,6 +308,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             self.book.lost(key, now);
             self.names_changed();
+        } else if barren {
+            self.book.lost(key, now);
         }
         for asked in &asked {
             self.unask(asked.id);

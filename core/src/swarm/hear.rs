@@ -141,7 +141,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if lane.replies.iter().any(same) {
             return Err(Reject::Repeated);
         }
-        let reply = if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
+        let reply =
+            if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
         lane.stirred = true;
         lane.replies.push_back(reply).map_err(|_| Reject::Flood)
     }
@@ -246,6 +247,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn credit(&mut self, now: Millis, at: usize, bytes: u64) {
         self.down.add(now, bytes);
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
+        if peer.downloaded == 0 {
+            self.book.proved(peer.key);
+        }
         peer.downloaded = peer.downloaded.saturating_add(bytes);
         peer.down.add(now, bytes);
         peer.growth.received(bytes);
