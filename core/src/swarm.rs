@@ -24,7 +24,7 @@ use crate::content::{Layout, Span};
 use crate::id::{BlockId, PeerKey};
 use crate::lanes::Growth;
 use crate::limits::{CHOKE_MS, FIRST_LANES, MAX_LANES};
-use crate::peer::{Lane, Name, Peer, Words};
+use crate::peer::{Lane, Name, Peer, Told, Words};
 use crate::rate::{Bucket, Meter};
 use crate::store::StoreError;
 use crate::time::Millis;
@@ -269,7 +269,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let generation = self.generations;
         let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
         let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
-        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed));
+        let told = Told::Bits { next: 0, since: self.logged };
+        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;
         let small = |at: usize| u8::try_from(at).map_err(|_| NoLane::Full);
         Ok(LaneId { peer: small(at)?, lane: small(free)?, generation })
@@ -314,6 +315,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         for asked in &asked {
             self.unask(asked.id);
         }
+        self.look_at_wants(at);
         self.next_tick = now;
         self.stir_all();
     }

@@ -65,14 +65,16 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             Message::Want(wants) => {
                 self.chatter(now, at, 1)?;
-                self.set_wants(at, wants);
+                if let Some((_, lane)) = self.lane_mut(lane) {
+                    lane.wants = wants;
+                }
+                self.look_at_wants(at);
                 Ok(())
             }
             Message::Choke(choked) => {
                 self.chatter(now, at, 1)?;
-                if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
-                    peer.chokes_us = choked;
-                    peer.stir();
+                if let Some((_, lane)) = self.lane_mut(lane) {
+                    (lane.chokes_us, lane.stirred) = (choked, true);
                 }
                 Ok(())
             }
