@@ -24,7 +24,7 @@ use crate::content::{Layout, Span};
 use crate::id::{BlockId, PeerKey};
 use crate::lanes::Growth;
 use crate::limits::{CHOKE_MS, FIRST_LANES, MAX_LANES};
-use crate::peer::{Lane, Name, Peer, Words};
+use crate::peer::{Lane, Name, Peer, Told, Words};
 use crate::rate::{Bucket, Meter};
 use crate::store::StoreError;
 use crate::time::Millis;
@@ -242,12 +242,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Result<LaneId, NoLane> {
         let taken = self.place(now, key, dialed.is_some(), bits);
         if let Some(name) = dialed {
-            self.book.connected(
-                name,
-                taken.as_ref().map_or(None, |_| Some(key)),
-                taken == Err(NoLane::Ourselves),
-                now,
-            );
+            self.book.connected(name, key, taken.map(|_| ()), now);
         }
         taken
     }
@@ -274,7 +269,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let generation = self.generations;
         let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
         let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
-        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed));
+        let told = Told::Bits { next: 0, since: self.logged };
+        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;
         let small = |at: usize| u8::try_from(at).map_err(|_| NoLane::Full);
         Ok(LaneId { peer: small(at)?, lane: small(free)?, generation })
@@ -300,6 +296,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     pub fn lane_closed(&mut self, now: Millis, id: LaneId) {
         let Some((at, lane)) = self.lane_mut(id) else { return };
         let asked = core::mem::take(&mut lane.asked);
+        // Such as a lane for which the other side has no place: calling again at once would go on for ever.
+        let barren = lane.dialed && lane.pace.rtt_ms().is_none();
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
         if let Some(place) = peer.lanes.get_mut(usize::from(id.lane)) {
             *place = None;
@@ -311,10 +309,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             self.book.lost(key, now);
             self.names_changed();
+        } else if barren {
+            self.book.lost(key, now);
         }
         for asked in &asked {
             self.unask(asked.id);
         }
+        self.look_at_wants(at);
         self.next_tick = now;
         self.stir_all();
     }
