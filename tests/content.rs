@@ -270,7 +270,7 @@ fn every_malformed_kind_has_its_own_message() {
         "d1:a0:1:a0:e".into(),
         "d1:ae".into(),
         "dee".into(),
-        "l".repeat(100),
+        format!("d1:a{}", "l".repeat(100)),
         torrent("le"),
         torrent("d6:lengthi1e4:name1:n12:piece lengthi16384e6:pieces0:e"),
         torrent("de"),
