@@ -41,7 +41,7 @@ const EARLY: Duration = Duration::from_secs(15);
 const EARLY_STEP: Duration = Duration::from_millis(250);
 
 /// How long [`Tor::shutdown`] waits for Arti's tasks.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(1);
 
 /// A running Tor client. Cheap to clone.
 #[derive(Clone)]
