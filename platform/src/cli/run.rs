@@ -63,7 +63,9 @@ async fn idle(config: &Config, _state: &StateDir, mut inbox: Inbox) -> Result<()
         match command {
             Command::Share(_, reply) => drop(reply.send(Err(refuse()))),
             Command::Fetch(_, reply) => drop(reply.send(Err(refuse()))),
-            Command::Unshare(_, reply) => drop(reply.send(Err(NodeError::Missing("no such share".to_owned())))),
+            Command::Unshare(_, reply) => {
+                drop(reply.send(Err(NodeError::Missing("no such share".to_owned()))))
+            }
             Command::Stop(reply) => {
                 let _ = reply.send(());
                 break;
@@ -90,5 +92,7 @@ async fn on_signal(node: Handle, mut interrupt: Signal, mut terminate: Signal) {
 
 fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
     let listen = config.page.listen;
-    Failure::Failed(format!("cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"))
+    Failure::Failed(format!(
+        "cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"
+    ))
 }
