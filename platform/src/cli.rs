@@ -107,7 +107,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     if let Some(socket) = args.socket {
         config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     if let Command::Run = args.command {
         return run::run(config, &runtime);
     }
@@ -171,7 +172,8 @@ mod tests {
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"] {
+        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"]
+        {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -85,7 +85,8 @@ impl<const N: usize> Serialize for Secret<N> {
 impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes = Zeroizing::new(data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong::<D>(N))?);
+        let bytes =
+            Zeroizing::new(data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong::<D>(N))?);
         bytes.as_slice().try_into().map(Self).map_err(|_| wrong::<D>(N))
     }
 }
@@ -140,7 +141,8 @@ impl StateDir {
         if !allow_disk && !mount::is_memory(path).map_err(failed)? {
             return Err(StateError::Disk(path.to_owned()));
         }
-        let lock = private().write(true).create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
+        let lock =
+            private().write(true).create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::Busy(path.to_owned())),
@@ -165,8 +167,9 @@ impl StateDir {
         }
         let bytes = Zeroizing::new(fs::read(&path).map_err(|error| damaged(error.to_string()))?);
         // The parser's own words may repeat parts of the file.
-        serde_json::from_slice(&bytes)
-            .map_err(|error| damaged(format!("line {} column {} is not understood", error.line(), error.column())))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            damaged(format!("line {} column {} is not understood", error.line(), error.column()))
+        })
     }
 
     /// Replaces what was saved before, whole or not at all.

@@ -73,7 +73,10 @@ fn router(site: Site, port: u16) -> Router {
     Router::new()
         .route("/", get(home))
         .route("/style.css", get(style))
-        .route("/status.json", get(|State(site): State<Site>| async move { Json(&*site.node.status()).into_response() }))
+        .route(
+            "/status.json",
+            get(|State(site): State<Site>| async move { Json(&*site.node.status()).into_response() }),
+        )
         .fallback(|| async { (StatusCode::NOT_FOUND, Html(layout::missing().into_string())) })
         .layer(axum::middleware::from_fn_with_state(port, guard::check))
         .with_state(site)

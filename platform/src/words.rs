@@ -12,7 +12,11 @@ pub(crate) fn size(bytes: u64) -> String {
         unit += 1;
     }
     let name = UNITS.get(unit).copied().unwrap_or("B");
-    if tenths < 1000 { format!("{}.{} {name}", tenths / 10, tenths % 10) } else { format!("{} {name}", tenths / 10) }
+    if tenths < 1000 {
+        format!("{}.{} {name}", tenths / 10, tenths % 10)
+    } else {
+        format!("{} {name}", tenths / 10)
+    }
 }
 
 /// Bytes a second.
@@ -52,7 +56,10 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([size(0), size(1023), size(1024), size(1536)], ["0 B", "1023 B", "1.0 KiB", "1.5 KiB"]);
         assert_eq!([size(100 << 20), size(u64::MAX)], ["100 MiB", "16383 PiB"]);
-        assert_eq!([span(9), span(61), span(7_500), span(100_000)], ["9 s", "1 min 1 s", "2 h 5 min", "1 d 3 h"]);
+        assert_eq!(
+            [span(9), span(61), span(7_500), span(100_000)],
+            ["9 s", "1 min 1 s", "2 h 5 min", "1 d 3 h"]
+        );
         assert_eq!([percent(0, 0), percent(999, 1_000), percent(1, 3), percent(5, 5)], [100, 99, 33, 100]);
         assert_eq!(time_left(10, 0), None);
         assert_eq!(time_left(10, 3).as_deref(), Some("4 s"));

@@ -78,7 +78,8 @@ impl Client {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| gone())?;
         tokio::spawn(connection);
         let request = Request::builder().method(method).uri(path).header(hyper::header::HOST, "bulbil");
-        let request = request.body(Full::new(body)).map_err(|_| Failure::Usage("not a valid name".to_owned()))?;
+        let request =
+            request.body(Full::new(body)).map_err(|_| Failure::Usage("not a valid name".to_owned()))?;
         sender.send_request(request).await.map_err(|_| gone())
     }
 
@@ -127,5 +128,7 @@ fn gone() -> Failure {
 }
 
 fn strange() -> Failure {
-    Failure::Failed("what answers there is no node of this version; check --socket, or restart the node".to_owned())
+    Failure::Failed(
+        "what answers there is no node of this version; check --socket, or restart the node".to_owned(),
+    )
 }

@@ -69,7 +69,12 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
         print(format_args!("clock  {} {word}", span(skew.unsigned_abs())))?;
     }
     print(format_args!("onions  {} of {} reachable", net.services_reachable, net.services))?;
-    print(format_args!("memory  {} of {}, at most {} so far", size(memory.rss), size(memory.limit), size(memory.rss_peak)))?;
+    print(format_args!(
+        "memory  {} of {}, at most {} so far",
+        size(memory.rss),
+        size(memory.limit),
+        size(memory.rss_peak)
+    ))?;
     let (shares, fetches, peers) = (status.shares.len(), status.fetches.len(), status.peers.len());
     print(format_args!("shares  {shares}\nfetches {fetches}\npeers   {peers}"))?;
     print(format_args!("up      {}, version {}", span(status.uptime_s), status.version))

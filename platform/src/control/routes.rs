@@ -33,10 +33,22 @@ struct Api {
 
 pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
     Router::new()
-        .route("/status", get(|State(api): State<Api>| async move { Json(&*api.node.status()).into_response() }))
-        .route("/peers", get(|State(api): State<Api>| async move { Json(&api.node.status().peers).into_response() }))
-        .route("/fetches", get(|State(api): State<Api>| async move { Json(&api.node.status().fetches).into_response() }))
-        .route("/shares", get(|State(api): State<Api>| async move { Json(&api.node.status().shares).into_response() }))
+        .route(
+            "/status",
+            get(|State(api): State<Api>| async move { Json(&*api.node.status()).into_response() }),
+        )
+        .route(
+            "/peers",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().peers).into_response() }),
+        )
+        .route(
+            "/fetches",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().fetches).into_response() }),
+        )
+        .route(
+            "/shares",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().shares).into_response() }),
+        )
         .route("/shares", post(share))
         .route("/shares/{info_hash}", delete(unshare))
         .route("/fetches", post(fetch))
@@ -96,7 +108,8 @@ fn bad(why: &str) -> Failure {
 async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let body: Limited<Body> = Limited::new(request.into_body(), BODY);
     let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
-    let whole = whole.map_err(|_| Failure(StatusCode::REQUEST_TIMEOUT, "the body did not come in 10 s".to_owned()))?;
+    let whole = whole
+        .map_err(|_| Failure(StatusCode::REQUEST_TIMEOUT, "the body did not come in 10 s".to_owned()))?;
     let whole = whole.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             Failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is over 1 MiB".to_owned())

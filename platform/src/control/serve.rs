@@ -30,7 +30,12 @@ pub struct Bounds {
 }
 
 /// Answers connections until `stop` turns true, then gives those under way [`GRACE`].
-pub async fn run<L: Listener>(mut listener: L, router: Router, bounds: Bounds, mut stop: watch::Receiver<bool>) {
+pub async fn run<L: Listener>(
+    mut listener: L,
+    router: Router,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let all = u32::try_from(bounds.connections).unwrap_or(u32::MAX);
     loop {

@@ -16,7 +16,8 @@ pub(super) fn install() {
 
 impl Subscriber for Bridge {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let about = log::Metadata::builder().level(level(*metadata.level())).target(metadata.target()).build();
+        let about =
+            log::Metadata::builder().level(level(*metadata.level())).target(metadata.target()).build();
         metadata.is_event() && about.level() <= log::max_level() && log::logger().enabled(&about)
     }
 

@@ -23,6 +23,12 @@ pub fn harden() -> io::Result<()> {
     Ok(())
 }
 
+/// No file of this process may be written past `bytes`: what a full disk looks like to a test.
+#[cfg(test)]
+pub(crate) fn limit_files(bytes: u64) -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+}
+
 /// Runs `make` while whatever this process creates can be opened by its owner only. The mask is the process's, so
 /// call it before other threads make files.
 pub fn for_owner_only<T>(make: impl FnOnce() -> T) -> T {

@@ -3,17 +3,22 @@
 use maud::{Markup, html};
 
 use super::layout::{self, badge, bar};
-use crate::words::{percent, rate, size, time_left};
 use crate::status::{Fetch, FetchState, Status};
+use crate::words::{percent, rate, size, time_left};
 
 /// All fetches, newest first.
 pub(super) fn section(status: &Status) -> Markup {
-    layout::section("fetches", "Fetches", status.fetches.len(), &html! {
-        @if status.fetches.is_empty() {
-            p class="empty" { "Nothing yet. Start one with " code { "bulbil fetch LINK --out FOLDER" } "." }
-        }
-        @for fetch in status.fetches.iter().rev() { (card(fetch)) }
-    })
+    layout::section(
+        "fetches",
+        "Fetches",
+        status.fetches.len(),
+        &html! {
+            @if status.fetches.is_empty() {
+                p class="empty" { "Nothing yet. Start one with " code { "bulbil fetch LINK --out FOLDER" } "." }
+            }
+            @for fetch in status.fetches.iter().rev() { (card(fetch)) }
+        },
+    )
 }
 
 fn card(fetch: &Fetch) -> Markup {

@@ -23,7 +23,8 @@ const HEADERS: [(HeaderName, &str); 7] = [
 pub(super) async fn check(State(port): State<u16>, request: Request, next: Next) -> Response {
     let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if !named.is_some_and(|host| is_ours(host, port)) {
-        (StatusCode::MISDIRECTED_REQUEST, "open this page by its own address, such as http://127.0.0.1").into_response()
+        (StatusCode::MISDIRECTED_REQUEST, "open this page by its own address, such as http://127.0.0.1")
+            .into_response()
     } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
         (StatusCode::METHOD_NOT_ALLOWED, "this page can only be read").into_response()
     } else {
@@ -52,7 +53,9 @@ mod tests {
         for host in ["127.0.0.1:3090", "localhost:3090", "LocalHost:3090", "[::1]:3090"] {
             assert!(is_ours(host, 3090), "{host}");
         }
-        for host in ["", "127.0.0.1", "127.0.0.1:3091", "evil.example:3090", "localhost.evil.example:3090", "[::1]"] {
+        for host in
+            ["", "127.0.0.1", "127.0.0.1:3091", "evil.example:3090", "localhost.evil.example:3090", "[::1]"]
+        {
             assert!(!is_ours(host, 3090), "{host}");
         }
         assert!(is_ours("localhost", 80) && is_ours("[::1]", 80));

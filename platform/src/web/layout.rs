@@ -39,9 +39,13 @@ pub(super) fn page(title: &str, refresh: Option<u64>, body: &Markup) -> Markup {
 
 /// A path that is none.
 pub(super) fn missing() -> Markup {
-    page("Not found", None, &html! {
-        section { h1 { "Nothing here" } p { a href="/" { "Back to the overview" } } }
-    })
+    page(
+        "Not found",
+        None,
+        &html! {
+            section { h1 { "Nothing here" } p { a href="/" { "Back to the overview" } } }
+        },
+    )
 }
 
 /// A section with a heading and a count beside it.

@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::layout::{badge, bar};
-use crate::words::{percent, rate, size, span};
 use crate::status::{NetStatus, Status};
+use crate::words::{percent, rate, size, span};
 
 /// Seconds of clock error that are shown: Tor itself tolerates minutes.
 const SKEW_WORTH_SHOWING_S: u64 = 60;

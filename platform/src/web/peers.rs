@@ -3,15 +3,20 @@
 use maud::{Markup, html};
 
 use super::layout::{self, badge};
-use crate::words::{rate, size};
 use crate::status::{Dropped, Lane, Peer, Status};
+use crate::words::{rate, size};
 
 /// Conversations and their lanes, then peers that were dropped.
 pub(super) fn section(status: &Status) -> Markup {
-    let peers = layout::section("peers", "Peers", status.peers.len(), &html! {
-        @if status.peers.is_empty() { p class="empty" { "Nobody is connected." } }
-        @else { (table(status)) }
-    });
+    let peers = layout::section(
+        "peers",
+        "Peers",
+        status.peers.len(),
+        &html! {
+            @if status.peers.is_empty() { p class="empty" { "Nobody is connected." } }
+            @else { (table(status)) }
+        },
+    );
     html! {
         (peers)
         @if !status.dropped.is_empty() {
@@ -78,7 +83,8 @@ fn dropped(status: &Status) -> Markup {
 
 /// What the owner calls a share.
 fn name(status: &Status, info_hash: &str) -> String {
-    let share = status.shares.iter().find(|share| share.info_hash == info_hash).map(|share| share.name.clone());
+    let share =
+        status.shares.iter().find(|share| share.info_hash == info_hash).map(|share| share.name.clone());
     let fetch = || {
         let fetch = status.fetches.iter().find(|fetch| fetch.info_hash.as_deref() == Some(info_hash))?;
         fetch.name.clone()

@@ -3,17 +3,22 @@
 use maud::{Markup, html};
 
 use super::layout::{self, badge};
-use crate::words::size;
 use crate::status::{Share, ShareState, Status};
+use crate::words::size;
 
 /// All shares, newest first.
 pub(super) fn section(status: &Status) -> Markup {
-    layout::section("shares", "Shares", status.shares.len(), &html! {
-        @if status.shares.is_empty() {
-            p class="empty" { "Nothing yet. Offer something with " code { "bulbil share PATH" } "." }
-        }
-        @for share in status.shares.iter().rev() { (card(share)) }
-    })
+    layout::section(
+        "shares",
+        "Shares",
+        status.shares.len(),
+        &html! {
+            @if status.shares.is_empty() {
+                p class="empty" { "Nothing yet. Offer something with " code { "bulbil share PATH" } "." }
+            }
+            @for share in status.shares.iter().rev() { (card(share)) }
+        },
+    )
 }
 
 fn card(share: &Share) -> Markup {
