@@ -50,7 +50,9 @@ pub enum BadLink {
     )]
     Host,
     /// A typing error in the address.
-    #[error("the onion address in the link has a typing error: its checksum does not match; copy the whole link")]
+    #[error(
+        "the onion address in the link has a typing error: its checksum does not match; copy the whole link"
+    )]
     Checksum,
     /// Port 0, over 65535, or no number.
     #[error("the port in the link is not a number from 1 to 65535; copy the whole link")]

@@ -65,5 +65,7 @@ async fn on_signal(node: Handle, mut interrupt: Signal, mut terminate: Signal) {
 
 fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
     let listen = config.page.listen;
-    Failure::Failed(format!("cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"))
+    Failure::Failed(format!(
+        "cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"
+    ))
 }

@@ -61,7 +61,12 @@ impl Guide for Catalogue {
 
     fn room(&self, pass: &Pass) -> Option<Rc<Room>> {
         let wanted = topic(pass.token.as_bytes());
-        let offer = self.offers.borrow().iter().find(|offer| topic(offer.parts.pass.token.as_bytes()) == wanted).cloned();
+        let offer = self
+            .offers
+            .borrow()
+            .iter()
+            .find(|offer| topic(offer.parts.pass.token.as_bytes()) == wanted)
+            .cloned();
         offer?.room(pass)
     }
 }

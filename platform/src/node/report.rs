@@ -27,7 +27,10 @@ impl Reporter {
         let status = Arc::new(build(node));
         self.tell(&status);
         self.last = Arc::clone(&status);
-        let moving = status.fetches.iter().any(|fetch| !matches!(fetch.state, FetchState::Done | FetchState::Failed(_)))
+        let moving = status
+            .fetches
+            .iter()
+            .any(|fetch| !matches!(fetch.state, FetchState::Done | FetchState::Failed(_)))
             || !status.peers.is_empty();
         self.status.send_replace(status);
         moving

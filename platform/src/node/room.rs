@@ -13,22 +13,22 @@ use bulbil_core::hello::Secrets;
 use bulbil_core::id::PeerKey;
 use bulbil_core::limits::MAX_FRAME;
 use bulbil_core::peer::Name;
-use bulbil_core::transport::SendFrame as _;
 use bulbil_core::pump::{self, Clock as _, Ended};
-use bulbil_core::time::Millis;
 use bulbil_core::swarm::{self, Event, LaneId, NoLane, Over, Settings};
+use bulbil_core::time::Millis;
+use bulbil_core::transport::SendFrame as _;
 use log::{debug, info};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::shelf::Shelf;
 use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
+use super::shelf::Shelf;
 use crate::clock::TokioClock;
 use crate::link::Token;
-use crate::state::Secret;
 use crate::net::{AccessKey, NetError, Network};
+use crate::state::Secret;
 
 /// Peers of one swarm at once.
 pub(crate) const PEERS: usize = 16;

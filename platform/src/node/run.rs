@@ -129,7 +129,9 @@ impl Node {
         for record in shares {
             match self.load(&record.info_hash) {
                 Some(metadata) => drop(self.offer(record, metadata)),
-                None => warn!("a share of before could not be taken up: its metadata is gone; share it again"),
+                None => {
+                    warn!("a share of before could not be taken up: its metadata is gone; share it again")
+                }
             }
         }
         for record in fetches {
@@ -151,14 +153,19 @@ impl Node {
 
     async fn share(self: &Rc<Self>, request: ShareRequest) -> Result<Share, NodeError> {
         if self.offers.borrow().len() >= MAX_SHARES {
-            return Err(NodeError::Failed(format!("{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`")));
+            return Err(NodeError::Failed(format!(
+                "{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`"
+            )));
         }
         let _turn = self.hashing.acquire().await.map_err(|_| NodeError::Stopping)?;
         let (paths, name, piece) = (request.paths, request.name, request.piece_length);
-        let hashing = tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
-        let hashed = hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
+        let hashing =
+            tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
+        let hashed =
+            hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
         let sources = hashed.files.iter().map(|file| file.source.clone()).collect();
-        let metadata = Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
+        let metadata =
+            Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
         let info_hash = metadata.info_hash().to_string();
         if self.offers.borrow().iter().any(|offer| offer.info_hash == info_hash) {
             return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
@@ -206,13 +213,21 @@ impl Node {
 
     fn fetch(self: &Rc<Self>, request: &FetchRequest) -> Result<u64, NodeError> {
         if self.fetches.borrow().len() >= MAX_FETCHES {
-            return Err(NodeError::Failed(format!("{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones")));
+            return Err(NodeError::Failed(format!(
+                "{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones"
+            )));
         }
-        let link: Link = request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        let link: Link =
+            request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
         if !request.out.is_dir() {
             return Err(NodeError::Bad("the folder to fetch into does not exist; create it first".into()));
         }
-        let again = self.fetches.borrow().iter().find(|fetch| fetch.is(&link, &request.out)).map(|fetch| fetch.parts.id);
+        let again = self
+            .fetches
+            .borrow()
+            .iter()
+            .find(|fetch| fetch.is(&link, &request.out))
+            .map(|fetch| fetch.parts.id);
         if let Some(id) = again {
             return Ok(id); // the same fetch: its caller watches it like the first one did
         }
@@ -236,7 +251,8 @@ impl Node {
     }
 
     fn start_fetch(self: &Rc<Self>, record: FetchEntry) -> Result<(), NodeError> {
-        let link: Link = record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        let link: Link =
+            record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
         let access = (!link.public).then(|| AccessKey::derive(link.token.as_bytes()));
         let pass = Pass { token: link.token.clone(), seed: record.peer, access };
         let parts = FetchParts {
@@ -298,8 +314,9 @@ impl Node {
 
     /// Keeps metadata beside the state, as a `.torrent`.
     fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
-        std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent())
-            .map_err(|why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")))
+        std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
+            |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
+        )
     }
 
     fn load(&self, info_hash: &str) -> Option<Content> {
@@ -317,7 +334,8 @@ impl Node {
 
 fn random<const N: usize>() -> Result<Secret<N>, NodeError> {
     let mut bytes = Secret([0; N]);
-    getrandom::fill(&mut bytes.0)
-        .map_err(|_| NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into()))?;
+    getrandom::fill(&mut bytes.0).map_err(|_| {
+        NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into())
+    })?;
     Ok(bytes)
 }
