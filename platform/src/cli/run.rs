@@ -27,9 +27,10 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let control = Control::bind(&config.socket()).map_err(Failure::failed)?;
-    let web = match config.page.enabled {
-        true => Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?),
-        false => None,
+    let web = if config.page.enabled {
+        Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?)
+    } else {
+        None
     };
     let (node, inbox) = Handle::new();
     let (stop, stopped) = watch::channel(false);
@@ -64,7 +65,7 @@ async fn idle(config: &Config, _state: &StateDir, mut inbox: Inbox) -> Result<()
             Command::Share(_, reply) => drop(reply.send(Err(refuse()))),
             Command::Fetch(_, reply) => drop(reply.send(Err(refuse()))),
             Command::Unshare(_, reply) => {
-                drop(reply.send(Err(NodeError::Missing("no such share".to_owned()))))
+                drop(reply.send(Err(NodeError::Missing("no such share".to_owned()))));
             }
             Command::Stop(reply) => {
                 let _ = reply.send(());
