@@ -1,5 +1,14 @@
 //! Content against a foreign program: the `libtorrent` wheel hashes, writes and reads the same trees as we do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -118,8 +118,7 @@ pub enum Message<'a> {
         /// Up to [`BLOCK_LEN`] bytes.
         bytes: &'a [u8],
     },
-    /// 13. More names under which the sender takes lanes of this conversation, packed as length byte and name; each at
-    /// most [`MAX_NAME`](crate::limits::MAX_NAME) bytes.
+    /// 13. More names under which the sender takes lanes, packed as length byte and name.
     Lanes(&'a [u8]),
     /// 14. Names under which members of the swarm can be reached, the sender's own first. Packed as in `Lanes`.
     Peers(&'a [u8]),
