@@ -79,7 +79,14 @@ impl Learn {
     /// Asks for hashes only: the info dictionary is here.
     #[must_use]
     pub const fn hashes_only(now: Millis, info_hash: InfoHash) -> Self {
-        Self { info_hash: Some(info_hash), total: Some(0), next_info: 0, wanted: None, flying: Deque::new(), heard: now }
+        Self {
+            info_hash: Some(info_hash),
+            total: Some(0),
+            next_info: 0,
+            wanted: None,
+            flying: Deque::new(),
+            heard: now,
+        }
     }
 
     /// Whether [`want`](Self::want) can be called.
@@ -129,7 +136,13 @@ impl Learn {
         Ok(())
     }
 
-    fn check_info(&mut self, info_hash: InfoHash, total: u32, offset: u32, bytes: &[u8]) -> Result<(), Reject> {
+    fn check_info(
+        &mut self,
+        info_hash: InfoHash,
+        total: u32,
+        offset: u32,
+        bytes: &[u8],
+    ) -> Result<(), Reject> {
         let known = *self.info_hash.get_or_insert(info_hash) == info_hash;
         let first = self.total.is_none();
         if !known || total == 0 || total > MAX_INFO || *self.total.get_or_insert(total) != total {
@@ -158,7 +171,10 @@ impl Learn {
         match ask {
             Ask::Info(_) => self.next_info = after,
             Ask::Hashes { file, .. } => {
-                self.wanted = self.wanted.map(|(_, _, pieces)| (file, after, pieces)).filter(|(_, next, all)| next < all);
+                self.wanted = self
+                    .wanted
+                    .map(|(_, _, pieces)| (file, after, pieces))
+                    .filter(|(_, next, all)| next < all);
             }
         }
         Ok(Some(frame))
@@ -166,7 +182,8 @@ impl Learn {
 
     /// The next question, and where the one after it starts.
     fn next_ask(&self) -> Option<(Ask, u32)> {
-        let step = |from: u32, by: usize, end: u32| from.saturating_add(u32::try_from(by).unwrap_or(end)).min(end);
+        let step =
+            |from: u32, by: usize, end: u32| from.saturating_add(u32::try_from(by).unwrap_or(end)).min(end);
         match (self.total, self.wanted) {
             // One question first: its answer tells how many more there are.
             (None, _) => self.flying.is_empty().then_some((Ask::Info(0), 0)),
@@ -216,7 +233,9 @@ mod tests {
         assert_eq!(asks(&mut learn), [Message::AskInfo(first).encode(&mut [0; 9]).unwrap()]);
         assert!(!learn.is_idle());
         let last = info(first, total, 5);
-        assert!(matches!(learn.handle_frame(Millis(2), &last), Ok(Event::Info { offset, .. }) if offset == first));
+        assert!(
+            matches!(learn.handle_frame(Millis(2), &last), Ok(Event::Info { offset, .. }) if offset == first)
+        );
         assert!(learn.is_idle());
         learn.want(3, 600);
         assert_eq!(asks(&mut learn).len(), 2, "two runs");
@@ -228,17 +247,26 @@ mod tests {
 
     #[test]
     fn lies_about_length_or_hash_are_refused() {
-        for (offset, total, len) in [(0, 0, 0), (0, MAX_INFO + 1, BLOCK_LEN), (0, 100, 99), (0, 100, 101), (1, 100, 99)] {
+        for (offset, total, len) in
+            [(0, 0, 0), (0, MAX_INFO + 1, BLOCK_LEN), (0, 100, 99), (0, 100, 101), (1, 100, 99)]
+        {
             let mut learn = Learn::new(Millis(0), None);
             asks(&mut learn);
-            assert!(learn.handle_frame(Millis(1), &info(offset, total, len)).is_err(), "{offset} {total} {len}");
+            assert!(
+                learn.handle_frame(Millis(1), &info(offset, total, len)).is_err(),
+                "{offset} {total} {len}"
+            );
         }
         let mut learn = Learn::new(Millis(0), Some(InfoHash([8; 32])));
         asks(&mut learn);
         assert_eq!(learn.handle_frame(Millis(1), &info(0, 100, 100)), Err(Reject::OutOfRange));
         assert_eq!(learn.poll_timeout(), None);
         let mut learn = Learn::new(Millis(0), None);
-        assert_eq!(learn.handle_frame(Millis(1), &info(0, 100, 100)), Err(Reject::Unasked), "nothing was asked");
+        assert_eq!(
+            learn.handle_frame(Millis(1), &info(0, 100, 100)),
+            Err(Reject::Unasked),
+            "nothing was asked"
+        );
         asks(&mut learn);
         assert_eq!(learn.poll_timeout(), Some(Millis(1 + STALL_MS)));
     }

@@ -20,6 +20,8 @@ pub mod pace;
 pub mod peer;
 pub mod pump;
 pub mod rate;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
 pub mod store;
 pub mod swarm;
 pub mod time;

@@ -58,8 +58,6 @@ pub(crate) struct Lane {
     pub(crate) joined: bool,
     /// To be closed: nothing more is heard or said.
     pub(crate) closing: bool,
-    /// Say `Bye` and close.
-    pub(crate) leaving: bool,
     /// Ask for nothing more and take no more requests; leave when nothing is owed either way.
     pub(crate) retiring: bool,
     pub(crate) asked: Vec<Asked, MAX_DEPTH_REQUESTS>,
@@ -72,16 +70,23 @@ pub(crate) struct Lane {
     pub(crate) said: Millis,
     /// [`Swarm::say`](crate::swarm::Swarm::say) may have something.
     pub(crate) stirred: bool,
+    /// What the peer last said here. Per lane, since nothing orders the frames of two lanes, and since a peer that
+    /// starts anew knows nothing of what an older lane carried.
+    pub(crate) wants: bool,
+    pub(crate) chokes_us: bool,
+    /// What was last said here.
+    pub(crate) said_want: bool,
+    pub(crate) said_choke: bool,
+    pub(crate) told: Told,
 }
 
 impl Lane {
-    pub(crate) fn new(now: Millis, generation: u32, dialed: bool) -> Self {
+    pub(crate) fn new(now: Millis, generation: u32, dialed: bool, told: Told) -> Self {
         Self {
             generation,
             dialed,
             joined: false,
             closing: false,
-            leaving: false,
             retiring: false,
             asked: Vec::new(),
             replies: Deque::new(),
@@ -91,6 +96,11 @@ impl Lane {
             fed: now,
             said: now,
             stirred: true,
+            wants: false,
+            chokes_us: true,
+            said_want: false,
+            said_choke: true,
+            told,
         }
     }
 
@@ -128,18 +138,13 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) key: PeerKey,
     pub(crate) has: Bits<B>,
     pub(crate) has_count: u32,
-    /// It would request if we let it; we would.
+    /// It would request if we let it, by any lane; we would.
     pub(crate) wants: bool,
     pub(crate) we_want: bool,
-    pub(crate) chokes_us: bool,
     pub(crate) choked: bool,
-    /// What was last said on the lane that carries such things.
-    pub(crate) said_want: bool,
-    pub(crate) said_choke: bool,
-    pub(crate) told: Told,
     pub(crate) names_due: bool,
     pub(crate) lanes_due: bool,
-    /// The lane (by generation) on which all that was said.
+    /// The lane (by generation) on which names were said.
     pub(crate) told_on: Option<u32>,
     pub(crate) name: Option<Name>,
     pub(crate) extra: Vec<Name, MAX_EXTRA>,
@@ -163,11 +168,7 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
             has_count: 0,
             wants: false,
             we_want: false,
-            chokes_us: true,
             choked: true,
-            said_want: false,
-            said_choke: true,
-            told: Told::Bits { next: 0, since: 0 },
             names_due: true,
             lanes_due: true,
             told_on: None,
@@ -199,12 +200,17 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
         self.open().filter(|lane| lane.joined && !lane.retiring).count()
     }
 
+    /// Whether it refuses us on every lane.
+    pub(crate) fn chokes_us(&self) -> bool {
+        self.open().filter(|lane| lane.joined).all(|lane| lane.chokes_us)
+    }
+
     /// Whether it has everything.
     pub(crate) fn is_seed(&self) -> bool {
         self.has_count == self.has.len()
     }
 
-    /// Generation of the lane that carries what concerns the whole peer: the oldest that has joined.
+    /// Generation of the lane that carries news for the whole peer: the oldest that has joined.
     pub(crate) fn herald(&self) -> Option<u32> {
         self.open().filter(|lane| lane.joined).map(|lane| lane.generation).min()
     }

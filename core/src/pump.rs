@@ -95,13 +95,18 @@ async fn speak<L: Line>(
     let mut held_back = false;
     loop {
         let now = clock.now();
-        let len = line.say(now, buf).map_err(Ended::Line)?;
+        let said = line.say(now, buf);
         let deadline = clock.until(now.plus(SEND_MS));
-        let Some(frame) = buf.get(..len).filter(|frame| !frame.is_empty()) else {
-            return if held_back { within(deadline, tx.flush()).await } else { Ok(()) };
-        };
-        within(deadline, tx.send(frame)).await?;
-        held_back = true;
+        let frame = said.as_ref().ok().and_then(|len| buf.get(..*len)).filter(|frame| !frame.is_empty());
+        if let Some(frame) = frame {
+            within(deadline, tx.send(frame)).await?;
+            held_back = true;
+            continue;
+        }
+        if held_back {
+            within(deadline, tx.flush()).await?; // also before an end: the last frames still count
+        }
+        return said.map(|_| ()).map_err(Ended::Line);
     }
 }
 

@@ -9,12 +9,14 @@
 mod book;
 mod choke;
 mod hear;
+mod outcome;
 mod pick;
 mod say;
 mod timers;
 mod view;
 
 pub use book::Dial;
+pub use outcome::{Event, NoLane, Over, Reject};
 pub use view::{LaneView, PeerView};
 
 use heapless::{Deque, Vec};
@@ -24,7 +26,7 @@ use crate::content::{Layout, Span};
 use crate::id::{BlockId, PeerKey};
 use crate::lanes::Growth;
 use crate::limits::{CHOKE_MS, FIRST_LANES, MAX_LANES};
-use crate::peer::{Lane, Name, Peer, Words};
+use crate::peer::{Lane, Name, Peer, Told, Words};
 use crate::rate::{Bucket, Meter};
 use crate::store::StoreError;
 use crate::time::Millis;
@@ -61,77 +63,6 @@ pub struct LaneId {
     peer: u8,
     lane: u8,
     generation: u32,
-}
-
-/// What the owner should know. Each call yields at most one, so none is ever queued.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Event {
-    /// Nothing.
-    Quiet,
-    /// A block was verified and written.
-    Block(BlockId),
-    /// As `Block`, and its piece is whole.
-    Piece(BlockId),
-    /// As `Piece`, and it was the last.
-    Whole(BlockId),
-    /// The store refused a block; nothing more is requested until [`Swarm::resume`].
-    Fault(StoreError),
-}
-
-/// What a peer did to be dropped and not let in again.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reject {
-    /// The bytes were no message.
-    Malformed,
-    /// A valid message at the wrong moment.
-    OutOfTurn,
-    /// A piece, block, file or bit that the share does not have.
-    OutOfRange,
-    /// A block nobody asked for.
-    Unasked,
-    /// A block that is not what its hash says.
-    BadBlock,
-    /// More requests or more talk than is allowed.
-    Flood,
-    /// The same request twice.
-    Repeated,
-    /// Took requests and stayed silent.
-    Stalled,
-}
-
-impl core::fmt::Display for Reject {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "sent bytes that are no message",
-            Self::OutOfTurn => "sent a message out of turn",
-            Self::OutOfRange => "spoke of pieces or files that do not exist",
-            Self::Unasked => "sent a block nobody asked for",
-            Self::BadBlock => "sent a block that does not match its hash",
-            Self::Flood => "sent more than is allowed",
-            Self::Repeated => "repeated a request",
-            Self::Stalled => "took requests and stayed silent",
-        })
-    }
-}
-
-/// Why a lane ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Over {
-    /// The peer is to blame: number it is known by, and what it did.
-    Rejected(u64, Reject),
-    /// The peer said goodbye, or its lane was closed here.
-    Closed,
-}
-
-/// Why a lane was not taken.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NoLane {
-    /// This peer was dropped for cause.
-    Banned,
-    /// All places for peers, or for lanes of this peer, are taken.
-    Full,
-    /// It is ourselves.
-    Ourselves,
 }
 
 /// One share's swarm: `PEERS` peers (at most 255) of `LANES` lanes each. `B` is memory for bits and `S` for the layout,
@@ -242,12 +173,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Result<LaneId, NoLane> {
         let taken = self.place(now, key, dialed.is_some(), bits);
         if let Some(name) = dialed {
-            self.book.connected(
-                name,
-                taken.as_ref().map_or(None, |_| Some(key)),
-                taken == Err(NoLane::Ourselves),
-                now,
-            );
+            self.book.connected(name, key, taken.map(|_| ()), now);
         }
         taken
     }
@@ -274,7 +200,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let generation = self.generations;
         let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
         let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
-        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed));
+        let told = Told::Bits { next: 0, since: self.logged };
+        *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;
         let small = |at: usize| u8::try_from(at).map_err(|_| NoLane::Full);
         Ok(LaneId { peer: small(at)?, lane: small(free)?, generation })
@@ -300,6 +227,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     pub fn lane_closed(&mut self, now: Millis, id: LaneId) {
         let Some((at, lane)) = self.lane_mut(id) else { return };
         let asked = core::mem::take(&mut lane.asked);
+        // Such as a lane for which the other side has no place: calling again at once would go on for ever.
+        let barren = lane.dialed && lane.pace.rtt_ms().is_none();
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
         if let Some(place) = peer.lanes.get_mut(usize::from(id.lane)) {
             *place = None;
@@ -311,10 +240,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             self.book.lost(key, now);
             self.names_changed();
+        } else if barren {
+            self.book.lost(key, now);
         }
         for asked in &asked {
             self.unask(asked.id);
         }
+        self.look_at_wants(at);
         self.next_tick = now;
         self.stir_all();
     }

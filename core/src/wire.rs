@@ -63,9 +63,9 @@ pub enum Message<'a> {
         /// Up to [`BLOCK_LEN`] bytes of bits. Bits past the last piece are zero.
         bits: &'a [u8],
     },
-    /// 3. Whether the sender would request anything if it were unchoked.
+    /// 3. Whether the sender would request anything if it were unchoked. Holds for this lane, false until said.
     Want(bool),
-    /// 4. Whether requests will be refused.
+    /// 4. Whether requests will be refused. Holds for this lane, true until said.
     Choke(bool),
     /// 5. Please send this block.
     Request(BlockId),

@@ -213,8 +213,8 @@ impl Config {
 
     /// Reads and checks the text of a file.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|error| ConfigError::Value(error.to_string().trim_end().to_owned()))?;
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Value(error.to_string().trim_end().to_owned()))?;
         config.check()?;
         Ok(config)
     }

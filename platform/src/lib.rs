@@ -1,11 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 pub mod check;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod hash;
+pub mod link;
+mod logger;
 pub mod net;
 pub mod node;
+pub mod state;
 pub mod status;
 pub mod store;
 pub mod sys;
+pub mod web;
+mod words;

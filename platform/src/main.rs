@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `bulbil` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bulbil::cli::main()
+}

@@ -3,5 +3,205 @@
 //! A network gives two things: services (a name of ours at which others open streams to us) and streams to others'
 //! names. Everything above speaks [`Network`], [`Service`] and [`Stream`] and never learns which network it is.
 
+pub mod address;
+pub mod keys;
 pub mod memory;
+mod stream;
 pub mod tor;
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use address::{Address, BadAddress};
+pub use keys::{AccessKey, ServiceKey};
+pub use stream::Stream;
+
+use crate::config::{self, Config, NetKind};
+use crate::status::NetStatus;
+
+/// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
+pub const CONNECT_DEADLINE: Duration = Duration::from_secs(90);
+
+/// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
+pub const ACCEPT_QUEUE: usize = 16;
+
+/// What a stream may share with others: streams with equal values may share a circuit, others never do.
+///
+/// A lane that is opened again because its circuit is worn or slow needs a number it never had.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Circuit {
+    /// The swarm, or any number that stands for one purpose.
+    pub swarm: u64,
+    /// The lane within it.
+    pub lane: u32,
+}
+
+/// Why the network did not do it, by whom to blame. Never holds an address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NetError {
+    /// Ours: the network is not up yet.
+    #[error("the network is not ready; wait until the status says it is")]
+    NotReady,
+    /// Theirs: nobody publishes that name.
+    #[error(
+        "no such onion service; it is offline, or the address is wrong: check the link and try again later"
+    )]
+    NotFound,
+    /// Our caller's: the service wants a client key and got none or another one.
+    #[error("the service refused the key of the link; ask for a new link, this one was changed or revoked")]
+    Unauthorized,
+    /// The network's, or the peer vanished: no answer in time.
+    #[error("no answer in time; the peer or the path to it is slow or gone, try again")]
+    Timeout,
+    /// Theirs: the service is there and does not want the stream.
+    #[error("the peer refused the stream; it is busy, or does not offer this any more")]
+    Refused,
+    /// The network's: the path broke, or the service misbehaved.
+    #[error("the path to the peer failed; try again")]
+    Failed,
+    /// Ours: the network was shut down.
+    #[error("the network is shut down; start the node again")]
+    Shutdown,
+    /// Ours: something on this machine. The text says what to do.
+    #[error("{0}")]
+    Local(&'static str),
+}
+
+/// A running network. Cheap to clone; all clones are one network.
+#[derive(Clone, Debug)]
+pub enum Network {
+    /// Onion services.
+    Tor(tor::Tor),
+    /// One process.
+    Memory(memory::Memory),
+}
+
+impl Network {
+    /// Starts the network that the configuration names. Tor's directories lie in `state_dir`, which is memory.
+    ///
+    /// Returns as soon as it runs; [`status`](Self::status) tells how it comes up.
+    pub async fn start(config: &Config, state_dir: &Path) -> Result<Self, tor::StartError> {
+        match config.net.kind {
+            NetKind::Memory => Ok(Self::Memory(memory::Memory::new())),
+            NetKind::Tor => tor::Tor::start(&tor_config(config, state_dir)).await.map(Self::Tor),
+        }
+    }
+
+    /// Offers `key`'s address at `port`. With `access`, only those who hold the same secret can even find it.
+    ///
+    /// Returns as soon as the service runs; [`Service::reachable`] tells when others can reach it.
+    pub async fn serve(
+        &self,
+        key: &ServiceKey,
+        port: u16,
+        access: Option<&AccessKey>,
+    ) -> Result<Service, NetError> {
+        match self {
+            Self::Tor(tor) => tor.serve(key, port, access).await.map(Service::Tor),
+            Self::Memory(memory) => memory.serve(key, port, access).map(Service::Memory),
+        }
+    }
+
+    /// Opens a stream. Gives up after [`CONNECT_DEADLINE`].
+    pub async fn connect(
+        &self,
+        to: Address,
+        access: Option<&AccessKey>,
+        circuit: Circuit,
+    ) -> Result<Stream, NetError> {
+        let opened = async {
+            match self {
+                Self::Tor(tor) => tor.connect(to, access, circuit).await.map(Stream::tor),
+                Self::Memory(memory) => memory.connect(to, access).await.map(Stream::memory),
+            }
+        };
+        tokio::time::timeout(CONNECT_DEADLINE, opened).await.map_err(|_| NetError::Timeout)?
+    }
+
+    /// How far the network is, now and from now on.
+    pub fn status(&self) -> watch::Receiver<NetStatus> {
+        match self {
+            Self::Tor(tor) => tor.status(),
+            Self::Memory(memory) => memory.status(),
+        }
+    }
+
+    /// Waits until streams can be opened. The caller sets the limit: without a network this lasts for ever.
+    pub async fn ready(&self) -> Result<(), NetError> {
+        let mut status = self.status();
+        status.wait_for(|now| now.ready).await.map(|_| ()).map_err(|_| NetError::Shutdown)
+    }
+
+    /// Ends it: streams break, services vanish, what was on its way is lost.
+    pub async fn shutdown(self) {
+        match self {
+            Self::Tor(tor) => tor.shutdown().await,
+            Self::Memory(memory) => memory.shutdown(),
+        }
+    }
+}
+
+/// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
+const TOR_SHARE: u64 = 6;
+
+/// What Tor is told, from what the owner said.
+fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
+    let tor = &config.net.tor;
+    let inline = (!tor.arti.is_empty()).then(|| tor::NetworkSource::Inline(tor.arti.clone()));
+    tor::TorConfig {
+        memory: (config.memory.0 / TOR_SHARE).max(tor::MIN_MEMORY),
+        network: inline.or_else(|| tor.network_file.clone().map(tor::NetworkSource::File)),
+        vanguards: match tor.vanguards {
+            config::Vanguards::Lite => tor::Vanguards::Lite,
+            config::Vanguards::Full => tor::Vanguards::Full,
+        },
+        reduced_padding: tor.reduced_padding,
+        ..tor::TorConfig::new(state_dir.join("tor"), state_dir.join("cache"))
+    }
+}
+
+/// A name of ours that others can connect to. Dropping it takes it off the network and refuses new streams at once;
+/// open streams live on until they are dropped.
+#[derive(Debug)]
+pub enum Service {
+    /// An onion service.
+    Tor(tor::TorService),
+    /// An entry in a process's table.
+    Memory(memory::MemoryService),
+}
+
+impl Service {
+    /// The next stream to us, or `None` when the network ended. Who is calling is not known here.
+    pub async fn accept(&mut self) -> Option<Stream> {
+        match self {
+            Self::Tor(service) => service.accept().await.map(Stream::tor),
+            Self::Memory(service) => service.accept().await.map(Stream::memory),
+        }
+    }
+
+    /// Where it is reached.
+    pub fn address(&self) -> Address {
+        match self {
+            Self::Tor(service) => service.address(),
+            Self::Memory(service) => service.address(),
+        }
+    }
+
+    /// Whether others can reach it, as far as the network says, now and from now on.
+    pub fn reachable(&self) -> watch::Receiver<bool> {
+        match self {
+            Self::Tor(service) => service.reachable(),
+            Self::Memory(service) => service.reachable(),
+        }
+    }
+
+    /// Takes it off the network and waits until its keys and state are gone.
+    pub async fn close(self) {
+        match self {
+            Self::Tor(service) => service.close().await,
+            Self::Memory(service) => drop(service),
+        }
+    }
+}

@@ -1,5 +1,20 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
+mod catalogue;
+mod dial;
+mod door;
+mod dropped;
+mod fetch;
+mod halves;
+mod lane;
+mod lesson;
+mod offer;
+mod open;
+mod report;
+mod room;
+mod run;
+mod shelf;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,6 +22,12 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
+
+pub(crate) use run::run;
+pub use run::{MAX_FETCHES, MAX_SHARES};
+
+/// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
+const PORT: u16 = 80;
 
 /// What to share.
 #[derive(Clone, Debug, Deserialize, Serialize)]

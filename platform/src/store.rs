@@ -19,8 +19,13 @@ use bulbil_core::store::StoreError;
 /// Whose fault an I/O error is.
 fn blame(error: &io::Error) -> StoreError {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Full,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            StoreError::Full
+        }
         io::ErrorKind::UnexpectedEof => StoreError::Changed,
         _ => StoreError::Failed,
     }
 }
+
+#[cfg(test)]
+mod tests;

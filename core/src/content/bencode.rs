@@ -243,3 +243,102 @@ impl<'a> Reader<'a> {
 fn append(length: usize, digit: u8) -> Option<usize> {
     length.checked_mul(10)?.checked_add(usize::from(digit.saturating_sub(b'0')))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn read(input: &[u8]) -> Result<Vec<Token<'_>>, BencodeError> {
+        let mut reader = Reader::new(input);
+        let mut tokens = Vec::new();
+        while let Some(token) = reader.next_token()? {
+            tokens.push(token);
+        }
+        Ok(tokens)
+    }
+
+    #[test]
+    fn canonical_values_are_read() {
+        assert_eq!(read(b"i-42e"), Ok(std::vec![Token::Int(-42)]));
+        assert_eq!(read(b"i-9223372036854775808e"), Ok(std::vec![Token::Int(i64::MIN)]));
+        assert_eq!(read(b"0:"), Ok(std::vec![Token::Bytes(b"")]));
+        let tokens = [
+            Token::Dict,
+            Token::Key(b"a"),
+            Token::List,
+            Token::Int(0),
+            Token::Bytes(b"xy"),
+            Token::End,
+            Token::Key(b"b"),
+            Token::Dict,
+            Token::End,
+            Token::End,
+        ];
+        assert_eq!(read(b"d1:ali0e2:xye1:bdee"), Ok(tokens.to_vec()));
+    }
+
+    #[test]
+    fn each_fault_is_told_with_its_place() {
+        use BencodeFault as F;
+        let deep = [b'l'; MAX_NESTING + 1];
+        let cases: &[(&[u8], BencodeFault, usize)] = &[
+            (b"", F::Truncated, 0),
+            (b"i1", F::Truncated, 2),
+            (b"d1:a", F::Truncated, 4),
+            (b"i1ei2e", F::Trailing, 3),
+            (b"x", F::Unexpected, 0),
+            (b"e", F::Unexpected, 0),
+            (&deep, F::TooDeep, MAX_NESTING),
+            (b"ie", F::IntEmpty, 1),
+            (b"i-e", F::IntEmpty, 2),
+            (b"i01e", F::IntLeadingZero, 2),
+            (b"i00e", F::IntLeadingZero, 2),
+            (b"i-0e", F::IntNegativeZero, 3),
+            (b"i1x", F::IntNotDigit, 2),
+            (b"i9223372036854775808e", F::IntTooLarge, 19),
+            (b"01:x", F::LengthLeadingZero, 1),
+            (b"99999999999999999999:x", F::LengthTooLarge, 19),
+            (b"1x", F::NoColon, 1),
+            (b"3:xy", F::StringPastEnd, 1),
+            (b"di1ei1ee", F::KeyNotString, 1),
+            (b"d1:bi1e1:ai1ee", F::KeysUnsorted, 7),
+            (b"d1:ai1e1:ai1ee", F::KeyTwice, 7),
+            (b"d1:ae", F::NoValue, 4),
+        ];
+        for (input, fault, at) in cases {
+            assert_eq!(read(input), Err(BencodeError { fault: *fault, at: *at }), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_its_exact_bytes() {
+        let mut reader = Reader::new(b"d1:ad1:xli1eee1:b3:abce");
+        assert_eq!(reader.next_token(), Ok(Some(Token::Dict)));
+        assert_eq!(reader.next_token(), Ok(Some(Token::Key(b"a"))));
+        assert_eq!(reader.value(), Ok(Some(&b"d1:xli1eee"[..])));
+        assert_eq!(reader.next_token(), Ok(Some(Token::Key(b"b"))));
+        assert_eq!(reader.value(), Ok(Some(&b"3:abc"[..])));
+        assert_eq!(reader.value(), Ok(None));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut out = Vec::new();
+        let mut writer = Writer::new(|bytes: &[u8]| out.extend_from_slice(bytes));
+        writer.dict();
+        writer.bytes(b"");
+        writer.int(0);
+        writer.bytes(b"big");
+        writer.int(u64::MAX / 2);
+        writer.bytes(b"list");
+        writer.list();
+        writer.bytes(&[b'x'; 123]);
+        writer.end();
+        writer.end();
+        let expected = [&b"d0:i0e3:bigi9223372036854775807e4:listl123:"[..], &[b'x'; 123], b"ee"].concat();
+        assert_eq!(out, expected);
+        assert_eq!(read(&out).map(|tokens| tokens.len()), Ok(10));
+    }
+}

@@ -90,3 +90,45 @@ fn part(layer: &[u8], first: u64, count: u64) -> Option<&[u8]> {
     let to = at(first.checked_add(count)?)?.min(layer.len());
     layer.get(from..to)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+    use crate::content::merkle::leaf;
+
+    fn layer(pieces: u32) -> Vec<u8> {
+        (0..pieces).flat_map(|n| leaf(&n.to_be_bytes()).0).collect()
+    }
+
+    #[test]
+    fn every_run_proves_itself_and_no_other() {
+        // Around one run, two runs, and an odd number of runs.
+        for pieces in [1, 2, 3, 511, 512, 513, 1024, 1025, 1537, 2600] {
+            let layer = layer(pieces);
+            let root = root(&layer, 3);
+            let mut place = [0; MAX_UNCLES * 32];
+            for index in (0..pieces).step_by(MAX_HASHES) {
+                let (hashes, used) = run(&layer, 3, index, &mut place).unwrap();
+                let uncles = &place[..used];
+                assert!(verify_run(&root, pieces, 3, index, hashes, uncles), "{pieces} {index}");
+                assert!(!verify_run(&leaf(b""), pieces, 3, index, hashes, uncles));
+                assert!(!verify_run(&root, pieces, 3, index + 1, hashes, uncles));
+                assert!(!verify_run(&root, pieces, 3, index + 512, hashes, uncles));
+                assert!(!verify_run(&root, pieces, 3, index, &hashes[32..], uncles));
+                assert!(!verify_run(&root, pieces, 3, index, hashes, &place[..used + 32]));
+                let mut lie = hashes.to_vec();
+                *lie.last_mut().unwrap() ^= 1;
+                assert!(!verify_run(&root, pieces, 3, index, &lie, uncles));
+            }
+            assert!(run(&layer, 3, 1, &mut place).is_none());
+            assert!(run(&layer, 3, pieces.next_multiple_of(512), &mut place).is_none());
+        }
+    }
+
+    #[test]
+    fn a_short_buffer_for_uncles_is_refused() {
+        assert!(run(&layer(2600), 0, 0, &mut [0; 64]).is_none());
+    }
+}

@@ -206,3 +206,70 @@ impl<S: AsRef<[Span]>> Layout<S> {
         u64::from(piece.checked_sub(span.first_piece)?).checked_mul(u64::from(self.piece_len))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIECE: u32 = 64 * 1024;
+
+    fn span(file: u32, first_piece: u32, length: u64) -> Span {
+        Span { file, first_piece, length, root: Hash::default() }
+    }
+
+    fn id(piece: u32, block: u16) -> BlockId {
+        BlockId { piece, block }
+    }
+
+    #[test]
+    fn blocks_tile_every_file() {
+        let lengths = [1, 16_383, 16_384, 16_385, 65_536, 65_537, 131_072, 200_000];
+        let mut spans = [span(0, 0, 0); 8];
+        let mut pieces = 0;
+        for (at, length) in lengths.into_iter().enumerate() {
+            // Odd file numbers are empty files.
+            spans[at] = span(u32::try_from(at).unwrap() * 2, pieces, length);
+            pieces += pieces_of(length, PIECE).unwrap();
+        }
+        let layout = Layout::new(PIECE, spans).unwrap();
+        assert_eq!((layout.pieces(), layout.total()), (pieces, lengths.iter().sum()));
+        let mut covered = [0_u64; 8];
+        for piece in 0..pieces {
+            let mut bytes = 0;
+            for block in 0..layout.blocks_in(piece).unwrap() {
+                let (place, offset) = layout.offset(id(piece, block)).unwrap();
+                assert_eq!(offset, covered[place]);
+                let len = layout.block_len(id(piece, block)).unwrap();
+                covered[place] += len as u64;
+                bytes += u32::try_from(len).unwrap();
+            }
+            assert_eq!(layout.piece_bytes(piece), Some(bytes));
+            assert_eq!(layout.block_len(id(piece, layout.blocks_in(piece).unwrap())), None);
+        }
+        assert_eq!(covered, lengths);
+        assert_eq!((layout.span_of(pieces), layout.piece_bytes(pieces)), (None, None));
+        assert_eq!(layout.span_of_file(4).map(|span| span.length), Some(16_384));
+        assert_eq!(layout.span_of_file(3), None);
+    }
+
+    #[test]
+    fn proofs_are_as_long_as_their_tree_is_high() {
+        for (length, proof) in [(1, 0), (16_384, 0), (16_385, 1), (40_000, 2), (65_536, 2), (65_537, 2)] {
+            let layout = Layout::new(PIECE, [span(0, 0, length)]).unwrap();
+            let last = layout.pieces() - 1;
+            assert_eq!((layout.proof_len(0), layout.proof_len(last)), (Some(proof), Some(proof)), "{length}");
+        }
+    }
+
+    #[test]
+    fn bad_spans_are_refused() {
+        let refused = |piece_len, spans: &[Span]| Layout::new(piece_len, spans).err();
+        assert_eq!(refused(0, &[]), Some(LayoutError::PieceLength));
+        assert_eq!(refused(8192, &[]), Some(LayoutError::PieceLength));
+        assert_eq!(refused(PIECE, &[span(0, 1, 5)]), Some(LayoutError::Order(0)));
+        assert_eq!(refused(PIECE, &[span(1, 0, 5), span(1, 1, 5)]), Some(LayoutError::Order(1)));
+        assert_eq!(refused(PIECE, &[span(0, 0, 0)]), Some(LayoutError::Length(0)));
+        assert_eq!(refused(PIECE, &[span(0, 0, u64::MAX)]), Some(LayoutError::Length(0)));
+        assert_eq!(refused(PIECE, &[span(0, 0, MAX_FILE_LEN)]), Some(LayoutError::Pieces));
+    }
+}

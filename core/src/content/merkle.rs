@@ -243,3 +243,109 @@ fn raise(level: &mut [Hash], pad: &Hash) -> usize {
     }
     count
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn leaves(count: u64) -> Vec<Hash> {
+        (0..count).map(|n| leaf(&n.to_be_bytes())).collect()
+    }
+
+    /// The tree as BEP 52 draws it: all leaves, all padding, pairs until one is left.
+    fn drawn(leaves: &[Hash], height: u32) -> Hash {
+        let mut level = leaves.to_vec();
+        level.resize(1 << height, Hash::default());
+        while level.len() > 1 {
+            level = level.chunks(2).map(|pair| parent(&pair[0], &pair[1])).collect();
+        }
+        level[0]
+    }
+
+    fn hex(hash: &Hash) -> std::string::String {
+        std::format!("{hash}")
+    }
+
+    #[test]
+    fn hashes_are_those_of_other_programs() {
+        // sha256sum of nothing, of 64 zero bytes, and of that twice.
+        assert_eq!(hex(&leaf(b"")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(hex(&zero(1)), "f5a5fd42d16a20302798ef6ed309979b43003d2320d9f0e8ea9831a92759fb4b");
+        assert_eq!(hex(&zero(2)), "db56114e00fdd4c1f85c892bf35ac9a89289aaecb1ebd0a96cde606a748b5d71");
+    }
+
+    #[test]
+    fn streamed_root_is_the_drawn_one() {
+        for count in 1..70 {
+            let leaves = leaves(count);
+            let mut tree = Tree::new();
+            leaves.iter().for_each(|leaf| tree.push(*leaf));
+            assert_eq!(tree.root(), drawn(&leaves, height(count)), "{count} leaves");
+            assert_eq!(tree.root_at(8), Some(drawn(&leaves, 8)), "{count} leaves, padded");
+            assert_eq!(tree.root_at(height(count)), Some(tree.root()));
+            assert_eq!(height(count).checked_sub(1).and_then(|low| tree.root_at(low)), None);
+        }
+        assert_eq!(Tree::new().root_at(5), Some(zero(5)));
+    }
+
+    #[test]
+    fn file_tree_gives_layer_and_root() {
+        for piece_height in 0..4_u32 {
+            for count in 1..40_u64 {
+                let leaves = leaves(count);
+                let mut tree = FileTree::new(piece_height);
+                let mut layer: Vec<Hash> = leaves.iter().filter_map(|leaf| tree.push(*leaf)).collect();
+                let (last, root) = tree.finish();
+                layer.extend(last);
+                assert_eq!(root, drawn(&leaves, height(count)), "{count} leaves, height {piece_height}");
+                let blocks = 1 << piece_height;
+                if count > blocks {
+                    let pieces: Vec<Hash> = leaves
+                        .chunks(usize::try_from(blocks).unwrap())
+                        .map(|piece| drawn(piece, piece_height))
+                        .collect();
+                    assert_eq!(layer, pieces);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_proof_holds_and_no_other() {
+        for count in [1_u64, 2, 3, 5, 8, 13] {
+            let all = leaves(count);
+            for levels in height(count)..5 {
+                for index in 0..count {
+                    let at = usize::try_from(index).unwrap();
+                    let mut proof = std::vec![0; levels as usize * 32];
+                    let root = prove(&mut all.clone(), at, &mut proof).unwrap();
+                    assert_eq!(root, drawn(&all, levels));
+                    assert!(verify(all[at], index, &proof, &root));
+                    assert!(!verify(leaf(b"lie"), index, &proof, &root));
+                    assert!(!verify(all[at], index + 1, &proof, &root));
+                    assert!(!verify(all[at], index + (1 << levels), &proof, &root));
+                    assert!(!verify(all[at], index, &[proof.as_slice(), &[0]].concat(), &root));
+                    for byte in 0..proof.len() {
+                        proof[byte] ^= 1;
+                        assert!(!verify(all[at], index, &proof, &root));
+                        proof[byte] ^= 1;
+                    }
+                }
+            }
+        }
+        assert_eq!(prove(&mut leaves(3), 0, &mut [0; 32]), None);
+        assert_eq!(prove(&mut leaves(2), 2, &mut [0; 32]), None);
+        assert_eq!(prove(&mut leaves(2), 0, &mut [0; 33]), None);
+    }
+
+    #[test]
+    fn a_leaf_in_parts_is_the_leaf() {
+        let mut parts = Leaf::default();
+        parts.update(b"bul");
+        parts.update(b"bil");
+        assert_eq!(parts.finish(), leaf(b"bulbil"));
+        assert_eq!(parts.finish(), leaf(b""));
+    }
+}

@@ -204,3 +204,6 @@ fn as_bytes(value: &[u8]) -> Option<&[u8]> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

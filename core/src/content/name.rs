@@ -87,3 +87,46 @@ fn is_device(name: &str) -> bool {
     let mut digits = number.chars();
     port && matches!((digits.next(), digits.next()), (Some('1'..='9' | '¹' | '²' | '³'), None))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_names_pass() {
+        for name in ["a", ".hidden", "...", "naïve ☃.txt", "日本", "console.log", "com10", "COM", "nullable"]
+        {
+            assert_eq!(check(name.as_bytes()), Ok(name));
+        }
+        assert_eq!(check(&[b'x'; 255]).map(str::len), Ok(255));
+    }
+
+    #[test]
+    fn each_unsafe_name_is_told_why() {
+        use NameError as E;
+        let cases: [(&[u8], NameError); 19] = [
+            (b"", E::Empty),
+            (b".", E::Here),
+            (b"..", E::Above),
+            (b"a/b", E::Slash),
+            (b"/etc", E::Slash),
+            (b"..\\a", E::Backslash),
+            (b"a\0", E::Nul),
+            (b"a\n", E::Control),
+            ("a\u{85}".as_bytes(), E::Control),
+            (b"c:", E::Reserved),
+            (b"why?", E::Reserved),
+            (b"CON", E::Device),
+            (b"nul.txt", E::Device),
+            (b"aux .txt", E::Device),
+            (b"com1", E::Device),
+            ("LPT²".as_bytes(), E::Device),
+            (&[b'x'; 256], E::Long),
+            (b"\xff", E::Encoding),
+            (b"\xed\xa0\x80", E::Encoding),
+        ];
+        for (name, error) in cases {
+            assert_eq!(check(name), Err(error), "{name:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use heapless::Vec;
 
-use super::Swarm;
+use super::{NoLane, Swarm};
 use crate::content::Span;
 use crate::id::PeerKey;
 use crate::limits::MAX_NAME;
@@ -36,7 +36,6 @@ struct Entry {
     origin: bool,
     /// Ourselves, or dropped for cause.
     dead: bool,
-    calls: usize,
     retry: Backoff,
     next: Millis,
 }
@@ -45,6 +44,8 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     entries: Vec<Entry, MAX_ENTRIES>,
+    /// Calls under way: the name called, and the place of the entry it was made for.
+    calls: Vec<(Name, usize), MAX_CALLS>,
     dials: u32,
 }
 
@@ -57,16 +58,21 @@ impl Book {
         if name.is_empty() || name.len() > MAX_NAME || self.find(name).is_some() {
             return;
         }
-        if self.entries.is_full() {
-            // A name that never answered makes room; if all did, the new one has to be told again later.
-            let idle = |entry: &Entry| !entry.origin && entry.key.is_none() && entry.calls == 0;
-            let Some(at) = self.entries.iter().position(idle) else { return };
-            self.entries.swap_remove(at);
-        }
         let Ok(name) = Name::from_slice(name) else { return };
         let retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
-        let entry = Entry { name, key: None, origin, dead: false, calls: 0, retry, next: Millis(0) };
-        _ = self.entries.push(entry); // room was made
+        let entry = Entry { name, key: None, origin, dead: false, retry, next: Millis(0) };
+        if let Err(entry) = self.entries.push(entry) {
+            // Whoever failed most often makes room; if nobody did, the new name has to be told again later.
+            let idle = |at: &usize| {
+                self.entries.get(*at).is_some_and(|entry| !entry.origin && (entry.failed() || entry.dead))
+                    && self.calls_for(*at) == 0
+            };
+            let worst = (0..self.entries.len()).filter(idle);
+            let worst = worst.max_by_key(|at| self.entries.get(*at).map(|entry| entry.retry.failures()));
+            if let Some(place) = worst.and_then(|at| self.entries.get_mut(at)) {
+                *place = entry;
+            }
+        }
     }
 
     /// A peer spoke of this name.
@@ -74,21 +80,41 @@ impl Book {
         self.add(name, false);
     }
 
-    /// A call went through; `key` is whom it reached, `None` if we could not take it.
-    pub(crate) fn connected(&mut self, name: &[u8], key: Option<PeerKey>, ourselves: bool, now: Millis) {
-        let Some(entry) = self.find(name) else { return };
-        entry.calls = entry.calls.saturating_sub(1);
-        if ourselves {
-            entry.dead = true;
-        } else if let Some(key) = key {
-            entry.key = Some(key);
-            entry.retry.succeeded();
-        } else {
-            entry.next = now.plus(entry.retry.failed(0));
+    /// A call went through, to `key`, and was taken or not.
+    pub(crate) fn connected(&mut self, name: &[u8], key: PeerKey, taken: Result<(), NoLane>, now: Millis) {
+        let Some(at) = self.ended(name) else { return };
+        let Some(entry) = self.entries.get_mut(at) else { return };
+        let own = entry.name.as_slice() == name;
+        match taken {
+            // Under one of its further names a peer may have given us anybody.
+            Ok(()) if own => entry.key = Some(key),
+            Ok(()) => {}
+            Err(NoLane::Banned | NoLane::Ourselves) if own => entry.dead = true,
+            Err(_) => entry.next = now.plus(entry.retry.failed(0)),
         }
     }
 
-    /// The last lane to this peer is gone.
+    /// A call did not go through.
+    fn failed(&mut self, name: &[u8], now: Millis, spread: u32) {
+        if let Some(entry) = self.ended(name).and_then(|at| self.entries.get_mut(at)) {
+            entry.next = now.plus(entry.retry.failed(spread));
+        }
+    }
+
+    /// Forgets a call under way and gives the place of the entry it was made for.
+    fn ended(&mut self, name: &[u8]) -> Option<usize> {
+        let call = self.calls.iter().position(|(called, _)| called.as_slice() == name)?;
+        Some(self.calls.swap_remove(call).1)
+    }
+
+    /// This peer gave us something: the next time it is lost, it is called again soon.
+    pub(crate) fn proved(&mut self, key: PeerKey) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.key == Some(key)) {
+            entry.retry.succeeded();
+        }
+    }
+
+    /// The last lane to this peer is gone, or one that never brought anything.
     pub(crate) fn lost(&mut self, key: PeerKey, now: Millis) {
         for entry in self.entries.iter_mut().filter(|entry| entry.key == Some(key)) {
             entry.next = now.plus(entry.retry.failed(0));
@@ -101,8 +127,21 @@ impl Book {
         }
     }
 
-    fn calls(&self) -> usize {
-        self.entries.iter().fold(0, |sum: usize, entry| sum.saturating_add(entry.calls))
+    /// Calls under way for the entry at this place.
+    fn calls_for(&self, at: usize) -> usize {
+        self.calls.iter().filter(|(_, entry)| *entry == at).count()
+    }
+
+    /// Calls under way to this peer, by whatever name.
+    fn calls_to(&self, key: PeerKey) -> usize {
+        let to = |at: usize| self.entries.get(at).is_some_and(|entry| entry.key == Some(key));
+        self.calls.iter().filter(|(_, at)| to(*at)).count()
+    }
+}
+
+impl Entry {
+    fn failed(&self) -> bool {
+        self.retry.failures() > 0
     }
 }
 
@@ -116,14 +155,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// A call that should be made now. Answer with [`lane_open`](Self::lane_open) or
     /// [`dial_failed`](Self::dial_failed). Call until `None`.
     pub fn poll_dial(&mut self, now: Millis) -> Option<Dial> {
-        if self.is_whole() || self.fault.is_some() || self.book.calls() >= MAX_CALLS {
+        if self.is_whole() || self.fault.is_some() || self.book.calls.is_full() {
             return None;
         }
         let at = self.lane_to_dial(now).or_else(|| self.peer_to_dial(now))?;
         self.book.dials = self.book.dials.wrapping_add(1);
         let lane = self.book.dials;
         let entry = self.book.entries.get_mut(at)?;
-        entry.calls = entry.calls.saturating_add(1);
         let mut name = entry.name.clone();
         // Further lanes go to the further names of a peer in turn, if it has any.
         let key = entry.key;
@@ -133,58 +171,56 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         {
             name = extra.clone();
         }
+        self.book.calls.push((name.clone(), at)).ok()?;
         Some(Dial { name, lane })
     }
 
     /// A call did not go through.
     pub fn dial_failed(&mut self, now: Millis, name: &[u8]) {
         let spread = self.random();
-        let by_extra =
-            self.peers.iter().flatten().find(|peer| peer.extra.iter().any(|extra| extra.as_slice() == name));
-        let key = by_extra.map(|peer| peer.key);
-        let entry = match self.book.entries.iter().position(|entry| entry.name.as_slice() == name) {
-            Some(at) => self.book.entries.get_mut(at),
-            None => self.book.entries.iter_mut().find(|entry| entry.key.is_some() && entry.key == key),
-        };
-        if let Some(entry) = entry {
-            entry.calls = entry.calls.saturating_sub(1);
-            entry.next = now.plus(entry.retry.failed(spread));
-        }
+        self.book.failed(name, now, spread);
         self.next_tick = now;
     }
 
     /// When a name may next be called; `None` if none waits.
     pub(super) fn next_dial(&self) -> Option<Millis> {
-        let idle = self.book.entries.iter().filter(|entry| !entry.dead && entry.calls == 0);
-        idle.filter(|entry| !self.is_connected(entry)).map(|entry| entry.next).min()
+        let idle = self.book.entries.iter().enumerate();
+        let idle = idle.filter(|(at, entry)| !entry.dead && self.book.calls_for(*at) == 0);
+        idle.filter(|(_, entry)| !self.is_connected(entry)).map(|(_, entry)| entry.next).min()
     }
 
     fn is_connected(&self, entry: &Entry) -> bool {
         entry.key.is_some() && self.peers.iter().flatten().any(|peer| Some(peer.key) == entry.key)
     }
 
-    /// The entry of a peer that should have another lane.
+    /// The entry of a peer that should have another lane. One whose lanes all end is called again later.
     fn lane_to_dial(&self, now: Millis) -> Option<usize> {
         self.book.entries.iter().position(|entry| {
             let peer = self.peers.iter().flatten().find(|peer| Some(peer.key) == entry.key);
             !entry.dead
                 && entry.next <= now
                 && peer.is_some_and(|peer| {
-                    peer.lasting().saturating_add(entry.calls) < peer.growth.target()
+                    let lanes = peer.lasting().saturating_add(self.book.calls_to(peer.key));
+                    peer.open().next().is_some() && lanes < peer.growth.target()
                 })
         })
     }
 
-    /// The entry of a peer that is not connected.
+    /// The entry of a peer that is not connected. A quarter of all places is left to those who call us: if everybody
+    /// filled his own, newcomers would find none.
     fn peer_to_dial(&self, now: Millis) -> Option<usize> {
-        let places = self.peers.iter().filter(|peer| peer.is_none()).count();
-        let calling =
-            self.book.entries.iter().filter(|entry| entry.calls > 0 && !self.is_connected(entry)).count();
-        if calling >= places {
+        let taken = self.peers.iter().flatten().count();
+        let numbered = || self.book.entries.iter().enumerate();
+        let calling = numbered()
+            .filter(|(at, entry)| self.book.calls_for(*at) > 0 && !self.is_connected(entry))
+            .count();
+        if taken.saturating_add(calling) >= PEERS.saturating_sub(PEERS / 4) {
             return None;
         }
-        let free =
-            |entry: &Entry| !entry.dead && entry.calls == 0 && entry.next <= now && !self.is_connected(entry);
-        self.book.entries.iter().position(free)
+        let free = |(at, entry): &(usize, &Entry)| {
+            !entry.dead && entry.next <= now && self.book.calls_for(*at) == 0 && !self.is_connected(entry)
+        };
+        // Whoever was left alone longest: names that never answer must not keep the others waiting.
+        numbered().filter(free).min_by_key(|(_, entry)| entry.next).map(|(at, _)| at)
     }
 }

@@ -7,12 +7,13 @@ use crate::peer::{Reply, Words};
 use crate::time::Millis;
 
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
-    /// Notes whether a peer wants anything; a free place is given at once.
-    pub(super) fn set_wants(&mut self, at: usize, wants: bool) {
+    /// Notes whether a peer wants anything by any of its lanes; a free place is given at once.
+    pub(super) fn look_at_wants(&mut self, at: usize) {
         let served = self.peers.iter().flatten().filter(|peer| peer.wants && !peer.choked).count();
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
+        let wants = peer.open().any(|lane| lane.wants);
         peer.wants = wants;
-        if wants && peer.choked && served < UNCHOKED {
+        if peer.wants && peer.choked && served < UNCHOKED {
             peer.choked = false;
             peer.stir();
         }

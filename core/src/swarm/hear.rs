@@ -65,14 +65,16 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             Message::Want(wants) => {
                 self.chatter(now, at, 1)?;
-                self.set_wants(at, wants);
+                if let Some((_, lane)) = self.lane_mut(lane) {
+                    lane.wants = wants;
+                }
+                self.look_at_wants(at);
                 Ok(())
             }
             Message::Choke(choked) => {
                 self.chatter(now, at, 1)?;
-                if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
-                    peer.chokes_us = choked;
-                    peer.stir();
+                if let Some((_, lane)) = self.lane_mut(lane) {
+                    (lane.chokes_us, lane.stirred) = (choked, true);
                 }
                 Ok(())
             }
@@ -141,7 +143,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if lane.replies.iter().any(same) {
             return Err(Reject::Repeated);
         }
-        let reply = if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
+        let reply =
+            if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
         lane.stirred = true;
         lane.replies.push_back(reply).map_err(|_| Reject::Flood)
     }
@@ -246,6 +249,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn credit(&mut self, now: Millis, at: usize, bytes: u64) {
         self.down.add(now, bytes);
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
+        if peer.downloaded == 0 {
+            self.book.proved(peer.key);
+        }
         peer.downloaded = peer.downloaded.saturating_add(bytes);
         peer.down.add(now, bytes);
         peer.growth.received(bytes);

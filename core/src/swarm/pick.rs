@@ -17,7 +17,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// The next block to ask peer `at` for, by this lane.
     pub(super) fn pick(&mut self, now: Millis, at: usize, lane: LaneId) -> Option<BlockId> {
         let peer = self.peers.get(at)?.as_ref()?;
-        if peer.chokes_us || !peer.we_want {
+        let own = peer.lanes.get(usize::from(lane.lane))?.as_ref()?;
+        if own.chokes_us || !peer.we_want {
             return None;
         }
         let spared = self.is_spared(now, at);
@@ -39,7 +40,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let Some(peer) = self.peers.get(at).and_then(Option::as_ref).filter(|peer| peer.is_seed()) else {
             return false;
         };
-        let others = self.peers.iter().flatten().filter(|other| !other.is_seed() && !other.chokes_us);
+        let others = self.peers.iter().flatten().filter(|other| !other.is_seed() && !other.chokes_us());
         let rate = others.fold(0, |sum: u64, other| sum.saturating_add(other.down.rate(now)));
         // Until somebody else has been measured, or while they hold their own, the seed is spared.
         let seed = peer.down.rate(now);
@@ -51,7 +52,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.peers
             .iter()
             .flatten()
-            .any(|peer| !peer.is_seed() && !peer.chokes_us && peer.joined() > 0 && peer.has.get(piece))
+            .any(|peer| !peer.is_seed() && !peer.chokes_us() && peer.joined() > 0 && peer.has.get(piece))
     }
 
     fn pick_begun(&self, at: usize, spared: bool) -> Option<BlockId> {

@@ -1,6 +1,7 @@
 //! Writing frames.
 
 use super::{LaneId, MAX_LOG, Over, Swarm, log_place};
+use crate::bits::Bits;
 use crate::content::Span;
 use crate::id::BlockId;
 use crate::limits::{ALIVE_MS, BLOCK_LEN, MAX_FRAME, MAX_NAMES};
@@ -11,6 +12,9 @@ use crate::wire::Message;
 
 /// Room in front of what a store writes into a frame; the head of the message is shorter.
 const HEAD: usize = 64;
+
+/// Pieces told of in one `Haves`.
+const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
 
 /// Bytes of an upload that the bucket is asked for.
 const UNIT: u64 = 16 * 1024;
@@ -28,14 +32,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return Err(Over::Closed);
         };
         let silent = now.since(own.said) >= ALIVE_MS;
-        let len = if own.leaving {
-            own.closing = true;
-            write(&Message::Bye, tx)
-        } else if own.dialed && !own.joined {
+        let len = if own.dialed && !own.joined {
             own.joined = true;
             write(&Message::Join, tx)
         } else {
-            self.say_news(at, lane, tx)
+            self.say_terms(at, lane, tx)
+                .or_else(|| self.say_haves(at, lane, tx))
+                .or_else(|| self.say_names(at, lane, tx))
                 .or_else(|| self.say_cancel(lane, tx))
                 .or_else(|| self.say_request(now, at, lane, tx))
                 .or_else(|| self.say_reply(now, at, lane, tx, store))
@@ -48,56 +51,44 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Ok(len)
     }
 
-    /// What concerns the whole peer goes by its oldest lane, and again by the next if that one is gone.
-    fn say_news(&mut self, at: usize, lane: LaneId, tx: &mut [u8]) -> Option<usize> {
-        let logged = self.logged;
-        let peer = self.peers.get_mut(at)?.as_mut()?;
-        if peer.herald() != Some(lane.generation) {
-            return None;
+    /// Whether we serve and whether we want: said on every lane, ahead of what depends on it.
+    fn say_terms(&mut self, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
+        let peer = self.peers.get(at)?.as_ref()?;
+        let (choked, wants) = (peer.choked, peer.we_want);
+        let (_, lane) = self.lane_mut(id).filter(|(_, lane)| lane.joined)?;
+        if lane.said_choke != choked {
+            lane.said_choke = choked;
+            return Some(write(&Message::Choke(choked), tx));
         }
-        if peer.told_on != Some(lane.generation) {
-            peer.told_on = Some(lane.generation);
-            (peer.said_want, peer.said_choke) = (false, true);
-            peer.told = Told::Bits { next: 0, since: logged };
-            (peer.names_due, peer.lanes_due) = (true, true);
-        }
-        if peer.said_choke != peer.choked {
-            peer.said_choke = peer.choked;
-            return Some(write(&Message::Choke(peer.choked), tx));
-        }
-        self.say_haves(at, tx).or_else(|| self.say_want(at, tx)).or_else(|| self.say_names(at, tx))
+        let news = lane.said_want != wants;
+        lane.said_want = wants;
+        news.then(|| write(&Message::Want(wants), tx))
     }
 
-    fn say_want(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
-        let peer = self.peers.get_mut(at)?.as_mut()?;
-        let news = peer.said_want != peer.we_want;
-        peer.said_want = peer.we_want;
-        news.then(|| write(&Message::Want(peer.we_want), tx))
-    }
-
-    fn say_haves(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
+    /// What we had when the lane began goes by every lane, for its other end may have started anew; what came since
+    /// goes by the oldest, and again by the next if that one is gone.
+    fn say_haves(&mut self, at: usize, id: LaneId, tx: &mut [u8; MAX_FRAME]) -> Option<usize> {
+        let herald = self.peers.get(at)?.as_ref()?.herald() == Some(id.generation);
         loop {
-            let peer = self.peers.get_mut(at)?.as_mut()?;
-            match peer.told {
-                Told::Bits { next, since } if next >= self.layout.pieces() => peer.told = Told::Log(since),
+            let (pieces, logged) = (self.layout.pieces(), self.logged);
+            let (_, lane) = self.lane_mut(id).filter(|(_, lane)| lane.joined)?;
+            match lane.told {
+                Told::Bits { next, since } if next >= pieces => lane.told = Told::Log(since),
                 Told::Bits { next, since } => {
-                    let mut bits = [0; 1024]; // 8 192 pieces a frame
-                    let len = self.pieces.export(next, &mut bits);
-                    peer.told = Told::Bits { next: next.saturating_add(8192), since };
-                    let bits = bits.get(..len)?;
-                    if bits.iter().any(|byte| *byte != 0) {
-                        return Some(write(&Message::Haves { first: next, bits }, tx));
+                    lane.told = Told::Bits { next: next.saturating_add(PIECES_A_FRAME), since };
+                    if let Some(len) = write_haves(&self.pieces, next, tx) {
+                        return Some(len);
                     }
                 }
-                Told::Log(seen) if seen >= self.logged => return None,
-                Told::Log(seen) if self.logged.saturating_sub(seen) > MAX_LOG as u64 => {
-                    peer.told = Told::Bits { next: 0, since: self.logged };
+                Told::Log(seen) if seen >= logged || !herald => return None,
+                Told::Log(seen) if logged.saturating_sub(seen) > MAX_LOG as u64 => {
+                    lane.told = Told::Bits { next: 0, since: logged };
                 }
                 Told::Log(seen) => {
-                    peer.told = Told::Log(seen.saturating_add(1));
+                    lane.told = Told::Log(seen.saturating_add(1));
                     let piece = *self.log.get(log_place(seen))?;
                     // A peer that has the piece gains nothing from hearing of it.
-                    if !peer.has.get(piece) {
+                    if self.peers.get(at)?.as_ref().is_some_and(|peer| !peer.has.get(piece)) {
                         return Some(write(&Message::Have(piece), tx));
                     }
                 }
@@ -106,8 +97,15 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Our own name and those of the other peers; then further names for lanes.
-    fn say_names(&mut self, at: usize, tx: &mut [u8]) -> Option<usize> {
+    fn say_names(&mut self, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
         let peer = self.peers.get_mut(at)?.as_mut()?;
+        if peer.herald() != Some(id.generation) {
+            return None;
+        }
+        if peer.told_on != Some(id.generation) {
+            peer.told_on = Some(id.generation);
+            (peer.names_due, peer.lanes_due) = (true, true);
+        }
         let (names, lanes) = (core::mem::take(&mut peer.names_due), peer.lanes_due);
         let mut packed = [0; 2048];
         if names {
@@ -232,6 +230,20 @@ fn pack<'n>(names: impl Iterator<Item = &'n [u8]>, out: &mut [u8]) -> usize {
         len = end;
     }
     len
+}
+
+/// Writes the bits from piece `first` on; nothing if none of them is set.
+fn write_haves<B: Words>(pieces: &Bits<B>, first: u32, tx: &mut [u8; MAX_FRAME]) -> Option<usize> {
+    let room = tx.get_mut(HEAD..HEAD.saturating_add(BLOCK_LEN))?;
+    let bits = pieces.export(first, room);
+    if room.get(..bits)?.iter().all(|byte| *byte == 0) {
+        return None;
+    }
+    let mut small = [0; HEAD];
+    let len = head(&(2_u8, first, u32::try_from(bits).ok()?), &mut small)?;
+    tx.copy_within(HEAD..HEAD.checked_add(bits)?, len);
+    tx.get_mut(..len)?.copy_from_slice(small.get(..len)?);
+    len.checked_add(bits)
 }
 
 fn write_hashes(file: u32, index: u32, tx: &mut [u8; MAX_FRAME], store: &impl Store) -> Option<usize> {

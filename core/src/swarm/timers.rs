@@ -74,10 +74,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             let open = peer.joined();
             // A full pipe on every lane means that more was wanted than came.
             let busy = peer.open().filter(|lane| lane.joined && !lane.retiring).all(|lane| !lane.has_room());
-            if peer.growth.handle_timeout(now, open, busy && !peer.chokes_us, spread) == Step::Shrink {
-                let dialed = peer.lanes.iter_mut().flatten().filter(|lane| lane.dialed && !lane.closing);
+            if peer.growth.handle_timeout(now, open, busy && !peer.chokes_us(), spread) == Step::Shrink {
+                let dialed = peer
+                    .lanes
+                    .iter_mut()
+                    .flatten()
+                    .filter(|lane| lane.dialed && !lane.closing && !lane.retiring);
                 if let Some(lane) = dialed.max_by_key(|lane| lane.generation) {
-                    (lane.leaving, lane.stirred) = (true, true);
+                    (lane.retiring, lane.stirred) = (true, true);
                 }
             }
         }

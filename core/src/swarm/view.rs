@@ -51,7 +51,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             pieces: peer.has_count,
             downloaded: peer.downloaded,
             uploaded: peer.uploaded,
-            chokes_us: peer.chokes_us,
+            chokes_us: peer.chokes_us(),
             choked: peer.choked,
             lanes: peer.open().map(move |lane: &Lane| LaneView {
                 rtt_ms: lane.pace.rtt_ms(),

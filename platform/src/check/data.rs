@@ -108,7 +108,8 @@ fn compare(
         return Ok((about.len() > 0).then_some((Fault::Length, (0, 0))));
     };
     let piece_len = torrent.info().piece_len();
-    let layer = torrent.layer(&root).unwrap_or_default();
+    let long = file.length > u64::from(piece_len);
+    let layer = if long { torrent.layer(&root).unwrap_or_default() } else { &[] };
     let mut wanted = layer.chunks_exact(32);
     let mut tree = FileTree::new(piece_height(piece_len));
     let per_piece = u64::from(piece_len) / BLOCK_LEN as u64;

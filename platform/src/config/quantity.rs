@@ -137,9 +137,14 @@ mod tests {
 
     #[test]
     fn sizes_and_spans_are_read_as_people_write_them() {
-        for (text, bytes) in
-            [("96 MiB", 96 << 20), ("96mib", 96 << 20), ("0", 0), ("7 B", 7), ("3 kB", 3_000), (" 1 TiB ", 1 << 40)]
-        {
+        for (text, bytes) in [
+            ("96 MiB", 96 << 20),
+            ("96mib", 96 << 20),
+            ("0", 0),
+            ("7 B", 7),
+            ("3 kB", 3_000),
+            (" 1 TiB ", 1 << 40),
+        ] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text:?}");
         }
         for (text, seconds) in [("5 s", 5), ("10min", 600), ("2 h", 7_200), ("1 d", 86_400), ("9", 9)] {

@@ -1,1 +1,216 @@
-//! x
+//! A network inside one process: the same promises as Tor's, without Tor. For tests, simulation and the curious.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::sync::{mpsc, watch};
+
+use super::{ACCEPT_QUEUE, AccessKey, Address, NetError, ServiceKey};
+use crate::status::NetStatus;
+
+mod slow;
+
+/// Bytes under way in one direction of a stream without a configured bandwidth.
+const IN_FLIGHT: usize = 256 * 1024;
+
+/// Services of one hub at most.
+const MAX_SERVICES: usize = 4096;
+
+/// How fast the network is. By default as fast as memory.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Pace {
+    /// One way, for each byte and for each connect.
+    pub latency: Duration,
+    /// Bytes a second per stream and direction; 0 is without limit.
+    pub bandwidth: u64,
+}
+
+/// The hub that all nodes of this network share. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<Hub>);
+
+#[derive(Debug)]
+struct Hub {
+    pace: Pace,
+    services: Mutex<HashMap<Address, Listener>>,
+    status: watch::Sender<NetStatus>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    access: Option<AccessKey>,
+    streams: mpsc::Sender<MemoryStream>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Memory {
+    /// An empty network without delay.
+    pub fn new() -> Self {
+        Self::with_pace(Pace::default())
+    }
+
+    /// An empty network of this pace.
+    pub fn with_pace(pace: Pace) -> Self {
+        let status = NetStatus {
+            kind: "memory".into(),
+            ready: true,
+            percent: 100,
+            doing: "ready".into(),
+            ..NetStatus::default()
+        };
+        Self(Arc::new(Hub { pace, services: Mutex::default(), status: watch::Sender::new(status) }))
+    }
+
+    pub(super) fn serve(
+        &self,
+        key: &ServiceKey,
+        port: u16,
+        access: Option<&AccessKey>,
+    ) -> Result<MemoryService, NetError> {
+        if !self.0.status.borrow().ready {
+            return Err(NetError::Shutdown);
+        }
+        let address = key.address(port);
+        let (sender, streams) = mpsc::channel(ACCEPT_QUEUE);
+        self.0.edit(|services| {
+            if services.contains_key(&address) {
+                return Err(NetError::Local("this address is served already; stop the other service first"));
+            }
+            if services.len() >= MAX_SERVICES {
+                return Err(NetError::Local("too many services in one process; stop some first"));
+            }
+            services.insert(address, Listener { access: access.cloned(), streams: sender });
+            Ok(())
+        })?;
+        let hub = Arc::downgrade(&self.0);
+        Ok(MemoryService { address, streams, hub, reachable: watch::Sender::new(true) })
+    }
+
+    pub(super) async fn connect(
+        &self,
+        to: Address,
+        access: Option<&AccessKey>,
+    ) -> Result<MemoryStream, NetError> {
+        if !self.0.status.borrow().ready {
+            return Err(NetError::Shutdown);
+        }
+        // There and back, as a handshake takes.
+        tokio::time::sleep(self.0.pace.latency.saturating_mul(2)).await;
+        let (ours, theirs) = slow::pair(self.0.pace, IN_FLIGHT);
+        self.0.edit(|services| {
+            let listener = services.get(&to).ok_or(NetError::NotFound)?;
+            if listener.access.is_some() && listener.access.as_ref() != access {
+                return Err(NetError::Unauthorized);
+            }
+            listener.streams.try_send(MemoryStream(theirs)).map_err(|_| NetError::Refused)
+        })?;
+        Ok(MemoryStream(ours))
+    }
+
+    pub(super) fn status(&self) -> watch::Receiver<NetStatus> {
+        self.0.status.subscribe()
+    }
+
+    pub(super) fn shutdown(&self) {
+        self.0.edit(HashMap::clear);
+        self.0.status.send_modify(|status| {
+            status.ready = false;
+            status.doing = "shut down".into();
+        });
+    }
+}
+
+impl Hub {
+    /// Changes the table of services and tells how many there are.
+    fn edit<T>(&self, change: impl FnOnce(&mut HashMap<Address, Listener>) -> T) -> T {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut services);
+        let count = u32::try_from(services.len()).unwrap_or(u32::MAX);
+        drop(services);
+        self.status.send_if_modified(|status| {
+            let changed = status.services != count;
+            (status.services, status.services_reachable) = (count, count);
+            changed
+        });
+        result
+    }
+}
+
+/// One served address. Dropping it takes it out of the table.
+#[derive(Debug)]
+pub struct MemoryService {
+    address: Address,
+    streams: mpsc::Receiver<MemoryStream>,
+    hub: Weak<Hub>,
+    reachable: watch::Sender<bool>,
+}
+
+impl MemoryService {
+    pub(super) async fn accept(&mut self) -> Option<MemoryStream> {
+        self.streams.recv().await
+    }
+
+    pub(super) const fn address(&self) -> Address {
+        self.address
+    }
+
+    pub(super) fn reachable(&self) -> watch::Receiver<bool> {
+        self.reachable.subscribe()
+    }
+}
+
+impl Drop for MemoryService {
+    fn drop(&mut self) {
+        if let Some(hub) = self.hub.upgrade() {
+            let address = self.address;
+            // After a shutdown somebody else may serve the same address.
+            self.streams.close();
+            hub.edit(|services| {
+                if services.get(&address).is_some_and(|listener| listener.streams.is_closed()) {
+                    services.remove(&address);
+                }
+            });
+        }
+    }
+}
+
+/// One end of a stream.
+#[derive(Debug)]
+pub(super) struct MemoryStream(DuplexStream);
+
+impl AsyncRead for MemoryStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for MemoryStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

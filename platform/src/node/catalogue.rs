@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::door::{self, Guide};
 use super::offer::{self, Offer};
 use super::room::{Ground, Pass, Room};
-use crate::net::{Address, ServiceKey};
+use crate::net::ServiceKey;
 use crate::status::ShareState;
 
 /// See the module. Runs while there is at least one public share.
@@ -27,10 +27,6 @@ impl Catalogue {
 
     pub(crate) fn key(&self) -> &ServiceKey {
         &self.key
-    }
-
-    pub(crate) fn address(&self) -> Address {
-        self.key.address(super::PORT)
     }
 
     /// Offers a share here, at once if the service runs already.
@@ -64,8 +60,13 @@ impl Guide for Catalogue {
     }
 
     fn room(&self, pass: &Pass) -> Option<Rc<Room>> {
-        let wanted = topic(&pass.token);
-        let offer = self.offers.borrow().iter().find(|offer| topic(&offer.parts.pass.token) == wanted).cloned();
+        let wanted = topic(pass.token.as_bytes());
+        let offer = self
+            .offers
+            .borrow()
+            .iter()
+            .find(|offer| topic(offer.parts.pass.token.as_bytes()) == wanted)
+            .cloned();
         offer?.room(pass)
     }
 }

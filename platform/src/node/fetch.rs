@@ -15,12 +15,12 @@ use log::{info, warn};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::shelf::{Shelf, explain_write};
 use super::door::{self, Guide};
 use super::halves::{Halves, halves};
 use super::lesson::{self, NotLearned};
 use super::open::{self, NotOpened, name_of};
 use super::room::{self, Ground, Pass, Room};
+use super::shelf::{Shelf, explain_write};
 use crate::link::Link;
 use crate::net::{Circuit, NetError, ServiceKey};
 use crate::status::{self, FetchState};
@@ -207,11 +207,16 @@ impl Fetch {
         let circuit = Circuit { swarm: self.number, lane: u32::MAX };
         let stream = self.ground.network.connect(link.address, pass.access.as_ref(), circuit).await;
         let mut halves = halves(stream.map_err(net_trouble)?);
-        let key = open::dialed(pass.secrets(), &name_of(link.address), &mut halves).await.map_err(|why| match why {
-            NotOpened::Refused => Trouble::Final(REFUSED.into()),
-            NotOpened::Broken => Trouble::Passing("the connection broke while it was opened".into()),
-            NotOpened::Foul => Trouble::Final("what answers at this link is no Bulbil node of this version".into()),
-        })?;
+        let key =
+            open::dialed(pass.secrets(), &name_of(link.address), &mut halves).await.map_err(
+                |why| match why {
+                    NotOpened::Refused => Trouble::Final(REFUSED.into()),
+                    NotOpened::Broken => Trouble::Passing("the connection broke while it was opened".into()),
+                    NotOpened::Foul => {
+                        Trouble::Final("what answers at this link is no Bulbil node of this version".into())
+                    }
+                },
+            )?;
         self.set_state(FetchState::Learning);
         match lesson::learn(None, &mut halves, self.ground.clock).await {
             Ok(learned) => {
@@ -228,7 +233,8 @@ impl Fetch {
         if let Some(room) = self.current_room() {
             return Ok(room);
         }
-        let metadata = self.metadata.borrow().clone().ok_or_else(|| Trouble::Passing("not learned yet".into()))?;
+        let metadata =
+            self.metadata.borrow().clone().ok_or_else(|| Trouble::Passing("not learned yet".into()))?;
         let (out, fsync) = (self.parts.out.clone(), self.parts.fsync);
         // Looking at what is there already hashes it all: not on this thread.
         let opening = tokio::task::spawn_blocking({
@@ -238,10 +244,11 @@ impl Fetch {
                 Ok::<_, OpenError>((here(&store), store))
             }
         });
-        let opened = opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
+        let opened =
+            opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
         let (blocks, store) = opened.map_err(|why| Trouble::Final(why.to_string()))?;
         let layout = metadata.layout().clone();
-        let blocks = blocks.ok_or_else(|| Trouble::Final(super::room::TooLarge.to_string()))?;
+        let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(
             self.ground.clone(),
             self.parts.pass.clone(),
@@ -322,7 +329,8 @@ const FAULT_PAUSE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_secs(1);
 
 /// The one thing that is said of wrong tokens, revoked and missing shares.
-const REFUSED: &str = "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
+const REFUSED: &str =
+    "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
 
 fn net_trouble(why: NetError) -> Trouble {
     match why {

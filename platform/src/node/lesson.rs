@@ -162,7 +162,8 @@ impl Lesson {
         }
         let info = Info::parse(&self.info).map_err(|why| NotLearned::Unusable(why.to_string()))?;
         let spans: Box<[_]> = info.spans().collect();
-        let layout = Layout::new(info.piece_len(), spans).map_err(|why| NotLearned::Unusable(why.to_string()))?;
+        let layout =
+            Layout::new(info.piece_len(), spans).map_err(|why| NotLearned::Unusable(why.to_string()))?;
         self.piece_height = layout.piece_height();
         let long = layout.spans().iter().filter(|span| layout.has_layer(span));
         self.plan = long

@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bulbil_core::pump::Clock as _;
 use log::warn;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::shelf::{self, Shelf};
 use super::door::{self, Guide};
 use super::room::{self, Ground, Pass, Room, ShareLayout};
+use super::shelf::{self, Shelf};
 use crate::net::{Address, ServiceKey};
 use crate::status::{self, ShareState};
 use crate::store::{Content, Served};
@@ -96,7 +97,7 @@ impl Offer {
 
     /// What the owner may see. Also gives up a room that has long been empty.
     pub(crate) fn view(&self) -> status::Share {
-        let now = self.ground.clock_now();
+        let now = self.ground.clock.now();
         let (mut peers, mut sent) = (0, 0);
         if let Some(room) = self.current_room() {
             (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));
@@ -137,10 +138,18 @@ impl Offer {
     fn open_room(&self) -> Result<Rc<Room>, String> {
         let served = Served::new(Arc::clone(&self.parts.metadata), self.parts.sources.clone());
         let layout: ShareLayout = self.parts.metadata.layout().clone();
-        let mut blocks = room::bits(bulbil_core::swarm::block_slots(&layout).unwrap_or(0)).ok_or("too large")?;
+        let mut blocks =
+            room::bits(bulbil_core::swarm::block_slots(&layout).unwrap_or(0)).ok_or("too large")?;
         (0..blocks.len()).for_each(|slot| _ = blocks.set(slot));
-        Room::open(self.ground.clone(), self.parts.pass.clone(), self.number, Shelf::Served(served), layout, blocks)
-            .map_err(|why| why.to_string())
+        Room::open(
+            self.ground.clone(),
+            self.parts.pass.clone(),
+            self.number,
+            Shelf::Served(served),
+            layout,
+            blocks,
+        )
+        .map_err(|why| why.to_string())
     }
 }
 
@@ -155,7 +164,9 @@ impl Guide for Offer {
         }
         match self.open_room() {
             Ok(room) => {
-                room.set_names(super::open::name_of(self.address()).as_slice().try_into().into_iter().collect());
+                room.set_names(
+                    super::open::name_of(self.address()).as_slice().try_into().into_iter().collect(),
+                );
                 self.room.replace(Some(Rc::clone(&room)));
                 Some(room)
             }

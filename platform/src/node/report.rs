@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 use super::room::Room;
 use super::run::Node;
 use crate::status::{Event, Fetch, FetchState, Lane, Memory, Peer, Share, Status};
-use crate::sys;
+use crate::sys::process;
 
 /// Remembers what was last reported.
 pub(super) struct Reporter {
@@ -27,7 +27,10 @@ impl Reporter {
         let status = Arc::new(build(node));
         self.tell(&status);
         self.last = Arc::clone(&status);
-        let moving = status.fetches.iter().any(|fetch| !matches!(fetch.state, FetchState::Done | FetchState::Failed(_)))
+        let moving = status
+            .fetches
+            .iter()
+            .any(|fetch| !matches!(fetch.state, FetchState::Done | FetchState::Failed(_)))
             || !status.peers.is_empty();
         self.status.send_replace(status);
         moving
@@ -64,7 +67,7 @@ fn build(node: &Node) -> Status {
     let rooms = offers.iter().filter_map(|offer| offer.current_room());
     let rooms = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room()));
     let peers = rooms.flat_map(|room| peers(&room)).collect();
-    let (rss, rss_peak) = sys::memory();
+    let (rss, rss_peak) = process::memory();
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),

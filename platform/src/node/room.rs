@@ -9,24 +9,26 @@ use std::time::Duration;
 
 use bulbil_core::bits::{Bits, words_for};
 use bulbil_core::content::{Layout, Span};
-use bulbil_core::hello::{Secrets, TOKEN_LEN};
+use bulbil_core::hello::Secrets;
 use bulbil_core::id::PeerKey;
 use bulbil_core::limits::MAX_FRAME;
 use bulbil_core::peer::Name;
-use bulbil_core::transport::SendFrame as _;
 use bulbil_core::pump::{self, Clock as _, Ended};
-use bulbil_core::time::Millis;
 use bulbil_core::swarm::{self, Event, LaneId, NoLane, Over, Settings};
+use bulbil_core::time::Millis;
+use bulbil_core::transport::SendFrame as _;
 use log::{debug, info};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::shelf::Shelf;
 use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
+use super::shelf::Shelf;
 use crate::clock::TokioClock;
+use crate::link::Token;
 use crate::net::{AccessKey, NetError, Network};
+use crate::state::Secret;
 
 /// Peers of one swarm at once.
 pub(crate) const PEERS: usize = 16;
@@ -43,15 +45,15 @@ pub(crate) type ShareLayout = Layout<Vec<Span>>;
 /// What opens conversations about one share.
 #[derive(Clone)]
 pub(crate) struct Pass {
-    pub(crate) token: zeroize::Zeroizing<[u8; TOKEN_LEN]>,
-    pub(crate) seed: zeroize::Zeroizing<[u8; 32]>,
+    pub(crate) token: Token,
+    pub(crate) seed: Secret<32>,
     /// `None` where anyone may connect.
     pub(crate) access: Option<AccessKey>,
 }
 
 impl Pass {
     pub(crate) fn secrets(&self) -> Secrets {
-        Secrets::new(*self.token, &self.seed)
+        Secrets::new(*self.token.as_bytes(), &self.seed.0)
     }
 
     pub(crate) fn key(&self) -> PeerKey {

@@ -6,11 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bulbil_core::hello::TOKEN_LEN;
-use bulbil_core::id::InfoHash;
 use log::{info, warn};
 use tokio::sync::{Notify, Semaphore};
-use zeroize::Zeroizing;
 
 use super::catalogue::Catalogue;
 use super::dropped::DroppedList;
@@ -21,9 +18,9 @@ use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::hash;
-use crate::link::{Kind, Link, Token};
+use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
-use crate::state::{FetchRecord, ShareRecord, State};
+use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
 use crate::status::Share;
 use crate::store::Content;
 
@@ -42,7 +39,7 @@ const REPORT: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 /// Everything the node owns. Lives on one thread.
 pub(super) struct Node {
     pub(super) config: Config,
-    pub(super) state_dir: PathBuf,
+    state_dir: StateDir,
     pub(super) ground: Ground,
     pub(super) catalogue: Rc<Catalogue>,
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
@@ -54,7 +51,20 @@ pub(super) struct Node {
 }
 
 /// Runs a node until it is told to stop. Must be called within a `LocalSet`.
-pub(crate) async fn run(config: Config, state_dir: PathBuf, state: State, network: Network, mut inbox: Inbox) {
+///
+/// What it needs after a restart lies in `state_dir`. Fails if that cannot be read, or if there is no randomness.
+pub(crate) async fn run(
+    config: Config,
+    state_dir: StateDir,
+    network: Network,
+    mut inbox: Inbox,
+) -> Result<(), NodeError> {
+    let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
+    let mut state = state_dir.load().map_err(failed)?;
+    let public = match &state.catalogue {
+        Some(seed) => seed.clone(),
+        None => state.catalogue.insert(random()?).clone(),
+    };
     let ground = Ground {
         network: network.clone(),
         clock: TokioClock::start(),
@@ -62,7 +72,7 @@ pub(crate) async fn run(config: Config, state_dir: PathBuf, state: State, networ
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
     };
-    let public = ServiceKey::from_seed(*state.public_seed);
+    let public = ServiceKey::from_seed(public.0);
     let node = Rc::new(Node {
         catalogue: Catalogue::new(public, ground.clone()),
         config,
@@ -88,10 +98,10 @@ pub(crate) async fn run(config: Config, state_dir: PathBuf, state: State, networ
                     network.shutdown().await;
                     info!("stopped");
                     _ = reply.send(()); // the caller may be gone
-                    return;
+                    return Ok(());
                 }
                 Some(command) => drop(tokio::task::spawn_local(Rc::clone(&node).obey(command))),
-                None => return,
+                None => return Ok(()),
             },
             () = node.ground.news.notified() => {}
             _ = net.changed() => {}
@@ -119,7 +129,9 @@ impl Node {
         for record in shares {
             match self.load(&record.info_hash) {
                 Some(metadata) => drop(self.offer(record, metadata)),
-                None => warn!("a share of before could not be taken up: its metadata is gone; share it again"),
+                None => {
+                    warn!("a share of before could not be taken up: its metadata is gone; share it again")
+                }
             }
         }
         for record in fetches {
@@ -141,25 +153,30 @@ impl Node {
 
     async fn share(self: &Rc<Self>, request: ShareRequest) -> Result<Share, NodeError> {
         if self.offers.borrow().len() >= MAX_SHARES {
-            return Err(NodeError::Failed(format!("{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`")));
+            return Err(NodeError::Failed(format!(
+                "{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`"
+            )));
         }
         let _turn = self.hashing.acquire().await.map_err(|_| NodeError::Stopping)?;
         let (paths, name, piece) = (request.paths, request.name, request.piece_length);
-        let hashing = tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
-        let hashed = hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
+        let hashing =
+            tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
+        let hashed =
+            hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
         let sources = hashed.files.iter().map(|file| file.source.clone()).collect();
-        let metadata = Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
+        let metadata =
+            Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
         let info_hash = metadata.info_hash().to_string();
         if self.offers.borrow().iter().any(|offer| offer.info_hash == info_hash) {
             return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
         }
-        let record = ShareRecord {
-            info_hash: metadata.info_hash(),
+        let record = ShareEntry {
+            info_hash,
             sources,
             public: request.public,
-            token: random::<TOKEN_LEN>()?,
-            service_seed: random()?,
-            peer_seed: random()?,
+            token: random()?,
+            onion: random()?,
+            peer: random()?,
         };
         self.keep(&metadata)?;
         self.state.borrow_mut().shares.push(record.clone());
@@ -168,13 +185,13 @@ impl Node {
         Ok(offer.view())
     }
 
-    fn offer(self: &Rc<Self>, record: ShareRecord, metadata: Content) -> Rc<Offer> {
+    fn offer(self: &Rc<Self>, record: ShareEntry, metadata: Content) -> Rc<Offer> {
         let public = record.public;
-        let key = if public { self.catalogue.key().clone() } else { ServiceKey::from_seed(*record.service_seed) };
-        let kind = if public { Kind::Public } else { Kind::Private };
-        let link = Link { address: key.address(super::PORT), kind, token: Token(record.token.clone()) };
-        let access = (!public).then(|| AccessKey::derive(record.token.as_slice()));
-        let pass = Pass { token: record.token, seed: record.peer_seed, access };
+        let key = if public { self.catalogue.key().clone() } else { ServiceKey::from_seed(record.onion.0) };
+        let token = Token::from_bytes(record.token.0);
+        let link = Link { address: key.address(super::PORT), public, token: token.clone() };
+        let access = (!public).then(|| AccessKey::derive(token.as_bytes()));
+        let pass = Pass { token, seed: record.peer, access };
         let parts = OfferParts {
             name: metadata.name().to_owned(),
             size: metadata.layout().total(),
@@ -196,28 +213,36 @@ impl Node {
 
     fn fetch(self: &Rc<Self>, request: &FetchRequest) -> Result<u64, NodeError> {
         if self.fetches.borrow().len() >= MAX_FETCHES {
-            return Err(NodeError::Failed(format!("{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones")));
+            return Err(NodeError::Failed(format!(
+                "{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones"
+            )));
         }
-        let link: Link = request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        let link: Link =
+            request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
         if !request.out.is_dir() {
             return Err(NodeError::Bad("the folder to fetch into does not exist; create it first".into()));
         }
-        let again = self.fetches.borrow().iter().find(|fetch| fetch.is(&link, &request.out)).map(|fetch| fetch.parts.id);
+        let again = self
+            .fetches
+            .borrow()
+            .iter()
+            .find(|fetch| fetch.is(&link, &request.out))
+            .map(|fetch| fetch.parts.id);
         if let Some(id) = again {
             return Ok(id); // the same fetch: its caller watches it like the first one did
         }
         let id = {
             let mut state = self.state.borrow_mut();
-            state.next_fetch = state.next_fetch.saturating_add(1);
-            state.next_fetch
+            state.last_fetch = state.last_fetch.saturating_add(1);
+            state.last_fetch
         };
-        let record = FetchRecord {
+        let record = FetchEntry {
             id,
             link: request.link.clone(),
             out: request.out.clone(),
             info_hash: None,
-            service_seed: random()?,
-            peer_seed: random()?,
+            onion: random()?,
+            peer: random()?,
         };
         self.state.borrow_mut().fetches.push(record.clone());
         self.save()?;
@@ -225,16 +250,17 @@ impl Node {
         Ok(id)
     }
 
-    fn start_fetch(self: &Rc<Self>, record: FetchRecord) -> Result<(), NodeError> {
-        let link: Link = record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
-        let access = (link.kind == Kind::Private).then(|| AccessKey::derive(link.token.0.as_slice()));
-        let pass = Pass { token: link.token.0.clone(), seed: record.peer_seed, access };
+    fn start_fetch(self: &Rc<Self>, record: FetchEntry) -> Result<(), NodeError> {
+        let link: Link =
+            record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
+        let access = (!link.public).then(|| AccessKey::derive(link.token.as_bytes()));
+        let pass = Pass { token: link.token.clone(), seed: record.peer, access };
         let parts = FetchParts {
             id: record.id,
             link,
             out: record.out,
             pass,
-            key: ServiceKey::from_seed(*record.service_seed),
+            key: ServiceKey::from_seed(record.onion.0),
             fsync: self.config.swarm.fsync,
             metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
         };
@@ -252,7 +278,7 @@ impl Node {
     /// Keeps what a restart needs to go on without asking again.
     fn learned(&self, id: u64, metadata: &Content) {
         for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
-            record.info_hash = Some(metadata.info_hash());
+            record.info_hash = Some(metadata.info_hash().to_string());
         }
         if let Err(why) = self.keep(metadata).and_then(|()| self.save()) {
             warn!("a restart would have to learn a share again: {why}");
@@ -268,9 +294,8 @@ impl Node {
         let offer = self.offers.borrow_mut().remove(at);
         offer.close();
         self.catalogue.remove(&wanted);
-        let gone = offer.parts.metadata.info_hash();
-        self.state.borrow_mut().shares.retain(|record| record.info_hash != gone);
-        _ = std::fs::remove_file(self.torrent_path(&gone)); // in RAM, and useless from now on
+        self.state.borrow_mut().shares.retain(|record| record.info_hash != wanted);
+        _ = std::fs::remove_file(self.torrent_path(&wanted)); // in RAM, and useless from now on
         self.save()
     }
 
@@ -280,22 +305,23 @@ impl Node {
     }
 
     fn save(&self) -> Result<(), NodeError> {
-        self.state.borrow().save(&self.state_dir).map_err(|why| NodeError::Failed(why.to_string()))
+        self.state_dir.save(&self.state.borrow()).map_err(|why| NodeError::Failed(why.to_string()))
     }
 
-    fn torrent_path(&self, info_hash: &InfoHash) -> PathBuf {
-        self.state_dir.join(format!("{info_hash}.torrent"))
+    fn torrent_path(&self, info_hash: &str) -> PathBuf {
+        self.state_dir.path().join(format!("{info_hash}.torrent"))
     }
 
     /// Keeps metadata beside the state, as a `.torrent`.
     fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
-        std::fs::write(self.torrent_path(&metadata.info_hash()), metadata.to_torrent())
-            .map_err(|why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")))
+        std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
+            |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
+        )
     }
 
-    fn load(&self, info_hash: &InfoHash) -> Option<Content> {
+    fn load(&self, info_hash: &str) -> Option<Content> {
         let bytes = std::fs::read(self.torrent_path(info_hash)).ok()?;
-        Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash() == *info_hash)
+        Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash().to_string() == info_hash)
     }
 
     /// A number nothing else of this run has: rooms on the same circuit would be linkable.
@@ -306,9 +332,10 @@ impl Node {
     }
 }
 
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, NodeError> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::fill(bytes.as_mut_slice())
-        .map_err(|_| NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into()))?;
+fn random<const N: usize>() -> Result<Secret<N>, NodeError> {
+    let mut bytes = Secret([0; N]);
+    getrandom::fill(&mut bytes.0).map_err(|_| {
+        NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into())
+    })?;
     Ok(bytes)
 }

@@ -74,7 +74,9 @@ pub(crate) fn explain_read(fault: StoreError) -> String {
     match fault {
         StoreError::Changed => "a file changed since it was shared; withdraw the share and share it again",
         StoreError::Failed => "a file cannot be read; check that it is there and that the node may read it",
-        StoreError::Full | StoreError::Missing => "a file of the share is missing; put it back or share it again",
+        StoreError::Full | StoreError::Missing => {
+            "a file of the share is missing; put it back or share it again"
+        }
     }
     .to_owned()
 }

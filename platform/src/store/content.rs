@@ -39,10 +39,13 @@ pub enum ContentError {
 
 impl Content {
     /// Checks an info dictionary and the piece layers of all its files longer than a piece, keyed by the file's root.
-    pub fn new(info: Vec<u8>, layers: impl IntoIterator<Item = (Hash, Vec<u8>)>) -> Result<Self, ContentError> {
+    pub fn new(
+        info: Vec<u8>,
+        layers: impl IntoIterator<Item = (Hash, Vec<u8>)>,
+    ) -> Result<Self, ContentError> {
         let parsed = Info::parse(&info).map_err(ContentError::Info)?;
-        let layout =
-            Layout::new(parsed.piece_len(), parsed.spans().collect::<Vec<_>>()).map_err(ContentError::Layout)?;
+        let layout = Layout::new(parsed.piece_len(), parsed.spans().collect::<Vec<_>>())
+            .map_err(ContentError::Layout)?;
         let joined = |file: bulbil_core::content::metainfo::File<'_>| {
             file.path.components().collect::<Vec<_>>().join("/")
         };
@@ -79,7 +82,9 @@ impl Content {
             let wrong = ContentError::Layer(span.file);
             let Some(layer) = self.layers.get(&span.root) else { return Err(wrong) };
             let pieces = usize::try_from(self.layout.pieces_in(span)).unwrap_or(usize::MAX);
-            if layer.len() != pieces.saturating_mul(32) || layer::root(layer, self.layout.piece_height()) != span.root {
+            if layer.len() != pieces.saturating_mul(32)
+                || layer::root(layer, self.layout.piece_height()) != span.root
+            {
                 return Err(wrong);
             }
         }

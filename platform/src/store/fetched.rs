@@ -45,10 +45,14 @@ pub enum OpenError {
     #[error("{0} exists already and is something else; move it away, or name another folder with --out")]
     Exists(PathBuf),
     /// Another unfinished fetch has the name.
-    #[error("{0} holds an unfinished fetch of another share of that name; finish or remove it, or name another folder")]
+    #[error(
+        "{0} holds an unfinished fetch of another share of that name; finish or remove it, or name another folder"
+    )]
     Other(PathBuf),
     /// No room.
-    #[error("no room for {1} bytes in {0}: {2} are free; make room and fetch again, what was verified is kept")]
+    #[error(
+        "no room for {1} bytes in {0}: {2} are free; make room and fetch again, what was verified is kept"
+    )]
     Full(PathBuf, u64, u64),
     /// Permission denied, or the device failed.
     #[error("cannot write to {0}: {1}; check its permissions and the device")]
@@ -80,10 +84,13 @@ impl Fetched {
             Ok(_) => {}
         }
         let size = content.layout().total();
-        let part = Part::open(content, folder, hidden, fsync).map_err(|error| match super::blame(&error) {
-            StoreError::Full => OpenError::Full(out.to_owned(), size, crate::sys::mount::free(out).unwrap_or(0)),
-            _ => OpenError::Write(out.to_owned(), error),
-        })?;
+        let part =
+            Part::open(content, folder, hidden, fsync).map_err(|error| match super::blame(&error) {
+                StoreError::Full => {
+                    OpenError::Full(out.to_owned(), size, crate::sys::mount::free(out).unwrap_or(0))
+                }
+                _ => OpenError::Write(out.to_owned(), error),
+            })?;
         Ok(Self { out: out.to_owned(), stage: Stage::Part(Box::new(part)) })
     }
 
@@ -193,6 +200,10 @@ impl Store for Fetched {
 
     fn info(&self, offset: u32, out: &mut [u8]) -> usize {
         self.content().info(offset, out)
+    }
+
+    fn info_hash(&self) -> InfoHash {
+        self.content().info_hash()
     }
 
     fn info_len(&self) -> u32 {

@@ -16,7 +16,11 @@ impl<K: Copy + Eq, V> Handles<K, V> {
     }
 
     /// The value under `key`, made if it is not at hand.
-    pub(super) fn get<E>(&mut self, key: K, make: impl FnOnce() -> Result<V, E>) -> Result<Option<&mut V>, E> {
+    pub(super) fn get<E>(
+        &mut self,
+        key: K,
+        make: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Option<&mut V>, E> {
         match self.entries.iter().position(|(other, _)| *other == key) {
             Some(at) => {
                 let entry = self.entries.remove(at);

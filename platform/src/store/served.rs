@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bulbil_core::content::{Hash, merkle};
-use bulbil_core::id::BlockId;
+use bulbil_core::id::{BlockId, InfoHash};
 use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::store::{Store, StoreError};
 
@@ -46,7 +46,8 @@ impl Served {
     /// Reads everything once. The error comes with the first piece that is not as it should be.
     pub fn verify(&mut self) -> Result<(), (u32, StoreError)> {
         for (number, path) in self.files.iter().enumerate() {
-            let empty = self.content.layout().span_of_file(u32::try_from(number).unwrap_or(u32::MAX)).is_none();
+            let empty =
+                self.content.layout().span_of_file(u32::try_from(number).unwrap_or(u32::MAX)).is_none();
             if empty && !path.metadata().is_ok_and(|file| file.is_file() && file.len() == 0) {
                 return Err((0, StoreError::Changed));
             }
@@ -62,7 +63,10 @@ impl Served {
     fn fill(&mut self, id: BlockId, out: &mut [u8]) -> Result<(), StoreError> {
         let (place, offset) = self.content.offset(id).ok_or(StoreError::Missing)?;
         let span = *self.content.layout().spans().get(place).ok_or(StoreError::Missing)?;
-        let path = usize::try_from(span.file).ok().and_then(|file| self.files.get(file)).ok_or(StoreError::Missing)?;
+        let path = usize::try_from(span.file)
+            .ok()
+            .and_then(|file| self.files.get(file))
+            .ok_or(StoreError::Missing)?;
         let map = self.maps.get(place, || open(path, span.length))?.ok_or(StoreError::Failed)?;
         if map.read(offset, out).is_err() {
             self.maps.forget(place);
@@ -87,7 +91,11 @@ impl Served {
         let mut tree = merkle::Tree::new();
         leaves.iter().for_each(|leaf| tree.push(*leaf));
         let root = u32::try_from(levels).ok().and_then(|levels| tree.root_at(levels));
-        if root.is_some() && root == self.content.piece_root(piece) { Ok(leaves) } else { Err(StoreError::Changed) }
+        if root.is_some() && root == self.content.piece_root(piece) {
+            Ok(leaves)
+        } else {
+            Err(StoreError::Changed)
+        }
     }
 
     /// Puts the leaves of a piece into `scratch`.
@@ -153,6 +161,10 @@ impl Store for Served {
 
     fn info(&self, offset: u32, out: &mut [u8]) -> usize {
         self.content.info(offset, out)
+    }
+
+    fn info_hash(&self) -> InfoHash {
+        self.content.info_hash()
     }
 
     fn info_len(&self) -> u32 {

@@ -5,6 +5,7 @@ use std::io;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::stat::{Mode, umask};
 
 /// The user this process acts as.
 pub fn uid() -> u32 {
@@ -20,6 +21,21 @@ pub fn harden() -> io::Result<()> {
     // SAFETY: ignoring a signal runs no code of ours.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
     Ok(())
+}
+
+/// No file of this process may be written past `bytes`: what a full disk looks like to a test.
+#[cfg(test)]
+pub(crate) fn limit_files(bytes: u64) -> io::Result<()> {
+    Ok(setrlimit(Resource::RLIMIT_FSIZE, bytes, bytes)?)
+}
+
+/// Runs `make` while whatever this process creates can be opened by its owner only. The mask is the process's, so
+/// call it before other threads make files.
+pub fn for_owner_only<T>(make: impl FnOnce() -> T) -> T {
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let made = make();
+    umask(before);
+    made
 }
 
 /// Resident memory of this process in bytes: now, and the highest so far (proc(5), `VmRSS` and `VmHWM`).

@@ -10,10 +10,10 @@ use bulbil_core::id::BlockId;
 use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::store::StoreError;
 
+use super::super::blame;
 use super::super::content::Content;
 use super::super::handles::Handles;
 use super::super::ledger::Ledger;
-use super::super::blame;
 use crate::config::Fsync;
 use crate::sys::folder::{Folder, reserve};
 
@@ -77,7 +77,8 @@ impl Part {
 
     /// Opens one file of the share below `data`.
     fn file(&self, path: &str, create: bool) -> io::Result<File> {
-        let open = |folder: &Folder, name: &str| if create { folder.create(name) } else { folder.write(name) };
+        let open =
+            |folder: &Folder, name: &str| if create { folder.create(name) } else { folder.write(name) };
         if self.content.is_single_file() {
             return open(&self.folder, "data");
         }

@@ -1,0 +1,181 @@
+//! The command line. Stable: a script written against it today works with any later version.
+//!
+//! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
+
+mod check;
+mod client;
+mod fetch;
+mod hash;
+mod list;
+mod progress;
+mod run;
+mod share;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use client::Client;
+
+/// Shares and fetches files inside Tor.
+#[derive(Debug, Parser)]
+#[command(name = "bulbil", version, max_term_width = 100)]
+struct Args {
+    /// Control socket of the node [default: as configured]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Configuration file [default: none, every default works]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the node in the foreground
+    Run,
+    /// Offer files or folders; prints the link
+    Share(share::Args),
+    /// Fetch what a link offers
+    Fetch(fetch::Args),
+    /// List shares and fetches
+    List(list::Args),
+    /// Tell how the node is
+    Status(list::Args),
+    /// List the peers it talks to
+    Peers(list::Args),
+    /// Withdraw a share, at once
+    Unshare {
+        /// Its info-hash, as `bulbil list` shows it
+        info_hash: String,
+    },
+    /// Stop the node
+    Stop,
+    /// Hash files as a share; needs no node
+    Hash(hash::Args),
+    /// Check a .torrent file, and data against it; needs no node
+    Check(check::Args),
+    /// Print a configuration file with every default
+    Config,
+}
+
+/// Why a command failed: what is told, and the exit code.
+#[derive(Debug)]
+enum Failure {
+    /// 1.
+    Failed(String),
+    /// 2.
+    Usage(String),
+}
+
+impl Failure {
+    fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match dispatch(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Failed(why)) => {
+            eprintln!("bulbil: {why}");
+            ExitCode::from(1)
+        }
+        Err(Failure::Usage(why)) => {
+            eprintln!("bulbil: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Hash(args) => return hash::run(&args),
+        Command::Check(args) => return check::run(&args),
+        Command::Config => return print(crate::config::default_toml().trim_end()),
+        _ => {}
+    }
+    let mut config = match &args.config {
+        Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
+        None => Config::default(),
+    };
+    if let Some(socket) = args.socket {
+        config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    if let Command::Run = args.command {
+        return run::run(config, &runtime);
+    }
+    let client = Client::new(config.socket());
+    runtime.block_on(async {
+        match args.command {
+            Command::Share(args) => share::run(&client, &args).await,
+            Command::Fetch(args) => fetch::run(&client, &args).await,
+            Command::List(args) => list::list(&client, &args).await,
+            Command::Status(args) => list::status(&client, &args).await,
+            Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Stop => client.post("/stop", &()).await.map(drop),
+            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+        }
+    })
+}
+
+/// One line, or one document, on stdout.
+fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
+    use std::io::Write;
+    writeln!(std::io::stdout().lock(), "{text}").map_err(Failure::failed)
+}
+
+/// A value as one JSON document on stdout.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    print(serde_json::to_string(value).map_err(Failure::failed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_stable_lines_are_understood() {
+        for line in [
+            "run",
+            "run --config f",
+            "share a b --name n --piece-length 65536 --public --json",
+            "fetch http://x --out d --json",
+            "list --json",
+            "status --json",
+            "peers --json",
+            "unshare 00",
+            "stop",
+            "hash p --piece-length 16384 --torrent t --json",
+            "check f.torrent p --json",
+            "check f.torrent",
+            "--socket s status",
+        ] {
+            let words = std::iter::once("bulbil").chain(line.split(' '));
+            Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn wrong_lines_exit_with_2() {
+        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"]
+        {
+            let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
+            assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! `bulbil run`: the node in the foreground.
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::Failure;
+use crate::config::Config;
+use crate::control::Control;
+use crate::net::Network;
+use crate::node::{self, Handle};
+use crate::state::StateDir;
+use crate::sys::process;
+use crate::web::Web;
+
+/// Runs until stopped by a signal or by `bulbil stop`.
+pub(super) fn run(config: Config, runtime: &Runtime) -> Result<(), Failure> {
+    crate::logger::start(config.log);
+    if let Err(error) = process::harden() {
+        log::warn!("core dumps could not be switched off: {error}");
+    }
+    let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
+    LocalSet::new().block_on(runtime, serve(config, state))
+}
+
+async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
+    // Signals first: one that comes early must not kill.
+    let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
+    let control = Control::bind(&config.socket()).map_err(Failure::failed)?;
+    let web = match config.page.enabled {
+        true => Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?),
+        false => None,
+    };
+    let (node, inbox) = Handle::new();
+    let (stop, stopped) = watch::channel(false);
+    let mut servers = tokio::task::JoinSet::new();
+    servers.spawn(control.run(node.clone(), stopped.clone()));
+    if let Some(web) = web {
+        log::info!("page at http://{}/", web.address());
+        servers.spawn(web.run(node.clone(), stopped));
+    }
+    tokio::task::spawn_local(on_signal(node, interrupt, terminate));
+    let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
+    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
+    stop.send_replace(true);
+    servers.join_all().await;
+    ended
+}
+
+fn catch(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(Failure::failed)
+}
+
+/// The first signal stops in order; a second one stops at once.
+async fn on_signal(node: Handle, mut interrupt: Signal, mut terminate: Signal) {
+    tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+    log::info!("stopping");
+    tokio::select! {
+        _ = node.stop() => {}
+        _ = interrupt.recv() => std::process::exit(1),
+        _ = terminate.recv() => std::process::exit(1),
+    }
+}
+
+fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
+    let listen = config.page.listen;
+    Failure::Failed(format!(
+        "cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"
+    ))
+}

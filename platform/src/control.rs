@@ -1,0 +1,55 @@
+//! The one HTTP API of a node: JSON over a Unix socket that only its owner can open.
+//!
+//! | Request | Body | Answer |
+//! |---|---|---|
+//! | `GET /status` | | [`Status`](crate::status::Status) |
+//! | `GET /shares`, `/fetches`, `/peers` | | that part of it |
+//! | `GET /events` | | one [`Event`](crate::status::Event) a line, first those that describe the present |
+//! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
+//! | `DELETE /shares/{info_hash}` | | 204 |
+//! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `POST /stop` | | 204, after everything is written |
+//!
+//! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
+//! 500 (could not be done) or 503 (the node is stopping).
+
+mod events;
+mod failure;
+mod routes;
+pub mod serve;
+mod socket;
+
+use std::path::Path;
+
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+
+use crate::node::Handle;
+use serve::Bounds;
+
+pub use socket::SocketError;
+
+/// Connections at once: the owner's programs, each with one or two.
+const CONNECTIONS: usize = 32;
+
+/// The control socket of a node.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    socket: socket::Socket,
+}
+
+impl Control {
+    /// Makes the socket, mode 0600. One that nobody answers at is replaced. Needs a running tokio runtime.
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        let (listener, socket) = socket::bind(path)?;
+        Ok(Self { listener, socket })
+    }
+
+    /// Answers until `stop` turns true, then removes the socket.
+    pub async fn run(self, node: Handle, stop: watch::Receiver<bool>) {
+        let bounds = Bounds { connections: CONNECTIONS, lifetime: None };
+        serve::run(self.listener, routes::router(node, stop.clone()), bounds, stop).await;
+        drop(self.socket);
+    }
+}

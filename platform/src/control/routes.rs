@@ -1,0 +1,121 @@
+//! Which request does what.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::events;
+use super::failure::Failure;
+use crate::node::{FetchRequest, Handle, ShareRequest};
+
+/// Bytes of a request's body at most: a share of some thousand paths.
+const BODY: usize = 1024 * 1024;
+
+/// Longest wait for a whole body.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What every request may use.
+#[derive(Clone)]
+struct Api {
+    node: Handle,
+    stop: watch::Receiver<bool>,
+}
+
+pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
+    Router::new()
+        .route(
+            "/status",
+            get(|State(api): State<Api>| async move { Json(&*api.node.status()).into_response() }),
+        )
+        .route(
+            "/peers",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().peers).into_response() }),
+        )
+        .route(
+            "/fetches",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().fetches).into_response() }),
+        )
+        .route(
+            "/shares",
+            get(|State(api): State<Api>| async move { Json(&api.node.status().shares).into_response() }),
+        )
+        .route("/shares", post(share))
+        .route("/shares/{info_hash}", delete(unshare))
+        .route("/fetches", post(fetch))
+        .route("/events", get(follow))
+        .route("/stop", post(stop_node))
+        .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
+        .method_not_allowed_fallback(|| async {
+            Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
+        })
+        .with_state(Api { node, stop })
+}
+
+async fn share(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
+    let request: ShareRequest = read(request).await?;
+    if request.paths.is_empty() {
+        return Err(bad("name at least one path to share"));
+    }
+    if !request.paths.iter().all(|path| path.is_absolute()) {
+        return Err(bad("paths must be absolute"));
+    }
+    let share = api.node.share(request).await?;
+    Ok((StatusCode::CREATED, Json(share)).into_response())
+}
+
+async fn fetch(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
+    let request: FetchRequest = read(request).await?;
+    if !request.out.is_absolute() {
+        return Err(bad("out must be an absolute path"));
+    }
+    request.link.parse::<crate::link::Link>().map_err(|error| bad(&error.to_string()))?;
+    let id = api.node.fetch(request).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": id }))).into_response())
+}
+
+async fn unshare(State(api): State<Api>, Path(info_hash): Path<String>) -> Result<StatusCode, Failure> {
+    if info_hash.len() != 64 || !info_hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(bad("an info-hash has 64 hexadecimal digits; `bulbil list` shows them"));
+    }
+    api.node.unshare(info_hash.to_ascii_lowercase()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn follow(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], events::body(api.node, api.stop)).into_response()
+}
+
+async fn stop_node(State(api): State<Api>) -> Result<StatusCode, Failure> {
+    api.node.stop().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn bad(why: &str) -> Failure {
+    Failure(StatusCode::BAD_REQUEST, why.to_owned())
+}
+
+/// The body as JSON, if it is short enough and comes soon enough.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    let body: Limited<Body> = Limited::new(request.into_body(), BODY);
+    let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
+    let whole = whole
+        .map_err(|_| Failure(StatusCode::REQUEST_TIMEOUT, "the body did not come in 10 s".to_owned()))?;
+    let whole = whole.map_err(|error| {
+        if error.is::<http_body_util::LengthLimitError>() {
+            Failure(StatusCode::PAYLOAD_TOO_LARGE, "the body is over 1 MiB".to_owned())
+        } else {
+            bad("the body broke off")
+        }
+    })?;
+    serde_json::from_slice(&whole.to_bytes()).map_err(|error| bad(&error.to_string()))
+}

@@ -1,0 +1,82 @@
+//! Serving HTTP/1.1 with limits: on connections, on heads, on silence, on lifetimes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::serve::Listener;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// Longest wait for a request's head; also the longest an idle connection is kept.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Longest that answers under way may take once the node stops.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Bytes of a request's head at most (hyper's least is 8 KiB).
+const HEAD_BYTES: usize = 16 * 1024;
+
+/// What one listener may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections at once; more wait to be accepted.
+    pub connections: usize,
+    /// After this a connection is closed whatever it does.
+    pub lifetime: Option<Duration>,
+}
+
+/// Answers connections until `stop` turns true, then gives those under way [`GRACE`].
+pub async fn run<L: Listener>(
+    mut listener: L,
+    router: Router,
+    bounds: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
+    let slots = Arc::new(Semaphore::new(bounds.connections));
+    let all = u32::try_from(bounds.connections).unwrap_or(u32::MAX);
+    loop {
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.accept().await.0)
+        };
+        let (slot, io) = tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            next = next => next,
+        };
+        let Ok(slot) = slot else { break };
+        let (router, stop) = (router.clone(), stop.clone());
+        tokio::spawn(async move {
+            one(io, router, bounds.lifetime, stop).await;
+            drop(slot);
+        });
+    }
+    // All slots free means that nothing is under way.
+    let _ = timeout(GRACE, slots.acquire_many(all)).await;
+}
+
+/// Serves one connection to its end.
+async fn one<I>(io: I, router: Router, lifetime: Option<Duration>, mut stop: watch::Receiver<bool>)
+where
+    I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+    let served = async {
+        let connection = http.serve_connection(TokioIo::new(io), TowerToHyperService::new(router));
+        let mut connection = std::pin::pin!(connection);
+        // What went wrong is the client's business: it sees its connection end.
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = timeout(GRACE, connection).await;
+    };
+    match lifetime {
+        Some(lifetime) => timeout(lifetime, served).await.unwrap_or_default(),
+        None => served.await,
+    }
+}

@@ -1,0 +1,77 @@
+//! One stream, whatever the network.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::memory::MemoryStream;
+use super::tor::TorStream;
+
+/// A stream of bytes to a peer. Ending either direction ends both: Tor knows no half-closed streams.
+///
+/// What is written may wait for [`flush`](tokio::io::AsyncWriteExt::flush): call it when there is nothing more to send.
+#[derive(Debug)]
+pub struct Stream(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Tor(Box<TorStream>),
+    Memory(MemoryStream),
+}
+
+impl Stream {
+    pub(super) fn tor(stream: TorStream) -> Self {
+        Self(Kind::Tor(Box::new(stream)))
+    }
+
+    pub(super) const fn memory(stream: MemoryStream) -> Self {
+        Self(Kind::Memory(stream))
+    }
+
+    /// Whether the network below lost memory on this stream that only a new circuit gives back. Open another lane
+    /// soon; a stream that goes on for long after this breaks.
+    pub fn worn(&self) -> bool {
+        match &self.0 {
+            Kind::Tor(stream) => stream.worn(),
+            Kind::Memory(_) => false,
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Tor(stream) => Pin::new(stream.as_mut()).poll_read(cx, buf),
+            Kind::Memory(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.0 {
+            Kind::Tor(stream) => Pin::new(stream.as_mut()).poll_write(cx, buf),
+            Kind::Memory(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Tor(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+            Kind::Memory(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.0 {
+            Kind::Tor(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+            Kind::Memory(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How the node is, at a glance.
+
+use maud::{Markup, html};
+
+use super::layout::{badge, bar};
+use crate::status::{NetStatus, Status};
+use crate::words::{percent, rate, size, span};
+
+/// Seconds of clock error that are shown: Tor itself tolerates minutes.
+const SKEW_WORTH_SHOWING_S: u64 = 60;
+
+/// Network, memory, traffic.
+pub(super) fn section(status: &Status) -> Markup {
+    html! {
+        section class="overview" aria-labelledby="overview-title" {
+            h1 id="overview-title" { (headline(&status.net)) }
+            (net(&status.net))
+            dl class="figures" {
+                div { dt { "Down" } dd { (rate(status.fetches.iter().map(|fetch| fetch.rate).sum())) } }
+                div { dt { "Served" } dd { (size(served(status))) } }
+                div { dt { "Onion services" } dd { (services(&status.net)) } }
+                div { dt { "Memory" } dd { (memory(status)) } }
+                div { dt { "Running for" } dd { (span(status.uptime_s)) } }
+                div { dt { "Version" } dd { (status.version) } }
+            }
+        }
+    }
+}
+
+fn headline(net: &NetStatus) -> &'static str {
+    match (&net.blocked, net.ready) {
+        (Some(_), _) => "Tor is stuck",
+        (None, true) => "Connected",
+        (None, false) => "Connecting to Tor",
+    }
+}
+
+fn net(net: &NetStatus) -> Markup {
+    let skew = net.clock_skew_s.filter(|skew| skew.unsigned_abs() >= SKEW_WORTH_SHOWING_S);
+    html! {
+        @if !net.ready {
+            div class="boot" {
+                (bar("Connecting to Tor", u64::from(net.percent)))
+                span class="number" { (net.percent) " %" }
+            }
+        }
+        @if let Some(why) = &net.blocked {
+            p class="notice bad" role="alert" { (why) }
+        } @else if !net.doing.is_empty() {
+            p class="doing" { (net.doing) }
+        }
+        @if let Some(skew) = skew {
+            p class="notice warn" {
+                "The clock of this machine is " (span(skew.unsigned_abs()))
+                (if skew > 0 { " ahead" } else { " behind" }) ". Set it right, or Tor may not work."
+            }
+        }
+    }
+}
+
+fn served(status: &Status) -> u64 {
+    let shares = status.shares.iter().map(|share| share.uploaded);
+    shares.chain(status.fetches.iter().map(|fetch| fetch.uploaded)).fold(0, u64::saturating_add)
+}
+
+fn services(net: &NetStatus) -> Markup {
+    html! {
+        @if net.services == 0 { "none" }
+        @else if net.services == net.services_reachable { (net.services) " " (badge("good", "reachable")) }
+        @else { (net.services_reachable) " of " (net.services) " reachable" }
+    }
+}
+
+fn memory(status: &Status) -> Markup {
+    let memory = status.memory;
+    html! {
+        (size(memory.rss)) " of " (size(memory.limit))
+        (bar("Memory in use", percent(memory.rss, memory.limit.max(1))))
+        small { "at most " (size(memory.rss_peak)) " so far" }
+    }
+}

@@ -1,0 +1,93 @@
+//! Whom we talk to, and whom no more.
+
+use maud::{Markup, html};
+
+use super::layout::{self, badge};
+use crate::status::{Dropped, Lane, Peer, Status};
+use crate::words::{rate, size};
+
+/// Conversations and their lanes, then peers that were dropped.
+pub(super) fn section(status: &Status) -> Markup {
+    let peers = layout::section(
+        "peers",
+        "Peers",
+        status.peers.len(),
+        &html! {
+            @if status.peers.is_empty() { p class="empty" { "Nobody is connected." } }
+            @else { (table(status)) }
+        },
+    );
+    html! {
+        (peers)
+        @if !status.dropped.is_empty() {
+            (layout::section("dropped", "Dropped", status.dropped.len(), &dropped(status)))
+        }
+    }
+}
+
+fn table(status: &Status) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label="Table of peers" {
+            table {
+                thead { tr {
+                    th scope="col" { "Peer" }
+                    th scope="col" { "Share" }
+                    th scope="col" class="number" { "Has" }
+                    th scope="col" class="number" { "From it" }
+                    th scope="col" class="number" { "To it" }
+                    th scope="col" { "Lanes" }
+                } }
+                tbody { @for peer in &status.peers { (row(status, peer)) } }
+            }
+        }
+    }
+}
+
+fn row(status: &Status, peer: &Peer) -> Markup {
+    html! {
+        tr {
+            th scope="row" { "#" (peer.id) }
+            td { (name(status, &peer.info_hash)) }
+            td class="number" { (peer.has_percent) " %" }
+            td class="number" { (size(peer.downloaded)) @if peer.chokes_us { " " (badge("warn", "paused")) } }
+            td class="number" { (size(peer.uploaded)) @if peer.choked { " " (badge("warn", "paused")) } }
+            td { ul class="lanes" { @for lane in &peer.lanes { (circuit(*lane)) } } }
+        }
+    }
+}
+
+fn circuit(lane: Lane) -> Markup {
+    html! {
+        li {
+            span { (rate(lane.rate)) }
+            small {
+                @if lane.rtt_ms == 0 { "new" } @else { (lane.rtt_ms) " ms" }
+                ", " (lane.in_flight) "/" (lane.depth) " asked"
+            }
+        }
+    }
+}
+
+fn dropped(status: &Status) -> Markup {
+    html! {
+        div class="scroll" tabindex="0" role="region" aria-label="Table of dropped peers" {
+            table {
+                thead { tr { th scope="col" { "Peer" } th scope="col" { "Share" } th scope="col" { "What it did" } } }
+                tbody { @for Dropped { id, info_hash, why } in status.dropped.iter().rev() {
+                    tr { th scope="row" { "#" (id) } td { (name(status, info_hash)) } td { (why) } }
+                } }
+            }
+        }
+    }
+}
+
+/// What the owner calls a share.
+fn name(status: &Status, info_hash: &str) -> String {
+    let share =
+        status.shares.iter().find(|share| share.info_hash == info_hash).map(|share| share.name.clone());
+    let fetch = || {
+        let fetch = status.fetches.iter().find(|fetch| fetch.info_hash.as_deref() == Some(info_hash))?;
+        fetch.name.clone()
+    };
+    share.or_else(fetch).unwrap_or_else(|| info_hash.chars().take(8).collect())
+}

@@ -1,0 +1,109 @@
+//! `cargo demo`: Bulbil doing its work on this machine, beside what people use today.
+
+mod build;
+mod files;
+mod report;
+mod yardstick;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::packages;
+
+/// Runs the story that the arguments (program name excluded) ask for.
+pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let options = match Options::parse(arguments) {
+        Ok(options) => options,
+        Err(wrong) => {
+            eprintln!("{wrong}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> io::Result<bool> {
+    packages::ensure(&packages::NETWORK)?;
+    match options.story {
+        Story::Files => files::run(options),
+        Story::Baseline => yardstick::run(options),
+    }
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Story {
+    Files,
+    Baseline,
+}
+
+#[derive(Debug, Eq, PartialEq)]
+struct Options {
+    story: Story,
+    once: bool,
+    json: Option<PathBuf>,
+}
+
+impl Options {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut this = Self { story: Story::Files, once: false, json: None };
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "files" => this.story = Story::Files,
+                "baseline" => this.story = Story::Baseline,
+                "--once" => this.once = true,
+                "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
+                other => return Err(format!("unknown argument: {other}")),
+            }
+        }
+        Ok(this)
+    }
+
+    /// Writes `document` to the file asked for, if one was.
+    fn write_json(&self, document: &Value) -> io::Result<()> {
+        let Some(path) = &self.json else { return Ok(()) };
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("cannot write {}: {e}", path.display()));
+        fs::write(path, format!("{document:#}\n")).map_err(named)
+    }
+}
+
+const USAGE: &str = "\
+usage: cargo demo [-- [STORY] [--once] [--json FILE]]
+
+  files      share and fetch files between nodes, and measure it (the usual story)
+  baseline   the same measurement of C tor, nginx and curl alone
+
+  --once     end after the story instead of leaving the status page up until Ctrl-C
+  --json     also write the figures to FILE";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_usual_story_needs_no_name() {
+        let json = Some(PathBuf::from("out.json"));
+        assert_eq!(parse("--once --json out.json"), Ok(Options { story: Story::Files, once: true, json }));
+        assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        assert!(parse("--twice").unwrap_err().contains("--twice"));
+        assert!(parse("--json").unwrap_err().contains("file name"));
+    }
+}

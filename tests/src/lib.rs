@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+pub mod baseline;
+pub mod content;
+pub mod demo;
+pub mod measure;
+pub mod net;
+pub mod node;
+pub mod packages;
+pub mod ports;
+pub mod process;
+pub mod program;
+pub mod scratch;
+pub mod usage;
+pub mod verify;
+pub mod wait;
+mod warden;

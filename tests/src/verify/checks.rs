@@ -1,0 +1,135 @@
+//! The checks, in the order they run: quick ones first.
+
+use std::io;
+
+use super::cargo::{cargo, printed, run, tool, workspace};
+use super::{Check, Outcome};
+use crate::packages::{self, is_installed};
+
+/// What `--quick` runs.
+pub(super) const QUICK: &[Check] = &[FORMAT, LINTS, UNIT_TESTS];
+
+/// Everything.
+pub(super) const ALL: &[Check] = &[
+    Check { name: "programs from the system", run: system },
+    Check { name: "compiler targets", run: targets },
+    FORMAT,
+    LINTS,
+    Check { name: "documentation without warnings", run: documentation },
+    Check { name: "programs under test", run: programs },
+    Check { name: "tests", run: tests },
+    Check { name: "examples in core's documentation", run: doc_tests },
+    Check { name: "core for Cortex-M0 (thumbv6m)", run: || core_for("thumbv6m-none-eabi") },
+    Check { name: "core for Cortex-M4 (thumbv7em)", run: || core_for("thumbv7em-none-eabihf") },
+    Check { name: "core links without an allocator", run: bare_metal },
+    Check { name: "licences and sources of dependencies", run: dependencies },
+    Check { name: "static programs", run: static_programs },
+    Check { name: "core under miri", run: miri },
+    Check { name: "fuzz targets build", run: fuzz },
+];
+
+const FORMAT: Check = Check { name: "formatting", run: || holds("fmt --all --check") };
+const LINTS: Check =
+    Check { name: "lints", run: || holds("clippy --locked --workspace --all-targets -- -D warnings") };
+const UNIT_TESTS: Check = Check {
+    name: "unit tests",
+    run: || tested("--locked --workspace --lib --bins", "--locked --workspace --lib --bins"),
+};
+
+fn holds(arguments: &str) -> io::Result<Outcome> {
+    run(&mut cargo(arguments)).map(Outcome::Holds)
+}
+
+/// Runs tests with cargo-nextest, or with cargo alone where that is missing.
+fn tested(nextest: &str, plain: &str) -> io::Result<Outcome> {
+    if has_subcommand("nextest") {
+        return holds(&format!("nextest run --no-fail-fast {nextest}"));
+    }
+    println!("   cargo-nextest is not installed: `cargo test` runs the same tests, more slowly");
+    holds(&format!("test --no-fail-fast {plain}"))
+}
+
+fn system() -> io::Result<Outcome> {
+    packages::ensure(&packages::NETWORK)?;
+    packages::ensure(&packages::VERIFY)?;
+    Ok(Outcome::Holds(super::Counts::default()))
+}
+
+fn targets() -> io::Result<Outcome> {
+    run(&mut tool("rustup", &format!("target add {TARGETS}"))).map(Outcome::Holds)
+}
+
+fn documentation() -> io::Result<Outcome> {
+    let mut command = cargo("doc --locked --workspace --no-deps");
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    run(&mut command).map(Outcome::Holds)
+}
+
+fn programs() -> io::Result<Outcome> {
+    holds("build --locked --workspace")
+}
+
+fn tests() -> io::Result<Outcome> {
+    tested("--locked --workspace", "--locked --workspace --lib --bins --tests")
+}
+
+fn doc_tests() -> io::Result<Outcome> {
+    holds("test --locked --doc -p bulbil-core")
+}
+
+fn core_for(target: &str) -> io::Result<Outcome> {
+    holds(&format!("build --locked -p bulbil-core --target {target}"))
+}
+
+fn bare_metal() -> io::Result<Outcome> {
+    holds("image bare-metal")
+}
+
+fn static_programs() -> io::Result<Outcome> {
+    holds("image static")
+}
+
+fn dependencies() -> io::Result<Outcome> {
+    if !has_subcommand("deny") {
+        println!("   cargo-deny is not installed: building it takes some minutes, once");
+        run(&mut cargo("install --locked cargo-deny"))?;
+    }
+    // Advisories come from a server of their own; what is checked here needs none.
+    holds("deny --locked --all-features --config .deny.toml check bans licenses sources")
+}
+
+fn miri() -> io::Result<Outcome> {
+    if !nightly_has("miri") {
+        return Ok(Outcome::Skipped("needs `rustup toolchain install nightly -c miri,rust-src`".to_owned()));
+    }
+    // Proptest and friends want the clock and files; nothing that leaves the process is reachable from core.
+    let mut command = tool("rustup", "run nightly cargo miri test --locked -p bulbil-core --lib");
+    command.env("MIRIFLAGS", "-Zmiri-disable-isolation");
+    run(&mut command).map(Outcome::Holds)
+}
+
+fn fuzz() -> io::Result<Outcome> {
+    let manifest = workspace().join("tests/fuzz/Cargo.toml");
+    if !manifest.is_file() {
+        return Ok(Outcome::Skipped("there are no fuzz targets".to_owned()));
+    }
+    if has_subcommand("fuzz") && nightly_has("rustc") {
+        return run(&mut tool("rustup", "run nightly cargo fuzz build --fuzz-dir tests/fuzz"))
+            .map(Outcome::Holds);
+    }
+    println!("   cargo-fuzz or a nightly compiler is missing: the targets are type-checked only");
+    holds("check --manifest-path tests/fuzz/Cargo.toml")
+}
+
+fn has_subcommand(name: &str) -> bool {
+    is_installed(&format!("cargo-{name}"))
+}
+
+/// Whether the nightly toolchain is there with `component`.
+fn nightly_has(component: &str) -> bool {
+    let listed = printed(&mut tool("rustup", "component list --installed --toolchain nightly"));
+    listed.is_some_and(|list| list.lines().any(|line| line.starts_with(component)))
+}
+
+const TARGETS: &str =
+    "thumbv6m-none-eabi thumbv7em-none-eabihf x86_64-unknown-linux-musl aarch64-unknown-linux-musl";
