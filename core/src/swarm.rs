@@ -35,7 +35,7 @@ use crate::time::Millis;
 const MAX_BANNED: usize = 64;
 
 /// Pieces that other peers are told of one by one; who falls further behind gets the bits again.
-const MAX_LOG: usize = 64;
+const MAX_LOG: u32 = 64;
 
 /// Pieces begun and not finished that are remembered. Only a hint: forgetting one costs nothing but order.
 const MAX_ACTIVE: usize = 64;
@@ -79,7 +79,7 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     banned: Deque<PeerKey, MAX_BANNED>,
     book: book::Book,
     /// The last pieces that became whole, and how many there were in all.
-    log: [u32; MAX_LOG],
+    log: [u32; index(MAX_LOG)],
     logged: u64,
     active: Vec<u32, MAX_ACTIVE>,
     upload: Option<Bucket>,
@@ -143,7 +143,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             peers: core::array::from_fn(|_| None),
             banned: Deque::new(),
             book: book::Book::default(),
-            log: [0; MAX_LOG],
+            log: [0; index(MAX_LOG)],
             logged: 0,
             active: Vec::new(),
             upload: settings.upload_limit.map(limit),
@@ -356,5 +356,5 @@ fn is_whole<B: Words, S: AsRef<[Span]>>(layout: &Layout<S>, blocks: &Bits<B>, pi
 
 /// A piece's place in the log.
 fn log_place(entry: u64) -> usize {
-    index(u32::try_from(entry % 64).unwrap_or(0))
+    index(u32::try_from(entry.checked_rem(u64::from(MAX_LOG)).unwrap_or(0)).unwrap_or(0))
 }

@@ -32,7 +32,7 @@ use crate::status::Status;
 const CONNECTIONS: usize = 16;
 
 /// Longest life of a connection; pages are a few kilobytes and reload themselves.
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_mins(1);
 
 /// The page's listener.
 #[derive(Debug)]

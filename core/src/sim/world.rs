@@ -496,15 +496,12 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
                 let now = self.now;
                 let Some(swarm) = &mut self.nodes[node].swarm else { return };
                 let bits = |len| Bits::new(vec![0; words_for(len)], len).ok();
-                match swarm.lane_open(now, key, name.as_deref(), bits) {
-                    Ok(lane) => {
-                        self.links[link].ends[end] = End::Lane(lane);
-                        self.nodes[node].lanes.push((lane, link, end));
-                    }
-                    Err(_) => {
-                        self.links[link].dial = None; // its call is accounted for
-                        self.close(link, end);
-                    }
+                if let Ok(lane) = swarm.lane_open(now, key, name.as_deref(), bits) {
+                    self.links[link].ends[end] = End::Lane(lane);
+                    self.nodes[node].lanes.push((lane, link, end));
+                } else {
+                    self.links[link].dial = None; // its call is accounted for
+                    self.close(link, end);
                 }
             }
             Ok(Opened::Refused) | Err(()) => self.close(link, end),

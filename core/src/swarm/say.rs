@@ -5,7 +5,7 @@ use crate::bits::Bits;
 use crate::content::Span;
 use crate::id::BlockId;
 use crate::limits::{ALIVE_MS, BLOCK_LEN, MAX_FRAME, MAX_NAMES};
-use crate::peer::{Asked, Cancel, Reply, Told, Words};
+use crate::peer::{Asked, Cancel, Name, Reply, Told, Words};
 use crate::store::Store;
 use crate::time::Millis;
 use crate::wire::Message;
@@ -17,7 +17,7 @@ const HEAD: usize = 64;
 const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
 
 /// Bytes of an upload that the bucket is asked for.
-const UNIT: u64 = 16 * 1024;
+pub(super) const UNIT: u64 = 16 * 1024;
 
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
     /// Writes the next frame for `lane` at the start of `tx` and returns its length, or 0 when there is none to send.
@@ -81,7 +81,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                     }
                 }
                 Told::Log(seen) if seen >= logged || !herald => return None,
-                Told::Log(seen) if logged.saturating_sub(seen) > MAX_LOG as u64 => {
+                Told::Log(seen) if logged.saturating_sub(seen) > u64::from(MAX_LOG) => {
                     lane.told = Told::Bits { next: 0, since: logged };
                 }
                 Told::Log(seen) => {
@@ -119,7 +119,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
         if lanes {
             self.peers.get_mut(at)?.as_mut()?.lanes_due = false;
-            let len = pack(self.names.iter().skip(1).map(|name| name.as_slice()), &mut packed);
+            let len = pack(self.names.iter().skip(1).map(Name::as_slice), &mut packed);
             return (len > 0).then(|| write(&Message::Lanes(packed.get(..len).unwrap_or_default()), tx));
         }
         None

@@ -1,5 +1,6 @@
 //! What happens because time passed.
 
+use super::say::UNIT;
 use super::{Over, Reject, Swarm};
 use crate::content::Span;
 use crate::lanes::Step;
@@ -16,7 +17,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     pub fn poll_timeout(&self) -> Option<Millis> {
         if self.peers.iter().any(Option::is_some) {
             let upload = self.upload.filter(|_| self.lanes().any(|lane| !lane.replies.is_empty()));
-            let upload = upload.map(|bucket| bucket.ready_at(crate::limits::BLOCK_LEN as u64));
+            let upload = upload.map(|bucket| bucket.ready_at(UNIT));
             return [Some(self.next_choke), Some(self.next_tick), upload].into_iter().flatten().min();
         }
         if self.is_whole() || self.fault.is_some() { None } else { self.next_dial() }

@@ -81,21 +81,18 @@ fn line(fetch: &Fetch, bar: bool) -> String {
         FetchState::Fetching => "",
     };
     let percent = done(fetch);
-    let mut line = String::new();
-    if bar {
-        let full = usize::try_from(percent * CELLS / 100).unwrap_or(0);
-        line = format!("[{:24}] ", "=".repeat(full));
-    }
-    line += &format!("{percent:3} % of {}", size(fetch.size.unwrap_or(0)));
-    if word.is_empty() {
-        let left = time_left(fetch.size.unwrap_or(0).saturating_sub(fetch.done), fetch.rate);
-        let lanes = if fetch.lanes == 1 { "1 lane".to_owned() } else { format!("{} lanes", fetch.lanes) };
-        line += &format!("  {}  {lanes}", rate(fetch.rate));
-        line += &left.map(|span| format!("  {span} left")).unwrap_or_default();
+    let whole = fetch.size.unwrap_or(0);
+    let full = usize::try_from(percent * CELLS / 100).unwrap_or(0);
+    let cells = if bar { format!("[{:24}] ", "=".repeat(full)) } else { String::new() };
+    let how = if word.is_empty() {
+        let left = time_left(whole.saturating_sub(fetch.done), fetch.rate);
+        let left = left.map(|span| format!("  {span} left")).unwrap_or_default();
+        let lanes = if fetch.lanes == 1 { "lane" } else { "lanes" };
+        format!("{}  {} {lanes}{left}", rate(fetch.rate), fetch.lanes)
     } else {
-        line += &format!("  {word}");
-    }
-    line
+        word.to_owned()
+    };
+    format!("{cells}{percent:3} % of {}  {how}", size(whole))
 }
 
 /// Progress of work done by this very process: shown on terminals only.

@@ -50,7 +50,8 @@ fn parse(text: &str, units: &[(&str, u64)], expected: &'static str) -> Result<u6
 
 /// The value in the largest unit that divides it.
 fn write(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)], smallest: &str) -> fmt::Result {
-    let whole = |(name, factor): &&(&str, u64)| !name.is_empty() && value != 0 && value % factor == 0;
+    let whole =
+        |(name, factor): &&(&str, u64)| !name.is_empty() && value != 0 && value.is_multiple_of(*factor);
     match units.iter().find(whole) {
         Some((name, factor)) => write!(f, "{} {name}", value / factor),
         None => write!(f, "{value} {smallest}"),

@@ -130,7 +130,7 @@ impl Node {
             match self.load(&record.info_hash) {
                 Some(metadata) => drop(self.offer(record, metadata)),
                 None => {
-                    warn!("a share of before could not be taken up: its metadata is gone; share it again")
+                    warn!("a share of before could not be taken up: its metadata is gone; share it again");
                 }
             }
         }

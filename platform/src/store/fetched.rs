@@ -172,9 +172,10 @@ fn saved(folder: &Folder, hidden: &str) -> io::Result<Option<Content>> {
 /// The share as it lies under its own name.
 fn finished(content: &Arc<Content>, out: &Path) -> Served {
     let top = out.join(content.name());
-    let files = match content.is_single_file() {
-        true => vec![top],
-        false => content.paths().iter().map(|path| top.join(path)).collect(),
+    let files = if content.is_single_file() {
+        vec![top]
+    } else {
+        content.paths().iter().map(|path| top.join(path)).collect()
     };
     Served::new(Arc::clone(content), files)
 }

@@ -21,18 +21,15 @@ impl<K: Copy + Eq, V> Handles<K, V> {
         key: K,
         make: impl FnOnce() -> Result<V, E>,
     ) -> Result<Option<&mut V>, E> {
-        match self.entries.iter().position(|(other, _)| *other == key) {
-            Some(at) => {
-                let entry = self.entries.remove(at);
-                self.entries.extend(entry);
+        if let Some(at) = self.entries.iter().position(|(other, _)| *other == key) {
+            let entry = self.entries.remove(at);
+            self.entries.extend(entry);
+        } else {
+            let value = make()?;
+            if self.entries.len() >= self.limit {
+                self.entries.pop_front();
             }
-            None => {
-                let value = make()?;
-                if self.entries.len() >= self.limit {
-                    self.entries.pop_front();
-                }
-                self.entries.push_back((key, value));
-            }
+            self.entries.push_back((key, value));
         }
         Ok(self.entries.back_mut().map(|(_, value)| value))
     }

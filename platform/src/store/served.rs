@@ -89,7 +89,9 @@ impl Served {
             leaves.push(merkle::leaf(bytes));
         }
         let mut tree = merkle::Tree::new();
-        leaves.iter().for_each(|leaf| tree.push(*leaf));
+        for leaf in &leaves {
+            tree.push(*leaf);
+        }
         let root = u32::try_from(levels).ok().and_then(|levels| tree.root_at(levels));
         if root.is_some() && root == self.content.piece_root(piece) {
             Ok(leaves)

@@ -12,7 +12,10 @@ const RAMFS_MAGIC: i64 = 0x8584_58f6;
 /// Whether what is written there stays in memory: tmpfs or ramfs.
 pub fn is_memory(path: &Path) -> io::Result<bool> {
     let kind = statfs(path)?.filesystem_type();
-    Ok(kind == TMPFS_MAGIC || i64::from(kind.0) == RAMFS_MAGIC)
+    // The type of the field differs between C libraries.
+    #[allow(clippy::useless_conversion, reason = "it is none on some targets")]
+    let number = i64::try_from(kind.0).unwrap_or(0);
+    Ok(kind == TMPFS_MAGIC || number == RAMFS_MAGIC)
 }
 
 /// Bytes that this user may still write there.

@@ -20,6 +20,7 @@ fn lane(rtt_ms: u32, in_flight: u32, depth: u32, rate: u64) -> Lane {
 }
 
 /// A node with something in every corner.
+#[allow(clippy::too_many_lines, reason = "one value of everything a page can show")]
 fn full() -> Status {
     let film = Fetch {
         id: 1,

@@ -115,7 +115,9 @@ impl Part {
     fn is_right(&self, piece: u32, leaves: Vec<Hash>) -> bool {
         let levels = self.content.layout().proof_len(piece).and_then(|levels| u32::try_from(levels).ok());
         let mut tree = merkle::Tree::new();
-        leaves.into_iter().for_each(|leaf| tree.push(leaf));
+        for leaf in leaves {
+            tree.push(leaf);
+        }
         let root = levels.and_then(|levels| tree.root_at(levels));
         root.is_some() && root == self.content.piece_root(piece)
     }
