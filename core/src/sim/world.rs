@@ -508,7 +508,9 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
                         self.nodes[node].lanes.push((lane, link, end));
                     }
                     Err(_) => {
-                        self.links[link].dial = None; // its call is accounted for
+                        if end == 0 {
+                            self.links[link].dial = None; // its call is accounted for
+                        }
                         self.close(link, end);
                     }
                 }
