@@ -91,7 +91,8 @@ fn two_hundred_nodes_finish_through_churn_loss_and_malice() {
     for dropped in world.dropped() {
         let vice = dropped.who.map(|who| world.spec(who).vice);
         let fair = world.spec(dropped.by).vice.is_none();
-        assert!(vice != Some(None) || !fair || dropped.why == Reject::Stalled,
+        assert!(
+            vice != Some(None) || !fair || dropped.why == Reject::Stalled,
             "an honest peer was dropped: {dropped:?}"
         );
     }

@@ -7,7 +7,7 @@ use crate::id::BlockId;
 use crate::peer::{Asked, Cancel, Peer, Words};
 use crate::time::Millis;
 
-/// Milliseconds after which a block in flight may be asked for a second time, when nothing else is left to ask.
+/// Milliseconds after which a block in flight may be asked for a second time.
 const ENDGAME_MS: u64 = 2_000;
 
 /// A seed is spared pieces that others have, unless it is this many times as fast as all of them together.
@@ -35,7 +35,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             _ = self.active.push(piece); // room was made
             return self.free_block(piece);
         }
-        self.pick_late(now, at, lane)
+        self.pick_late(now, at, lane, spared)
     }
 
     /// Seeds give what nobody else has: fetchers get the rest from each other, so a seed uploads little more than once.
@@ -100,13 +100,15 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         (theirs & !ours) & 1_u64.wrapping_shl(piece) != 0 && self.free_block(piece).is_some()
     }
 
-    /// A block that has been in flight elsewhere for long, when nothing is left that is not in flight. Each copy waits
-    /// longer than the one before, and a silent peer cannot hold a block by any number of them.
-    fn pick_late(&self, now: Millis, at: usize, lane: LaneId) -> Option<BlockId> {
+    /// A block that has been in flight elsewhere for long: on a lane that went silent, or on any in the endgame. Each
+    /// copy waits longer than the one before, and no number of silent peers can hold a block.
+    fn pick_late(&self, now: Millis, at: usize, lane: LaneId, spared: bool) -> Option<BlockId> {
         let peer = self.peers.get(at)?.as_ref()?;
         let own = peer.lanes.get(usize::from(lane.lane))?.as_ref()?;
+        let ending = !spared && self.is_ending();
+        let lanes = self.lanes().filter(|lane| ending || now.since(lane.fed) >= ENDGAME_MS);
         let mut best: Option<Asked> = None;
-        for asked in self.lanes().flat_map(|lane| &lane.asked) {
+        for asked in lanes.flat_map(|lane| &lane.asked) {
             let late = asked.cancel == Cancel::No
                 && now.since(asked.at) >= ENDGAME_MS
                 && best.is_none_or(|best| asked.at < best.at)
@@ -117,6 +119,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
         }
         best.map(|asked| asked.id)
+    }
+
+    /// Whether every block that is missing is in flight.
+    fn is_ending(&self) -> bool {
+        (0..self.layout.pieces()).all(|piece| self.pieces.get(piece) || self.free_block(piece).is_none())
     }
 
     /// Whether it is time for one more copy of a block in flight.
