@@ -151,8 +151,9 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
 
     /// Lets time pass until `done`, or until `limit_ms`. Says whether `done` came.
     pub fn run(&mut self, limit_ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let mut looked = None;
         loop {
-            if done(self) {
+            if looked.replace(self.now) != Some(self.now) && done(self) {
                 return true;
             }
             let Some(next) = self.queue.peek().filter(|next| next.at.0 <= limit_ms) else {
@@ -172,11 +173,16 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
         self.now
     }
 
-    /// Whether this node is on and has every block, and every one is right.
+    /// Whether this node is on and thinks that it has every block.
     #[must_use]
-    pub fn is_done(&self, node: NodeId) -> bool {
-        let node = &self.nodes[node];
-        node.swarm.as_ref().is_some_and(|swarm| swarm.is_whole()) && node.store.is_right()
+    pub fn is_whole(&self, node: NodeId) -> bool {
+        self.nodes[node].swarm.as_ref().is_some_and(|swarm| swarm.is_whole())
+    }
+
+    /// Whether its store has every block, and every one is what was shared. Compares all bytes.
+    #[must_use]
+    pub fn is_right(&self, node: NodeId) -> bool {
+        self.nodes[node].store.is_right()
     }
 
     /// What became of a node so far.
@@ -496,12 +502,17 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
                 let now = self.now;
                 let Some(swarm) = &mut self.nodes[node].swarm else { return };
                 let bits = |len| Bits::new(vec![0; words_for(len)], len).ok();
-                if let Ok(lane) = swarm.lane_open(now, key, name.as_deref(), bits) {
-                    self.links[link].ends[end] = End::Lane(lane);
-                    self.nodes[node].lanes.push((lane, link, end));
-                } else {
-                    self.links[link].dial = None; // its call is accounted for
-                    self.close(link, end);
+                match swarm.lane_open(now, key, name.as_deref(), bits) {
+                    Ok(lane) => {
+                        self.links[link].ends[end] = End::Lane(lane);
+                        self.nodes[node].lanes.push((lane, link, end));
+                    }
+                    Err(_) => {
+                        if end == 0 {
+                            self.links[link].dial = None; // its call is accounted for
+                        }
+                        self.close(link, end);
+                    }
                 }
             }
             Ok(Opened::Refused) | Err(()) => self.close(link, end),
