@@ -64,11 +64,9 @@ impl Watch {
     fn start(network: &Network, link: &str) -> Self {
         let node = Node::start(network, Settings::named("fetcher")).unwrap();
         let out = Scratch::new("out").unwrap();
-        // This command ends with the node it talks to; the fetch is the node's.
-        node.begin(&["fetch", link, "--out", out.path().to_str().unwrap()])
-            .unwrap()
-            .hear("connecting", STEP)
-            .unwrap();
+        // This command ends with the node it talks to; the fetch is the node's own.
+        let _fetching = node.begin(&["fetch", link, "--out", out.path().to_str().unwrap()]).unwrap();
+        found(STEP, "the fetch to begin", || Ok(node.last_fetch().ok())).unwrap();
         Self { node, out, before: 0, downloaded: 0, done: 0 }
     }
 
