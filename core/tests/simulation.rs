@@ -23,13 +23,13 @@ fn two_nodes_move_a_share() {
 
 #[test]
 fn one_seed_serves_four_fetchers_less_than_twice() {
-    let share = Share::new(2, 64 * 1024, &[4 * MIB]);
+    let share = Share::new(2, 64 * 1024, &[16 * MIB]);
     let mut world: World<8, 8> = World::new(2, share.clone(), Net::default());
     let line = (400_000, 4_000_000);
     let seed = world.add(Spec { seed: true, line, ..Spec::default() }, &[]);
     let fetchers: Vec<_> = (0..4).map(|_| world.add(Spec { line, ..Spec::default() }, &[seed])).collect();
     (0..5).for_each(|node| world.on(node, 0));
-    assert!(world.run(300_000, |world| fetchers.iter().all(|node| world.is_whole(*node))), "not all whole");
+    assert!(world.run(600_000, |world| fetchers.iter().all(|node| world.is_whole(*node))), "not all whole");
     let sent = world.tally(seed).sent;
     println!("seed sent {:.2} of the size in {} s", sent as f64 / share.size() as f64, world.now().0 / 1000);
     assert!(sent < 2 * share.size(), "{sent}");

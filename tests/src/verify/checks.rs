@@ -19,6 +19,7 @@ pub(super) const ALL: &[Check] = &[
     Check { name: "programs under test", run: programs },
     Check { name: "static programs", run: static_programs },
     Check { name: "tests", run: tests },
+    Check { name: "simulated swarms", run: simulation },
     Check { name: "examples in core's documentation", run: doc_tests },
     Check { name: "core for Cortex-M0 (thumbv6m)", run: || core_for("thumbv6m-none-eabi") },
     Check { name: "core for Cortex-M4 (thumbv7em)", run: || core_for("thumbv7em-none-eabihf") },
@@ -30,7 +31,7 @@ pub(super) const ALL: &[Check] = &[
 
 const FORMAT: Check = Check { name: "formatting", run: || holds("fmt --all --check") };
 const LINTS: Check =
-    Check { name: "lints", run: || holds("clippy --locked --workspace --all-targets -- -D warnings") };
+    Check { name: "lints", run: || holds("clippy --locked --workspace --all-targets --features bulbil-core/sim -- -D warnings") };
 const UNIT_TESTS: Check = Check {
     name: "unit tests",
     run: || tested("--locked --workspace --lib --bins", "--locked --workspace --lib --bins"),
@@ -71,6 +72,11 @@ fn programs() -> io::Result<Outcome> {
 
 fn tests() -> io::Result<Outcome> {
     tested("--locked --workspace", "--locked --workspace --lib --bins --tests")
+}
+
+fn simulation() -> io::Result<Outcome> {
+    let simulated = "--locked -p bulbil-core --features sim --test simulation";
+    tested(simulated, simulated)
 }
 
 fn doc_tests() -> io::Result<Outcome> {
