@@ -11,6 +11,8 @@ mod choke;
 mod hear;
 mod pick;
 mod say;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod view;
 
