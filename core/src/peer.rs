@@ -22,6 +22,9 @@ const CHATTER: (u64, u64) = (64, 1024);
 /// Milliseconds without an answer after which a lane that owes some is not relied on.
 const PROMPT_MS: u64 = 4_000;
 
+/// Milliseconds of silence after which a lane makes room for a new one of the same peer.
+const KNOCK_MS: u64 = 5_000;
+
 /// Memory for bits, lent by the owner.
 pub trait Words: AsRef<[u64]> + AsMut<[u64]> {}
 impl<T: AsRef<[u64]> + AsMut<[u64]>> Words for T {}
@@ -237,6 +240,16 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
     /// Generation of the lane that carries news for the whole peer: the oldest that has joined.
     pub(crate) fn herald(&self) -> Option<u32> {
         self.open().filter(|lane| lane.joined).map(|lane| lane.generation).min()
+    }
+
+    /// Closes the lane that was silent longest, for a peer that knocks while all its places are taken: most likely it
+    /// started anew, and what is left of its last life stands in its way.
+    pub(crate) fn give_up_silent(&mut self, now: Millis) {
+        let lanes = self.lanes.iter_mut().flatten().filter(|lane| !lane.closing);
+        let silent = lanes.min_by_key(|lane| lane.heard);
+        if let Some(lane) = silent.filter(|lane| now.since(lane.heard) >= KNOCK_MS) {
+            (lane.closing, lane.stirred) = (true, true);
+        }
     }
 
     /// Marks every lane as having something to say.

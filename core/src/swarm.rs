@@ -12,6 +12,8 @@ mod hear;
 mod outcome;
 mod pick;
 mod say;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod view;
 
@@ -205,7 +207,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.generations = self.generations.wrapping_add(1);
         let generation = self.generations;
         let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
-        let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
+        let Some(free) = peer.lanes.iter().position(Option::is_none) else {
+            peer.give_up_silent(now);
+            return Err(NoLane::Full);
+        };
         let told = Told::Bits { next: 0, since: self.logged };
         *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;

@@ -49,14 +49,47 @@ struct Link {
 }
 
 enum What {
-    Arrives { link: usize, end: usize, frame: Vec<u8> },
-    Left { link: usize, end: usize, len: usize },
-    Broken { link: usize, end: usize },
-    Late { link: usize },
-    Timer { node: NodeId, life: u32 },
-    Dialed { node: NodeId, life: u32, dial: Dial },
-    Unreachable { node: NodeId, life: u32, dial: Dial },
-    Power { node: NodeId, on: bool },
+    /// At the line of the node, which takes its time.
+    Reaches {
+        link: usize,
+        end: usize,
+        frame: Vec<u8>,
+    },
+    Arrives {
+        link: usize,
+        end: usize,
+        frame: Vec<u8>,
+    },
+    Left {
+        link: usize,
+        end: usize,
+        len: usize,
+    },
+    Broken {
+        link: usize,
+        end: usize,
+    },
+    Late {
+        link: usize,
+    },
+    Timer {
+        node: NodeId,
+        life: u32,
+    },
+    Dialed {
+        node: NodeId,
+        life: u32,
+        dial: Dial,
+    },
+    Unreachable {
+        node: NodeId,
+        life: u32,
+        dial: Dial,
+    },
+    Power {
+        node: NodeId,
+        on: bool,
+    },
 }
 
 struct Later {
@@ -262,6 +295,11 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
 
     fn happen(&mut self, what: What) {
         match what {
+            What::Reaches { link, end, frame } => {
+                let node = self.links[link].nodes[end];
+                let due = self.nodes[node].down.through(self.now, frame.len());
+                self.later(due, What::Arrives { link, end, frame });
+            }
             What::Arrives { link, end, frame } => self.arrive(link, end, &frame),
             What::Left { link, end, len } => {
                 self.links[link].ways[end].left(len);
@@ -424,18 +462,17 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
     }
 
     fn send(&mut self, link: usize, end: usize, frame: Vec<u8>) {
-        let (from, to) = (self.links[link].nodes[end], self.links[link].nodes[1 - end]);
-        let (mut up, mut down) = (self.nodes[from].up, self.nodes[to].down);
+        let from = self.links[link].nodes[end];
         let way = &mut self.links[link].ways[end];
-        let trip = way.send(self.now, frame.len(), (&mut up, &mut down), &self.net, &mut self.random);
-        (self.nodes[from].up, self.nodes[to].down) = (up, down);
+        let up = &mut self.nodes[from].up;
+        let trip = way.send(self.now, frame.len(), up, &self.net, &mut self.random);
         self.later(trip.left, What::Left { link, end, len: frame.len() });
         if self.random.happens(self.net.breaks) {
             self.tell_broken(link, end, 2_000);
             self.tell_broken(link, 1 - end, 2_000);
             return;
         }
-        self.later(trip.arrives, What::Arrives { link, end: 1 - end, frame });
+        self.later(trip.arrives, What::Reaches { link, end: 1 - end, frame });
     }
 
     fn arrive(&mut self, link: usize, end: usize, frame: &[u8]) {

@@ -14,7 +14,7 @@ use crate::wire::Message;
 const HEAD: usize = 64;
 
 /// Milliseconds between two messages of names to one peer.
-const NAMES_MS: u64 = 5_000;
+const NAMES_MS: u64 = 1_000;
 
 /// Pieces told of in one `Haves`.
 const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
