@@ -348,6 +348,10 @@ fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
 }
 
 impl Guide for Fetch {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         vec![self.parts.pass.clone()]
     }

@@ -30,8 +30,10 @@ pub(super) const ALL: &[Check] = &[
 ];
 
 const FORMAT: Check = Check { name: "formatting", run: || holds("fmt --all --check") };
-const LINTS: Check =
-    Check { name: "lints", run: || holds("clippy --locked --workspace --all-targets --features bulbil-core/sim -- -D warnings") };
+const LINTS: Check = Check {
+    name: "lints",
+    run: || holds("clippy --locked --workspace --all-targets --features bulbil-core/sim -- -D warnings"),
+};
 const UNIT_TESTS: Check = Check {
     name: "unit tests",
     run: || tested("--locked --workspace --lib --bins", "--locked --workspace --lib --bins"),
