@@ -90,8 +90,10 @@ fn a_file(stage: &Stage) {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -189,15 +191,15 @@ fn several_paths(stage: &Stage) {
     let said = stage.seed.say(&line).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     let got = fetch_tree(stage, said.last_line(), "both");
-    let expected = [&one, &two].map(|path| {
-        (path.file_name().map(PathBuf::from).unwrap(), content::digest(path).unwrap())
-    });
+    let expected = [&one, &two]
+        .map(|path| (path.file_name().map(PathBuf::from).unwrap(), content::digest(path).unwrap()));
     assert_eq!(got, BTreeMap::from(expected));
 }
 
 /// Takes effect at once: who is fetching stops and is told why, who comes later is told the same.
 fn unshare(network: &Network, stage: &Stage) {
-    let slow = Settings { more: "[swarm]\nupload_limit = \"256 KiB\"\n".to_owned(), ..Settings::named("slow") };
+    let slow =
+        Settings { more: "[swarm]\nupload_limit = \"256 KiB\"\n".to_owned(), ..Settings::named("slow") };
     let slow = Node::start(network, slow).unwrap();
     let path = stage.files.join("large.bin");
     content::write_file(&path, 16 << 20, 4).unwrap();

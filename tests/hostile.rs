@@ -24,8 +24,8 @@ use bulbil_tests::content;
 use bulbil_tests::net::{Network, Shape};
 use bulbil_tests::node::{COMMAND_LIMIT, Node, Settings};
 use bulbil_tests::scratch::Scratch;
-use bulbil_tests::wait::found;
 use bulbil_tests::talk::Talk;
+use bulbil_tests::wait::found;
 use raw::{Lane, PATIENCE, Raw, name_of};
 use tokio::task::{LocalSet, spawn_local};
 
@@ -93,7 +93,10 @@ fn judge(fetcher: &Node, hostile: &Hostile, seen: &[u8]) {
         let at = usize::try_from(*at).unwrap();
         let disk = &seen[at..at + bytes.len()];
         let good = &hostile.bytes[at..at + bytes.len()];
-        assert!(disk == good || disk.iter().all(|byte| *byte == 0), "the corrupt block at {at} reached the disk");
+        assert!(
+            disk == good || disk.iter().all(|byte| *byte == 0),
+            "the corrupt block at {at} reached the disk"
+        );
     }
     let status = fetcher.status().unwrap();
     let dropped = status["dropped"].as_array().unwrap();

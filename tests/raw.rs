@@ -82,7 +82,9 @@ impl Lane {
         let mut buf = [0; 256];
         let foul = |why| io::Error::other(format!("{why:?}"));
         loop {
-            while let Some(frame) = hello.poll_transmit(&mut buf).map_err(|_| io::Error::other("too small"))? {
+            while let Some(frame) =
+                hello.poll_transmit(&mut buf).map_err(|_| io::Error::other("too small"))?
+            {
                 self.send(frame).await?;
             }
             if hello.is_done() {
@@ -119,9 +121,12 @@ impl Lane {
 
     /// The next frame.
     pub(crate) async fn recv(&mut self) -> io::Result<Vec<u8>> {
-        let length = tokio::time::timeout(PATIENCE, self.stream.read_u16()).await.map_err(io::Error::other)??;
+        let length =
+            tokio::time::timeout(PATIENCE, self.stream.read_u16()).await.map_err(io::Error::other)??;
         let mut frame = vec![0; usize::from(length)];
-        tokio::time::timeout(PATIENCE, self.stream.read_exact(&mut frame)).await.map_err(io::Error::other)??;
+        tokio::time::timeout(PATIENCE, self.stream.read_exact(&mut frame))
+            .await
+            .map_err(io::Error::other)??;
         Ok(frame)
     }
 }

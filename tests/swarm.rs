@@ -35,7 +35,9 @@ fn fetchers_trade() {
         .collect();
     let mut fetching: Vec<_> = fetchers
         .iter()
-        .map(|(node, out)| node.begin(&["fetch", &link, "--json", "--out", out.path().to_str().unwrap()]).unwrap())
+        .map(|(node, out)| {
+            node.begin(&["fetch", &link, "--json", "--out", out.path().to_str().unwrap()]).unwrap()
+        })
         .collect();
     for fetch in &mut fetching {
         let said = fetch.end(FETCH_LIMIT).unwrap();

@@ -372,7 +372,7 @@ mod tests {
             let mut lengths = 0;
             let (ours, _) = open(NAME, Some(1), |at, frame| {
                 if at == step {
-                    lengths = frame.len()
+                    lengths = frame.len();
                 }
             });
             assert!(matches!(ours, Ok(Event::Ready(_))));

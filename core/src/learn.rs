@@ -228,7 +228,8 @@ mod tests {
     fn info_and_hashes_come_in_order() {
         let mut learn = Learn::new(Millis(0), None);
         assert_eq!(asks(&mut learn).len(), 1, "one question until the length is known");
-        let (first, total) = (BLOCK_LEN as u32, BLOCK_LEN as u32 + 5);
+        let first = u32::try_from(BLOCK_LEN).unwrap();
+        let total = first + 5;
         learn.handle_frame(Millis(1), &info(0, total, BLOCK_LEN)).unwrap();
         assert_eq!(asks(&mut learn), [Message::AskInfo(first).encode(&mut [0; 9]).unwrap()]);
         assert!(!learn.is_idle());

@@ -10,6 +10,13 @@ use crate::time::Millis;
 /// Milliseconds of queueing that are always tolerated: schedulers and cells make as much.
 const SLACK_MS: u64 = 150;
 
+/// Requests that a lane which answers within [`QUICK_MS`] may always have in flight: 320 KiB. Below Tor's limit for XOFF,
+/// some 250 KiB, a Tor stream cannot give back the memory it loses as it is read (platform's README, "The leak").
+const BASE: usize = 20;
+
+/// See [`BASE`].
+const QUICK_MS: u64 = 1_500;
+
 /// Depth control of one lane.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
@@ -54,9 +61,10 @@ impl Pace {
         if took > shrink_above {
             self.starting = false;
         }
-        if took < grow_below && (self.starting || round) {
+        let below_base = self.depth < BASE && took < QUICK_MS;
+        if (took < grow_below || below_base) && (self.starting || round) {
             self.depth = self.depth.saturating_add(1).min(MAX_DEPTH_REQUESTS);
-        } else if took > shrink_above && round {
+        } else if took > shrink_above && round && !(self.depth <= BASE && took < QUICK_MS) {
             self.depth = self.depth.saturating_sub(1).max(FIRST_DEPTH);
         }
         if round {
@@ -103,5 +111,6 @@ mod tests {
     #[test]
     fn a_slow_lane_stays_shallow() {
         assert!(settle(50, 200, 500) <= FIRST_DEPTH, "queueing eight blocks of 200 ms is more than enough");
+        assert!(settle(5, 5, 500) >= BASE, "a quick lane keeps enough in flight for Tor");
     }
 }

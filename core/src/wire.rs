@@ -118,8 +118,7 @@ pub enum Message<'a> {
         /// Up to [`BLOCK_LEN`] bytes.
         bytes: &'a [u8],
     },
-    /// 13. More names under which the sender takes lanes of this conversation; each up to
-    /// [`MAX_NAME`](crate::limits::MAX_NAME) bytes, packed as length byte and name.
+    /// 13. More names under which the sender takes lanes, packed as length byte and name.
     Lanes(&'a [u8]),
     /// 14. Names under which members of the swarm can be reached, the sender's own first. Packed as in `Lanes`.
     Peers(&'a [u8]),
@@ -180,7 +179,7 @@ fn exactly<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> Result<T, Malformed> {
 
 /// Whether `bytes` is a run of SHA-256 hashes.
 fn whole_hashes(bytes: &[u8]) -> bool {
-    bytes.len() % 32 == 0
+    bytes.len().is_multiple_of(32)
 }
 
 #[cfg(test)]

@@ -293,8 +293,7 @@ mod tests {
 
     #[test]
     fn the_default_text_names_every_key() {
-        let mut full = Config::default();
-        full.state_dir = Some("/run/bulbil".into());
+        let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
         let keys = toml::Table::try_from(full).unwrap();

@@ -28,7 +28,9 @@ impl Story {
         match self.failed.as_slice() {
             [] if self.played == 0 => Err("no scene was played".to_owned()),
             [] => Ok(()),
-            failed => Err(format!("{} of {} scenes failed: {}", failed.len(), self.played, failed.join(", "))),
+            failed => {
+                Err(format!("{} of {} scenes failed: {}", failed.len(), self.played, failed.join(", ")))
+            }
         }
     }
 }

@@ -69,7 +69,9 @@ impl Talk {
 
     /// What it has printed until now.
     pub fn so_far(&self) -> io::Result<Said> {
-        let text = |name| Ok::<_, io::Error>(String::from_utf8_lossy(&fs::read(self.folder.join(name))?).into_owned());
+        let text = |name| {
+            Ok::<_, io::Error>(String::from_utf8_lossy(&fs::read(self.folder.join(name))?).into_owned())
+        };
         Ok(Said { code: None, out: text("out")?, err: text("err")? })
     }
 }
@@ -77,7 +79,8 @@ impl Talk {
 impl Said {
     /// The one JSON document on standard output.
     pub fn json(&self) -> io::Result<Value> {
-        serde_json::from_str(&self.out).map_err(|error| io::Error::other(format!("no JSON document: {error}; {self:?}")))
+        serde_json::from_str(&self.out)
+            .map_err(|error| io::Error::other(format!("no JSON document: {error}; {self:?}")))
     }
 
     /// The last line of standard output.

@@ -281,7 +281,9 @@ mod tests {
         for count in 1..70 {
             let leaves = leaves(count);
             let mut tree = Tree::new();
-            leaves.iter().for_each(|leaf| tree.push(*leaf));
+            for leaf in &leaves {
+                tree.push(*leaf);
+            }
             assert_eq!(tree.root(), drawn(&leaves, height(count)), "{count} leaves");
             assert_eq!(tree.root_at(8), Some(drawn(&leaves, 8)), "{count} leaves, padded");
             assert_eq!(tree.root_at(height(count)), Some(tree.root()));

@@ -131,7 +131,7 @@ impl<const PEERS: usize, const LANES: usize> Node<PEERS, LANES> {
         let bits = |len| Bits::new(vec![0; words_for(len)], len).expect("enough words");
         let (pieces, asked) = (bits(layout.pieces()), bits(blocks.len()));
         let swarm =
-            Swarm::new(layout, (pieces, blocks, asked), self.key(), self.spec.settings, random.next(), now);
+            Swarm::new(layout, (pieces, blocks, asked), self.key(), self.spec.settings, random.draw(), now);
         let mut swarm = Box::new(swarm.expect("bits of the right size"));
         swarm.set_names(Name::from_slice(name_of(id).as_bytes()));
         for link in &self.links {

@@ -1,6 +1,6 @@
 //! Taking in frames.
 
-use super::{Event, LaneId, MAX_LOG, Over, Reject, Swarm, block_slot, is_whole, log_place};
+use super::{Event, LaneId, Over, Reject, Swarm, block_slot, is_whole, log_place};
 use crate::content::{Span, merkle};
 use crate::id::BlockId;
 use crate::limits::MAX_NAME;
@@ -11,6 +11,9 @@ use crate::wire::Message;
 
 /// Units of chatter that a message of names or bits costs: more work than the others.
 const HEAVY: u64 = 16;
+
+/// Milliseconds for which a lane that refused without choking is not asked.
+const REST_MS: u64 = 1_000;
 
 /// A block as it came.
 struct Incoming<'a> {
@@ -40,7 +43,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             Message::Alive => self.chatter(now, at, 1),
             Message::AskInfo(offset) => self.owe(lane, Reply::Info(offset)),
             Message::AskHashes { file, index } => self.owe(lane, Reply::Hashes { file, index }),
-            Message::Join if !dialed && !joined => self.join(lane),
+            Message::Join if !dialed && !joined => {
+                self.join(lane);
+                Ok(())
+            }
             _ if !joined => Err(Reject::OutOfTurn),
             Message::Block { id, proof, bytes } => {
                 let block = Incoming { id, proof, bytes };
@@ -109,11 +115,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         lane.replies.push_back(reply).map_err(|_| Reject::Flood)
     }
 
-    fn join(&mut self, lane: LaneId) -> Result<(), Reject> {
+    fn join(&mut self, lane: LaneId) {
         if let Some((_, lane)) = self.lane_mut(lane) {
             (lane.joined, lane.stirred) = (true, true);
         }
-        Ok(())
     }
 
     fn take_have(&mut self, now: Millis, at: usize, piece: u32) -> Result<(), Reject> {
@@ -166,8 +171,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         gone: bool,
     ) -> Result<(), Reject> {
         let (_, lane) = self.lane_mut(id).ok_or(Reject::OutOfTurn)?;
-        lane.answered(block).ok_or(Reject::Unasked)?;
+        let asked = lane.answered(block).ok_or(Reject::Unasked)?;
         (lane.fed, lane.stirred) = (now, true);
+        if asked.cancel == Cancel::No && !gone {
+            lane.rest = now.plus(REST_MS);
+        }
         if gone && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
             if peer.has.clear(block.piece) {
                 peer.has_count = peer.has_count.saturating_sub(1);
@@ -221,7 +229,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.unask(block.id);
         self.received = self.received.saturating_add(bytes);
         let leaf = merkle::leaf(block.bytes);
-        if !self.fits(block) || !self.proves(&leaf, block, store)? {
+        if !self.fits(block) || !proves(&leaf, block, store)? {
             return Err(Reject::BadBlock);
         }
         if self.blocks.get(block_slot(&self.layout, block.id)) {
@@ -239,11 +247,6 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn fits(&self, block: &Incoming<'_>) -> bool {
         let hashes = self.layout.proof_len(block.id.piece).map(|hashes| hashes.saturating_mul(32));
         self.layout.block_len(block.id) == Some(block.bytes.len()) && hashes == Some(block.proof.len())
-    }
-
-    fn proves(&self, leaf: &merkle::Hash, block: &Incoming<'_>, store: &impl Store) -> Result<bool, Reject> {
-        let root = store.piece_root(block.id.piece).ok_or(Reject::OutOfRange)?;
-        Ok(merkle::verify(*leaf, u64::from(block.id.block), block.proof, &root))
     }
 
     fn credit(&mut self, now: Millis, at: usize, bytes: u64) {
@@ -287,6 +290,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 }
 
+/// Whether the block leads to the hash of its piece.
+fn proves(leaf: &merkle::Hash, block: &Incoming<'_>, store: &impl Store) -> Result<bool, Reject> {
+    let root = store.piece_root(block.id.piece).ok_or(Reject::OutOfRange)?;
+    Ok(merkle::verify(*leaf, u64::from(block.id.block), block.proof, &root))
+}
+
 /// Names packed as a length byte and as many bytes.
 fn unpack(mut bytes: &[u8]) -> impl Iterator<Item = Result<Name, Reject>> {
     core::iter::from_fn(move || {
@@ -301,5 +310,3 @@ fn unpack(mut bytes: &[u8]) -> impl Iterator<Item = Result<Name, Reject>> {
         Some(Name::from_slice(name).map_err(|_| Reject::Malformed))
     })
 }
-
-const _: () = assert!(MAX_LOG == 64, "log_place counts in 64");

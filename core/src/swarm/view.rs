@@ -83,7 +83,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
                 let id = BlockId { piece, block };
                 if self.blocks.get(block_slot(&self.layout, id)) {
-                    sum = sum.saturating_add(self.layout.block_len(id).map_or(0, |len| len as u64));
+                    sum = sum.saturating_add(
+                        self.layout.block_len(id).and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
+                    );
                 }
             }
         }

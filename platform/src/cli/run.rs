@@ -28,9 +28,10 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let control = Control::bind(&config.socket()).map_err(Failure::failed)?;
-    let web = match config.page.enabled {
-        true => Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?),
-        false => None,
+    let web = if config.page.enabled {
+        Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?)
+    } else {
+        None
     };
     let (node, inbox) = Handle::new();
     let (stop, stopped) = watch::channel(false);

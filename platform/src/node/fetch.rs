@@ -54,10 +54,13 @@ pub(crate) struct Fetch {
     metadata: RefCell<Option<Arc<Content>>>,
     room: RefCell<Option<Rc<Room>>>,
     /// Told when the metadata becomes known, so that the node can keep it.
-    learned: Rc<dyn Fn(u64, &Content)>,
+    learned: Learned,
     reachable: Cell<bool>,
     task: RefCell<Option<JoinHandle<()>>>,
 }
+
+/// Hears the number of a fetch and what was learned about it.
+pub(crate) type Learned = Rc<dyn Fn(u64, &Content)>;
 
 /// Why an attempt ended.
 enum Trouble {
@@ -69,12 +72,7 @@ enum Trouble {
 
 impl Fetch {
     /// Starts it.
-    pub(crate) fn start(
-        parts: FetchParts,
-        ground: Ground,
-        number: u64,
-        learned: Rc<dyn Fn(u64, &Content)>,
-    ) -> Rc<Self> {
+    pub(crate) fn start(parts: FetchParts, ground: Ground, number: u64, learned: Learned) -> Rc<Self> {
         let fetch = Rc::new(Self {
             state: RefCell::default(),
             metadata: RefCell::new(parts.metadata.clone()),
@@ -358,6 +356,10 @@ fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
 }
 
 impl Guide for Fetch {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         vec![self.parts.pass.clone()]
     }

@@ -154,6 +154,10 @@ impl Offer {
 }
 
 impl Guide for Offer {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         vec![self.parts.pass.clone()]
     }

@@ -67,6 +67,8 @@ pub(crate) struct Ground {
     pub(crate) network: Network,
     pub(crate) clock: TokioClock,
     pub(crate) settings: Settings,
+    /// Set while memory is short: no new lanes then, and no new callers.
+    pub(crate) short: Rc<Cell<bool>>,
     /// Told whenever something happened that the owner may want to see.
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.
@@ -282,6 +284,10 @@ impl Room {
             if let Some(notify) = lanes.get(&lane) {
                 notify.notify_one();
             }
+        }
+        // A peer that is there keeps its lanes; without any peer one call is worth its memory.
+        if self.ground.short.get() && swarm.peers(now).next().is_some() {
+            return;
         }
         while let Some(call) = swarm.poll_dial(now) {
             if let Some(room) = self.me.upgrade() {

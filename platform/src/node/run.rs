@@ -69,6 +69,7 @@ pub(crate) async fn run(
         network: network.clone(),
         clock: TokioClock::start(),
         settings: settings(&config),
+        short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
     };
@@ -130,7 +131,7 @@ impl Node {
             match self.load(&record.info_hash) {
                 Some(metadata) => drop(self.offer(record, metadata)),
                 None => {
-                    warn!("a share of before could not be taken up: its metadata is gone; share it again")
+                    warn!("a share of before could not be taken up: its metadata is gone; share it again");
                 }
             }
         }

@@ -181,7 +181,9 @@ fn a_flipped_bit_in_the_ledger_costs_that_block() {
     let out = Scratch::new("store");
     let mut target = fetched(&source, out.path());
     let ids: Vec<_> = source.content.blocks().collect();
-    ids.iter().for_each(|id| copy(&mut source, &mut target, *id).unwrap());
+    for id in &ids {
+        copy(&mut source, &mut target, *id).unwrap();
+    }
     drop(target);
     let path = out.path().join(".share.bulbil/leaves");
     let leaves = fs::read(&path).unwrap();

@@ -148,10 +148,9 @@ impl AsyncWrite for TorStream {
                 Poll::Ready(Ok(0)) => break,
                 Poll::Ready(Ok(taken)) => done = done.saturating_add(taken),
                 Poll::Ready(Err(error)) if done == 0 => return Poll::Ready(Err(error)),
-                // Said again by the next call: a broken writer stays broken.
-                Poll::Ready(Err(_)) => break,
                 Poll::Pending if done == 0 => return Poll::Pending,
-                Poll::Pending => break,
+                // A broken writer stays broken: the next call says it again.
+                Poll::Ready(Err(_)) | Poll::Pending => break,
             }
         }
         Poll::Ready(Ok(done))
