@@ -50,7 +50,7 @@ fn corrupt_blocks_never_reach_the_disk() {
     let slow = Settings { more: LIMIT.to_owned(), ..Settings::named("seed") };
     let seed = Node::start(&network, slow).unwrap();
     let link = seed.share(&path).unwrap();
-    seed.wait_reachable().unwrap();
+    seed.wait_reachable(&link).unwrap();
     let fetcher = Node::start(&network, Settings::named("fetcher")).unwrap();
     let out = Scratch::new("out").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -26,7 +26,7 @@ fn fetchers_trade() {
     let slow = Settings { more: LIMIT.to_owned(), ..Settings::named("seed") };
     let seed = Node::start(&network, slow).unwrap();
     let link = seed.share(&path).unwrap();
-    seed.wait_reachable().unwrap();
+    seed.wait_reachable(&link).unwrap();
     let fetchers: Vec<(Node, Scratch)> = (0..FETCHERS)
         .map(|number| {
             let node = Node::start(&network, Settings::named(&format!("fetcher{number}"))).unwrap();

@@ -17,7 +17,7 @@ const OUT_OF_TURN: &str = "sent a message out of turn";
 
 pub(crate) fn are_refused(stage: &Stage) {
     let (link, sha256) = stage.share("manners.bin", &[]);
-    stage.seed.wait_reachable().unwrap();
+    stage.seed.wait_reachable(&link).unwrap();
     let out = Scratch::new("out").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let block = BlockId { piece: 0, block: 0 };
