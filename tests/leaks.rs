@@ -67,14 +67,13 @@ fn nothing_leaves_but_for_relays() {
     needles.extend([&seed, &fetcher].map(|node| text(node.folder()).to_owned()));
     needles.extend(links.iter().flat_map(|link| secrets(link)));
     for (who, text) in &said {
-        scan(who, text, &needles);
+        assert_eq!(leak(text, &needles), None, "said by {who}");
     }
     // The counter counts, and the scan finds.
     let probe = "for to in 203.0.113.7 10.77.0.1 127.0.0.1; do echo x > /dev/udp/$to/53; done 2> /dev/null; true";
     yard.run(&["bash", "-c", probe]).unwrap();
     assert!(packets(&yard, "elsewhere") >= 3, "{}", packets(&yard, "elsewhere"));
-    let all = said.iter().map(|(_, text)| text.as_str()).collect::<String>();
-    assert!(std::panic::catch_unwind(|| scan("probe", &format!("{all}{}", links[0]), &needles)).is_err());
+    assert!(links.iter().all(|link| leak(link, &needles).is_some() && leak(&secrets(link)[1], &[]).is_some()));
 }
 
 fn text(path: &Path) -> &str {
@@ -145,12 +144,10 @@ fn secrets(link: &str) -> [String; 2] {
     [host.to_owned(), link.rsplit('/').next().unwrap().to_owned()]
 }
 
-/// Looks for names, and for runs of letters and digits that are too long for a word.
-fn scan(who: &str, text: &str, needles: &[String]) {
-    for line in text.lines() {
-        let found = needles.iter().find(|needle| line.contains(needle.as_str()));
-        assert_eq!(found, None, "{who} said: {line}");
-        let long = line.split(|letter: char| !letter.is_ascii_alphanumeric()).find(|word| word.len() > LONGEST_WORD);
-        assert_eq!(long, None, "{who} said: {line}");
-    }
+/// The first line with one of the names in it, or with so many letters and digits in a row that they are no word.
+fn leak<'t>(text: &'t str, needles: &[String]) -> Option<&'t str> {
+    text.lines().find(|line| {
+        let mut words = line.split(|letter: char| !letter.is_ascii_alphanumeric());
+        needles.iter().any(|needle| line.contains(needle.as_str())) || words.any(|word| word.len() > LONGEST_WORD)
+    })
 }
