@@ -189,10 +189,10 @@ impl Fetch {
         if let Some((key, halves)) = lane {
             let (room, name) = (Rc::clone(&room), name_of(self.parts.link.address));
             let own = Rc::clone(&room);
-            room.add_name(&name);
+            room.set_origin(&name);
             own.spawn(async move { room.carry(key, Some(&name), halves).await });
         } else {
-            room.add_name(&name_of(self.parts.link.address));
+            room.set_origin(&name_of(self.parts.link.address));
         }
         self.finish(&room).await
     }
