@@ -13,7 +13,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bulbil::hash;
+use bulbil::net::{Address, ServiceKey, Stream};
 use bulbil::store::{Content, Served};
+use bulbil_core::hello::Hello;
 use bulbil_core::id::BlockId;
 use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::store::Store;
@@ -35,6 +37,10 @@ const LIMIT: &str = "[swarm]\nupload_limit = \"192 KiB\"\n";
 /// One block in so many is corrupted.
 const EVERY: usize = 10;
 
+/// Of the key by which it is known to its callers, and of one that nobody sees.
+const SEED: u8 = 200;
+const DECOY: u8 = 201;
+
 #[test]
 fn corrupt_blocks_never_reach_the_disk() {
     let network = Network::start(Shape::default()).unwrap();
@@ -44,7 +50,7 @@ fn corrupt_blocks_never_reach_the_disk() {
     let slow = Settings { more: LIMIT.to_owned(), ..Settings::named("seed") };
     let seed = Node::start(&network, slow).unwrap();
     let link = seed.share(&path).unwrap();
-    seed.wait_reachable().unwrap();
+    seed.wait_reachable(&link).unwrap();
     let fetcher = Node::start(&network, Settings::named("fetcher")).unwrap();
     let out = Scratch::new("out").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -125,7 +131,9 @@ impl Hostile {
 
     /// Becomes a member: has a service of its own, and tells the seed its name.
     async fn join(self: Rc<Self>) -> io::Result<()> {
-        let mut service = self.raw.serve().await?;
+        let key = ServiceKey::random().map_err(io::Error::other)?;
+        let served = self.raw.net.serve(&key, 80, Some(&self.raw.access())).await;
+        let mut service = served.map_err(io::Error::other)?;
         let address = service.address();
         let mut reachable = service.reachable();
         tokio::time::timeout(PATIENCE, reachable.wait_for(|up| *up))
@@ -137,7 +145,7 @@ impl Hostile {
             while let Some(stream) = service.accept().await {
                 let host = Rc::clone(&guests);
                 spawn_local(async move {
-                    if let Ok(lane) = host.raw.welcome(stream, address).await {
+                    if let Ok(lane) = host.welcome(stream, address).await {
                         _ = host.serve(lane).await; // until it is thrown out
                     }
                 });
@@ -151,6 +159,14 @@ impl Hostile {
         lane.say(&Message::Peers(&name)).await?;
         spawn_local(async move { while lane.recv().await.is_ok() {} });
         Ok(())
+    }
+
+    /// Opens the conversation with who called.
+    async fn welcome(&self, stream: Stream, service: Address) -> io::Result<Lane> {
+        let mut lane = Lane { stream };
+        let hello = Hello::listen(self.raw.secrets(DECOY), &name_of(service), [self.raw.next(); 32]);
+        lane.shake(hello, || Some(self.raw.secrets(SEED))).await?;
+        Ok(lane)
     }
 
     /// One bit for each piece.

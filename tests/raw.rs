@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bulbil::config::Config;
 use bulbil::link::Link;
-use bulbil::net::{AccessKey, Address, Circuit, Network as Net, Service, ServiceKey, Stream};
+use bulbil::net::{AccessKey, Address, Circuit, Network as Net, Stream};
 use bulbil_core::hello::{Event, Hello, Secrets};
 use bulbil_core::limits::MAX_FRAME;
 use bulbil_core::wire::Message;
@@ -28,7 +28,7 @@ pub(crate) struct Raw {
 
 /// One opened conversation.
 pub(crate) struct Lane {
-    stream: Stream,
+    pub(crate) stream: Stream,
 }
 
 impl Raw {
@@ -43,15 +43,18 @@ impl Raw {
         Ok(Self { net, link, count: std::cell::Cell::new(0), _folder: folder })
     }
 
-    fn access(&self) -> AccessKey {
+    /// The key that lets one find the service of any holder of the link.
+    pub(crate) fn access(&self) -> AccessKey {
         AccessKey::derive(self.link.token.as_bytes())
     }
 
-    fn secrets(&self, seed: u8) -> Secrets {
+    /// What opens a conversation, with the peer key of this seed.
+    pub(crate) fn secrets(&self, seed: u8) -> Secrets {
         Secrets::new(*self.link.token.as_bytes(), &[seed; 32])
     }
 
-    fn next(&self) -> u8 {
+    /// A number that was not used before.
+    pub(crate) fn next(&self) -> u8 {
         self.count.set(self.count.get() + 1);
         self.count.get()
     }
@@ -71,25 +74,11 @@ impl Raw {
         lane.shake(hello, || None).await?;
         Ok(lane)
     }
-
-    /// A service that only holders of the link find, like that of any member.
-    pub(crate) async fn serve(&self) -> io::Result<Service> {
-        let key = ServiceKey::random().map_err(io::Error::other)?;
-        self.net.serve(&key, 80, Some(&self.access())).await.map_err(io::Error::other)
-    }
-
-    /// Opens the conversation with who called `service`.
-    pub(crate) async fn welcome(&self, stream: Stream, service: Address) -> io::Result<Lane> {
-        let mut lane = Lane { stream };
-        let seed = 200;
-        let hello = Hello::listen(self.secrets(201), &name_of(service), [self.next(); 32]);
-        lane.shake(hello, || Some(self.secrets(seed))).await?;
-        Ok(lane)
-    }
 }
 
 impl Lane {
-    async fn shake(&mut self, mut hello: Hello, secrets: impl Fn() -> Option<Secrets>) -> io::Result<()> {
+    /// Opens the conversation; `secrets` are for who is called.
+    pub(crate) async fn shake(&mut self, mut hello: Hello, secrets: impl Fn() -> Option<Secrets>) -> io::Result<()> {
         let mut buf = [0; 256];
         let foul = |why| io::Error::other(format!("{why:?}"));
         loop {

@@ -73,7 +73,7 @@ fn the_arm_program_shares_and_fetches() {
         let path = files.join("file.bin");
         let sha256 = content::write_file(&path, SIZE, seed).unwrap();
         let link = from.share(&path).unwrap();
-        from.wait_reachable().unwrap();
+        from.wait_reachable(&link).unwrap();
         let said = to.say(&["fetch", &link, "--out", &out.path().to_string_lossy()]).unwrap();
         assert_eq!(said.code, Some(0), "{said:?}");
         assert_eq!(content::digest(&out.join("file.bin")).unwrap(), sha256);

@@ -24,6 +24,10 @@ use crate::status::NetStatus;
 /// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(90);
 
+/// After so long another path is tried beside the first. A peer that was just killed leaves introduction points that take
+/// a message for it and never pass it on, which Tor notices after more than a minute only.
+pub const SECOND_TRY: Duration = Duration::from_secs(15);
+
 /// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
 pub const ACCEPT_QUEUE: usize = 16;
 
@@ -36,6 +40,13 @@ pub struct Circuit {
     pub swarm: u64,
     /// The lane within it.
     pub lane: u32,
+}
+
+impl Circuit {
+    /// For a second try at the same time: shares nothing with the first. Lanes are counted from below.
+    const fn beside(self) -> Self {
+        Self { lane: self.lane ^ (1 << 31), ..self }
+    }
 }
 
 /// Why the network did not do it, by whom to blame. Never holds an address.
@@ -104,20 +115,46 @@ impl Network {
         }
     }
 
-    /// Opens a stream. Gives up after [`CONNECT_DEADLINE`].
+    /// Opens a stream. Tries another path beside a slow one after [`SECOND_TRY`], gives up after [`CONNECT_DEADLINE`].
     pub async fn connect(
         &self,
         to: Address,
         access: Option<&AccessKey>,
         circuit: Circuit,
     ) -> Result<Stream, NetError> {
-        let opened = async {
-            match self {
-                Self::Tor(tor) => tor.connect(to, access, circuit).await.map(Stream::tor),
-                Self::Memory(memory) => memory.connect(to, access).await.map(Stream::memory),
+        let first = self.open(to, access, circuit);
+        let second = async {
+            tokio::time::sleep(SECOND_TRY).await;
+            self.open(to, access, circuit.beside()).await
+        };
+        let either = async {
+            tokio::pin!(first);
+            tokio::pin!(second);
+            let begun = tokio::time::Instant::now();
+            tokio::select! {
+                opened = &mut first => match opened {
+                    Err(_) if begun.elapsed() >= SECOND_TRY => second.await,
+                    answer => answer,
+                },
+                opened = &mut second => match opened {
+                    Err(_) => first.await,
+                    answer => answer,
+                },
             }
         };
-        tokio::time::timeout(CONNECT_DEADLINE, opened).await.map_err(|_| NetError::Timeout)?
+        tokio::time::timeout(CONNECT_DEADLINE, either).await.map_err(|_| NetError::Timeout)?
+    }
+
+    async fn open(
+        &self,
+        to: Address,
+        access: Option<&AccessKey>,
+        circuit: Circuit,
+    ) -> Result<Stream, NetError> {
+        match self {
+            Self::Tor(tor) => tor.connect(to, access, circuit).await.map(Stream::tor),
+            Self::Memory(memory) => memory.connect(to, access).await.map(Stream::memory),
+        }
     }
 
     /// How far the network is, now and from now on.

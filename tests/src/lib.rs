@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod content;
 pub mod demo;
 pub mod measure;
+pub mod namespace;
 pub mod net;
 pub mod node;
 pub mod packages;

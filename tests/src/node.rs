@@ -148,13 +148,14 @@ impl Node {
         last.cloned().ok_or_else(|| io::Error::other("the node fetches nothing"))
     }
 
-    /// Waits until the share that was made last can be reached.
-    pub fn wait_reachable(&self) -> io::Result<()> {
+    /// Waits until the share with this link can be reached.
+    pub fn wait_reachable(&self, link: &str) -> io::Result<()> {
         let what = format!("the share of {} to be reachable", self.settings.name);
         wait::found(REACHABLE_LIMIT, &what, || {
             let status = self.status()?;
-            let shares = status.get("shares").and_then(Value::as_array);
-            let state = shares.and_then(|shares| shares.last()?.pointer("/state/is")?.as_str());
+            let mut shares = status.get("shares").and_then(Value::as_array).into_iter().flatten();
+            let share = shares.find(|share| share.get("link").and_then(Value::as_str) == Some(link));
+            let state = share.and_then(|share| share.pointer("/state/is")?.as_str());
             Ok((state == Some("reachable")).then_some(()))
         })
     }

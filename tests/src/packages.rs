@@ -22,8 +22,12 @@ pub const NETWORK: [Need; 4] = [
     Need { program: "curl", package: "curl" },
 ];
 
+/// What the stories about clocks need.
+pub const CLOCK: [Need; 1] = [Need { program: "faketime", package: "faketime" }];
+
 /// What only `cargo verify` needs.
-pub const VERIFY: [Need; 6] = [
+pub const VERIFY: [Need; 7] = [
+    CLOCK[0],
     Need { program: "musl-gcc", package: "musl-tools" },
     Need { program: "qemu-aarch64-static", package: "qemu-user-static" },
     Need { program: "ip", package: "iproute2" },

@@ -244,7 +244,7 @@ impl Fetch {
         });
         let opened =
             opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
-        let (blocks, store) = opened.map_err(|why| Trouble::Final(why.to_string()))?;
+        let (blocks, store) = opened.map_err(open_trouble)?;
         let layout = metadata.layout().clone();
         let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(
@@ -334,6 +334,14 @@ fn net_trouble(why: NetError) -> Trouble {
     match why {
         NetError::Unauthorized => Trouble::Final(why.to_string()),
         other => Trouble::Passing(other.to_string()),
+    }
+}
+
+/// Room may be made while we wait; everything else is the owner's to change.
+fn open_trouble(why: OpenError) -> Trouble {
+    match why {
+        OpenError::Full(..) => Trouble::Passing(why.to_string()),
+        other => Trouble::Final(other.to_string()),
     }
 }
 

@@ -36,6 +36,9 @@ const HASHING: usize = 1;
 /// Between two reports while something moves, and while nothing does.
 const REPORT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
+/// Turns that others on this thread may take before the status is brought up to date. While the node stops, it is not.
+const SHOW_TURNS: usize = 16;
+
 /// Everything the node owns. Lives on one thread.
 pub(super) struct Node {
     pub(super) config: Config,
@@ -47,6 +50,8 @@ pub(super) struct Node {
     pub(super) started: Instant,
     state: RefCell<State>,
     numbers: Cell<u64>,
+    /// How often the status was brought up to date.
+    reports: Cell<u64>,
     hashing: Semaphore,
 }
 
@@ -84,6 +89,7 @@ pub(crate) async fn run(
         started: Instant::now(),
         state: RefCell::new(state),
         numbers: Cell::new(0),
+        reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     });
     node.restore();
@@ -91,6 +97,7 @@ pub(crate) async fn run(
     let mut net = network.status();
     loop {
         let moving = reporter.report(&node);
+        node.reports.set(node.reports.get().wrapping_add(1));
         let pause = if moving { REPORT.0 } else { REPORT.1 };
         tokio::select! {
             command = inbox.commands.recv() => match command {
@@ -145,10 +152,34 @@ impl Node {
     async fn obey(self: Rc<Self>, command: Command) {
         // Whoever asked may be gone by now; the deed stands.
         match command {
-            Command::Share(request, reply) => _ = reply.send(self.share(request).await),
-            Command::Fetch(request, reply) => _ = reply.send(self.fetch(&request)),
-            Command::Unshare(info_hash, reply) => _ = reply.send(self.unshare(&info_hash)),
+            Command::Share(request, reply) => {
+                let done = self.share(request).await;
+                self.show().await;
+                _ = reply.send(done);
+            }
+            Command::Fetch(request, reply) => {
+                let done = self.fetch(&request);
+                self.show().await;
+                _ = reply.send(done);
+            }
+            Command::Unshare(info_hash, reply) => {
+                let done = self.unshare(&info_hash);
+                self.show().await;
+                _ = reply.send(done);
+            }
             Command::Stop(_) => {}
+        }
+    }
+
+    /// Brings the status up to date, so that whoever asks after an answer sees what it was about.
+    async fn show(&self) {
+        let before = self.reports.get();
+        self.ground.news.notify_one();
+        for _ in 0..SHOW_TURNS {
+            if self.reports.get() != before {
+                break;
+            }
+            tokio::task::yield_now().await; // the loop of `run` is awake and reports next
         }
     }
 

@@ -51,7 +51,7 @@ pub enum OpenError {
     Other(PathBuf),
     /// No room.
     #[error(
-        "no room for {1} bytes in {0}: {2} are free; make room and fetch again, what was verified is kept"
+        "no room for {1} bytes in {0}: {2} are free; make room, it then goes on by itself and keeps what was verified"
     )]
     Full(PathBuf, u64, u64),
     /// Permission denied, or the device failed.

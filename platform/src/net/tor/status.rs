@@ -11,6 +11,9 @@ const NOTABLE_SKEW_S: i64 = 60;
 /// Skew over this many seconds cannot be true: relays' clocks are then what is wrong (or somebody lies).
 const SENSELESS_SKEW_S: i64 = 20 * 366 * 86_400;
 
+/// A clock that is wrong by a day never gets a directory, also while Arti still tries and says nothing of being stuck.
+const HOPELESS_SKEW_S: i64 = 86_400;
+
 /// Takes what Arti says into our status.
 pub(super) fn apply(status: &mut NetStatus, arti: &BootstrapStatus) {
     // `as_frac` is within 0 and 1; the cast saturates.
@@ -22,8 +25,13 @@ pub(super) fn apply(status: &mut NetStatus, arti: &BootstrapStatus) {
         status.percent = 100;
     }
     status.doing = doing(status.percent, status.ready).into();
-    status.blocked =
-        if status.ready { None } else { arti.blocked().and_then(|why| blocked(&why, status.clock_skew_s)) };
+    status.blocked = if status.ready {
+        None
+    } else {
+        arti.blocked()
+            .and_then(|why| blocked(&why, status.clock_skew_s))
+            .or_else(|| status.clock_skew_s.filter(|seconds| seconds.abs() >= HOPELESS_SKEW_S).map(clock_text))
+    };
 }
 
 /// What it does at this point.
