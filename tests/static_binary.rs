@@ -10,6 +10,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use bulbil_tests::content;
+use bulbil_tests::net::{Network, Shape};
+use bulbil_tests::node::{Node, Settings};
+use bulbil_tests::scratch::Scratch;
 use data_encoding::HEXLOWER;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -56,10 +60,43 @@ fn both_programs_hash_alike() {
     assert_eq!(small.and_then(|file| file.get("pieces_root")).and_then(Value::as_str), Some(root.as_str()));
 }
 
-/// The program for this machine, with nothing of our environment, so that it leans on nothing.
-fn bulbil(machine: &str, target: &str, emulator: &str) -> Command {
+/// Both ways: what one serves the other fetches, over onion services. Emulated, a MiB takes some seconds.
+#[test]
+fn the_arm_program_shares_and_fetches() {
+    const SIZE: u64 = 512 * 1024 + 7;
+    let network = Network::start(Shape::default()).unwrap();
+    let native = Node::start(&network, Settings::named("native")).unwrap();
+    let settings = Settings { launcher: emulated(), ..Settings::named("emulated") };
+    let emulated = Node::start(&network, settings).unwrap();
+    for (from, to, seed) in [(&native, &emulated, 1), (&emulated, &native, 2)] {
+        let (files, out) = (Scratch::new("files").unwrap(), Scratch::new("out").unwrap());
+        let path = files.join("file.bin");
+        let sha256 = content::write_file(&path, SIZE, seed).unwrap();
+        let link = from.share(&path).unwrap();
+        from.wait_reachable().unwrap();
+        let said = to.say(&["fetch", &link, "--out", &out.path().to_string_lossy()]).unwrap();
+        assert_eq!(said.code, Some(0), "{said:?}");
+        assert_eq!(content::digest(&out.join("file.bin")).unwrap(), sha256);
+    }
+}
+
+/// Runs the ARM program in place of the one that is appended.
+fn emulated() -> Vec<String> {
+    let [_, (_, target, emulator)] = MACHINES;
+    let program = program(target);
+    let run = format!("shift; exec {emulator} '{}' \"$@\"", program.display());
+    ["sh", "-c", &run, "sh"].map(str::to_owned).to_vec()
+}
+
+fn program(target: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("static").join(target).join("bulbil");
     assert!(program.is_file(), "no {}: run `cargo image static` first", program.display());
+    program
+}
+
+/// The program for this machine, with nothing of our environment, so that it leans on nothing.
+fn bulbil(machine: &str, target: &str, emulator: &str) -> Command {
+    let program = program(target);
     let mut command = if machine == ARCH { Command::new(&program) } else { Command::new(emulator) };
     if machine != ARCH {
         command.arg(&program);

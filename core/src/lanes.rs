@@ -34,6 +34,8 @@ pub struct Growth {
     /// Bytes got since `since`, with as many lanes as wanted.
     bytes: u64,
     since: Millis,
+    /// Whether all lanes wanted were open when the epoch began.
+    steady: bool,
     /// Bytes a second before the lane on trial was opened.
     before: Option<u64>,
     /// No trial until then.
@@ -52,6 +54,7 @@ impl Growth {
             target: least,
             bytes: 0,
             since: now,
+            steady: false,
             before: None,
             rest: now,
             pause: Backoff::new(PAUSE_MS.0, PAUSE_MS.1),
@@ -84,12 +87,14 @@ impl Growth {
         }
         let rate = self.bytes.saturating_mul(1000).checked_div(passed).unwrap_or(0);
         (self.bytes, self.since) = (0, now);
-        if !busy || open < self.target {
-            return Step::Stay; // a lane is still being opened: its epoch has not begun
+        let steady = core::mem::replace(&mut self.steady, open >= self.target);
+        if !busy || open < self.target || !steady {
+            return Step::Stay; // a lane is still being opened, or was new: its epoch has not begun
         }
         match self.before.take() {
             Some(before) if rate < before.saturating_add(before / WORTH) => {
                 self.target = self.target.saturating_sub(1).max(self.least);
+                self.steady = false;
                 self.rest = now.plus(self.pause.failed(spread));
                 Step::Shrink
             }
@@ -100,6 +105,7 @@ impl Growth {
                 if now >= self.rest && self.target < self.most && rate > 0 {
                     self.before = Some(rate);
                     self.target = self.target.saturating_add(1);
+                    self.steady = false;
                 }
                 Step::Stay
             }

@@ -19,6 +19,12 @@ pub const MAX_EXTRA: usize = 4;
 /// Messages without content that a peer may send: a second, and in one burst.
 const CHATTER: (u64, u64) = (64, 1024);
 
+/// Milliseconds without an answer after which a lane that owes some is not relied on.
+const PROMPT_MS: u64 = 4_000;
+
+/// Milliseconds of silence after which a lane makes room for a new one of the same peer.
+const KNOCK_MS: u64 = 5_000;
+
 /// Memory for bits, lent by the owner.
 pub trait Words: AsRef<[u64]> + AsMut<[u64]> {}
 impl<T: AsRef<[u64]> + AsMut<[u64]>> Words for T {}
@@ -74,6 +80,8 @@ pub(crate) struct Lane {
     /// starts anew knows nothing of what an older lane carried.
     pub(crate) wants: bool,
     pub(crate) chokes_us: bool,
+    /// It refused without choking: nothing is asked here until then, so that others get their turn.
+    pub(crate) rest: Millis,
     /// What was last said here.
     pub(crate) said_want: bool,
     pub(crate) said_choke: bool,
@@ -98,6 +106,7 @@ impl Lane {
             stirred: true,
             wants: false,
             chokes_us: true,
+            rest: now,
             said_want: false,
             said_choke: true,
             told,
@@ -107,6 +116,12 @@ impl Lane {
     /// Whether another request may go out.
     pub(crate) fn has_room(&self) -> bool {
         self.joined && !self.closing && !self.retiring && self.asked.len() < self.pace.depth()
+    }
+
+    /// Whether it answers soon enough to be relied on.
+    pub(crate) fn is_prompt(&self, now: Millis) -> bool {
+        let answers = self.asked.is_empty() || now.since(self.fed) < PROMPT_MS;
+        self.joined && !self.chokes_us && now >= self.rest && answers
     }
 
     /// Whether `id` is in flight here.
@@ -152,6 +167,14 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) growth: Growth,
     pub(crate) down: Meter,
     pub(crate) up: Meter,
+    /// Bytes a second it gave when we last wanted all it could give.
+    pub(crate) best: u64,
+    /// When it was first asked for anything.
+    pub(crate) first_asked: Option<Millis>,
+    /// When one of us last wanted something of the other.
+    pub(crate) useful: Millis,
+    /// Names are not said again before.
+    pub(crate) next_names: Millis,
     pub(crate) downloaded: u64,
     pub(crate) uploaded: u64,
     pub(crate) chatter: Bucket,
@@ -178,6 +201,10 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
             growth,
             down: Meter::default(),
             up: Meter::default(),
+            best: 0,
+            first_asked: None,
+            useful: now,
+            next_names: now,
             downloaded: 0,
             uploaded: 0,
             chatter: Bucket::new(now, CHATTER.0, CHATTER.1),
@@ -213,6 +240,16 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
     /// Generation of the lane that carries news for the whole peer: the oldest that has joined.
     pub(crate) fn herald(&self) -> Option<u32> {
         self.open().filter(|lane| lane.joined).map(|lane| lane.generation).min()
+    }
+
+    /// Closes the lane that was silent longest, for a peer that knocks while all its places are taken: most likely it
+    /// started anew, and what is left of its last life stands in its way.
+    pub(crate) fn give_up_silent(&mut self, now: Millis) {
+        let lanes = self.lanes.iter_mut().flatten().filter(|lane| !lane.closing);
+        let silent = lanes.min_by_key(|lane| lane.heard);
+        if let Some(lane) = silent.filter(|lane| now.since(lane.heard) >= KNOCK_MS) {
+            (lane.closing, lane.stirred) = (true, true);
+        }
     }
 
     /// Marks every lane as having something to say.

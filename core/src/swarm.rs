@@ -12,6 +12,8 @@ mod hear;
 mod outcome;
 mod pick;
 mod say;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod view;
 
@@ -83,6 +85,10 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     logged: u64,
     active: Vec<u32, MAX_ACTIVE>,
     upload: Option<Bucket>,
+    /// A lane waits for the bucket.
+    dry: bool,
+    /// The lane that was last given something from the bucket: the next in order goes first.
+    turn: usize,
     fault: Option<StoreError>,
     /// Why a block could not be read for a peer.
     read_fault: Option<StoreError>,
@@ -147,6 +153,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             logged: 0,
             active: Vec::new(),
             upload: settings.upload_limit.map(limit),
+            dry: false,
+            turn: 0,
             fault: None,
             read_fault: None,
             names: Vec::new(),
@@ -199,7 +207,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.generations = self.generations.wrapping_add(1);
         let generation = self.generations;
         let peer = self.peers.get_mut(at).and_then(Option::as_mut).ok_or(NoLane::Full)?;
-        let free = peer.lanes.iter().position(Option::is_none).ok_or(NoLane::Full)?;
+        let Some(free) = peer.lanes.iter().position(Option::is_none) else {
+            peer.give_up_silent(now);
+            return Err(NoLane::Full);
+        };
         let told = Told::Bits { next: 0, since: self.logged };
         *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;
@@ -277,15 +288,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// A lane that may have something to say now. Call until `None`.
     pub fn poll_stirred(&mut self) -> Option<LaneId> {
-        for (at, peer) in self.peers.iter_mut().enumerate() {
-            for (number, lane) in peer.iter_mut().flat_map(|peer| peer.lanes.iter_mut().enumerate()) {
-                let Some(lane) = lane.as_mut().filter(|lane| lane.stirred) else { continue };
-                lane.stirred = false;
-                let (Ok(peer), Ok(number)) = (u8::try_from(at), u8::try_from(number)) else { continue };
-                return Some(LaneId { peer, lane: number, generation: lane.generation });
-            }
-        }
-        None
+        let all = PEERS.saturating_mul(LANES);
+        let first = self.turn.saturating_add(1);
+        (first..all).chain(0..first.min(all)).find_map(|place| {
+            let (at, number) = (place.checked_div(LANES)?, place.checked_rem(LANES)?);
+            let lane = self.peers.get_mut(at)?.as_mut()?.lanes.get_mut(number)?.as_mut()?;
+            let generation = core::mem::take(&mut lane.stirred).then_some(lane.generation)?;
+            Some(LaneId { peer: u8::try_from(at).ok()?, lane: u8::try_from(number).ok()?, generation })
+        })
     }
 
     /// Drops a peer for cause and does not let it in again. Its lanes end at the next call for each.

@@ -1,4 +1,4 @@
-//! The site: which path shows what. Pages are pure functions of one [`Status`](crate::status::Status).
+//! The site: which path shows what. Pages are pure functions of one [`Status`].
 //!
 //! Loopback only and read-only, as there is no password yet. No script, no third party, no inline style.
 

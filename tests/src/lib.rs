@@ -11,6 +11,8 @@ pub mod ports;
 pub mod process;
 pub mod program;
 pub mod scratch;
+pub mod story;
+pub mod talk;
 pub mod usage;
 pub mod verify;
 pub mod wait;

@@ -13,6 +13,7 @@ use crate::net::Network;
 use crate::ports::Ports;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::talk::{Said, Talk};
 use crate::usage::Usage;
 use crate::{program, wait};
 
@@ -27,6 +28,10 @@ pub struct Settings {
     pub memory: Option<String>,
     /// More lines for the end of the configuration file.
     pub more: String,
+    /// A program with its first arguments that runs the node's own command line, such as one that enters a namespace.
+    pub launcher: Vec<String>,
+    /// Variables of the node's environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Settings {
@@ -83,8 +88,16 @@ impl Node {
     /// Starts the program, again or for the first time, on the state it left. Kills it first if it runs.
     pub fn restart(&mut self) -> io::Result<()> {
         self.kill()?;
-        let mut command = Command::new(&self.program);
-        command.arg("run").arg("--config").arg(self.folder.join("config.toml"));
+        let mut command = match self.settings.launcher.split_first() {
+            None => Command::new(&self.program),
+            Some((launcher, first)) => {
+                let mut command = Command::new(launcher);
+                command.args(first).arg(&self.program);
+                command
+            }
+        };
+        command.arg("run").arg("--config").arg(self.config_path());
+        command.envs(self.settings.environment.iter().map(|(name, value)| (name, value)));
         self.process = Some(Process::start(&self.settings.name, &mut command, &self.log_path())?);
         Ok(())
     }
@@ -116,6 +129,34 @@ impl Node {
         let mut command = Command::new(&self.program);
         command.arg("--socket").arg(self.socket()).args(arguments).stdin(Stdio::null());
         command
+    }
+
+    /// Starts a command.
+    pub fn begin(&self, arguments: &[&str]) -> io::Result<Talk> {
+        Talk::begin(&mut self.command(arguments))
+    }
+
+    /// Runs a command to its end, which must come within [`COMMAND_LIMIT`].
+    pub fn say(&self, arguments: &[&str]) -> io::Result<Said> {
+        self.begin(arguments)?.end(COMMAND_LIMIT)
+    }
+
+    /// What `status` says of the fetch that was started last.
+    pub fn last_fetch(&self) -> io::Result<Value> {
+        let status = self.status()?;
+        let last = status.get("fetches").and_then(Value::as_array).and_then(|fetches| fetches.last());
+        last.cloned().ok_or_else(|| io::Error::other("the node fetches nothing"))
+    }
+
+    /// Waits until the share that was made last can be reached.
+    pub fn wait_reachable(&self) -> io::Result<()> {
+        let what = format!("the share of {} to be reachable", self.settings.name);
+        wait::found(REACHABLE_LIMIT, &what, || {
+            let status = self.status()?;
+            let shares = status.get("shares").and_then(Value::as_array);
+            let state = shares.and_then(|shares| shares.last()?.pointer("/state/is")?.as_str());
+            Ok((state == Some("reachable")).then_some(()))
+        })
     }
 
     /// Runs a command to its end.
@@ -193,6 +234,12 @@ impl Node {
         &self.settings.name
     }
 
+    /// Its configuration file.
+    #[must_use]
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.join("config.toml")
+    }
+
     /// Its control socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
@@ -237,6 +284,12 @@ fn config(folder: &Scratch, page: u16, settings: &Settings) -> String {
         settings.more
     )
 }
+
+/// A command that a person waits for: fetching some MiB included.
+pub const COMMAND_LIMIT: Duration = Duration::from_mins(3);
+
+/// From the share's link to its service being published.
+const REACHABLE_LIMIT: Duration = Duration::from_mins(2);
 
 /// From launch to ready: bootstrapping takes less than a second on a private network with an idle machine.
 const READY_LIMIT: Duration = Duration::from_mins(1);

@@ -36,6 +36,11 @@ impl Process {
         Self::launch(name, command.stdout(file).stderr(Stdio::inherit()), log)
     }
 
+    /// The same, with each output in a file of its own. The log is that of standard error.
+    pub fn start_apart(name: &str, command: &mut Command, out: &Path, err: &Path) -> io::Result<Self> {
+        Self::launch(name, command.stdout(File::create(out)?).stderr(File::create(err)?), err)
+    }
+
     fn launch(name: &str, command: &mut Command, log: &Path) -> io::Result<Self> {
         command.stdin(Stdio::null()).process_group(0);
         let started = Instant::now();

@@ -40,6 +40,9 @@ impl Default for Net {
 /// Bytes a connection takes off the sender's hands before it makes him wait.
 const WINDOW: usize = 64 * 1024;
 
+/// Bytes that a frame costs beside its own.
+const OVERHEAD: u64 = 60;
+
 /// A pipe that moves so many bytes a second, one after the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pipe {
@@ -54,10 +57,16 @@ impl Pipe {
         Self { rate, free_us: 0 }
     }
 
-    /// When `len` bytes that are there at `at_us` are through.
+    /// When a frame of `len` bytes that is there at `at_us` is through.
     fn pass(&mut self, at_us: u64, len: usize) -> u64 {
-        self.free_us = self.free_us.max(at_us) + (len as u64 * 1_000_000).div_ceil(self.rate.max(1));
+        let len = len as u64 + OVERHEAD;
+        self.free_us = self.free_us.max(at_us) + (len * 1_000_000).div_ceil(self.rate.max(1));
         self.free_us
+    }
+
+    /// As `pass`, in milliseconds.
+    pub(super) fn through(&mut self, now: Millis, len: usize) -> Millis {
+        Millis(self.pass(now.0 * 1000, len).div_ceil(1000))
     }
 }
 
@@ -71,7 +80,7 @@ pub(super) struct Way {
     last_us: u64,
 }
 
-/// When a frame has left, and when it arrives.
+/// When a frame has left, and when it arrives at the line of the other node.
 pub(super) struct Trip {
     pub(super) left: Millis,
     pub(super) arrives: Millis,
@@ -92,27 +101,24 @@ impl Way {
         self.waiting = self.waiting.saturating_sub(len);
     }
 
-    /// Takes a frame of `len` bytes from a node whose line up is `up` to one whose line down is `down`.
+    /// Takes a frame of `len` bytes from a node whose line up is `up`.
     pub(super) fn send(
         &mut self,
         now: Millis,
         len: usize,
-        (up, down): (&mut Pipe, &mut Pipe),
+        up: &mut Pipe,
         net: &Net,
         random: &mut Random,
     ) -> Trip {
         self.waiting += len;
-        let cost = len + 60;
-        let mut left = up.pass(now.0 * 1000, cost).max(self.pipe.pass(now.0 * 1000, cost));
+        let mut left = up.pass(now.0 * 1000, len).max(self.pipe.pass(now.0 * 1000, len)).max(self.last_us);
         if net.stalls > 0 && random.happens(net.stalls) {
             left += net.stall_ms * 1000;
             self.pipe.free_us = self.pipe.free_us.max(left);
         }
-        // What the receiver's line cannot take yet waits with the sender, as a full window makes it do.
-        let through = down.pass(left, cost).max(self.last_us);
-        self.last_us = through;
-        let ms = |us: u64| Millis(us.div_ceil(1000));
-        Trip { left: ms(through), arrives: ms(through).plus(self.latency_ms) }
+        self.last_us = left;
+        let left = Millis(left.div_ceil(1000));
+        Trip { left, arrives: left.plus(self.latency_ms) }
     }
 
     /// When the last frame arrives.

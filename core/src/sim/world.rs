@@ -49,14 +49,47 @@ struct Link {
 }
 
 enum What {
-    Arrives { link: usize, end: usize, frame: Vec<u8> },
-    Left { link: usize, end: usize, len: usize },
-    Broken { link: usize, end: usize },
-    Late { link: usize },
-    Timer { node: NodeId, life: u32 },
-    Dialed { node: NodeId, life: u32, dial: Dial },
-    Unreachable { node: NodeId, life: u32, dial: Dial },
-    Power { node: NodeId, on: bool },
+    /// At the line of the node, which takes its time.
+    Reaches {
+        link: usize,
+        end: usize,
+        frame: Vec<u8>,
+    },
+    Arrives {
+        link: usize,
+        end: usize,
+        frame: Vec<u8>,
+    },
+    Left {
+        link: usize,
+        end: usize,
+        len: usize,
+    },
+    Broken {
+        link: usize,
+        end: usize,
+    },
+    Late {
+        link: usize,
+    },
+    Timer {
+        node: NodeId,
+        life: u32,
+    },
+    Dialed {
+        node: NodeId,
+        life: u32,
+        dial: Dial,
+    },
+    Unreachable {
+        node: NodeId,
+        life: u32,
+        dial: Dial,
+    },
+    Power {
+        node: NodeId,
+        on: bool,
+    },
 }
 
 struct Later {
@@ -151,8 +184,9 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
 
     /// Lets time pass until `done`, or until `limit_ms`. Says whether `done` came.
     pub fn run(&mut self, limit_ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let mut looked = None;
         loop {
-            if done(self) {
+            if looked.replace(self.now) != Some(self.now) && done(self) {
                 return true;
             }
             let Some(next) = self.queue.peek().filter(|next| next.at.0 <= limit_ms) else {
@@ -172,11 +206,16 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
         self.now
     }
 
-    /// Whether this node is on and has every block, and every one is right.
+    /// Whether this node is on and thinks that it has every block.
     #[must_use]
-    pub fn is_done(&self, node: NodeId) -> bool {
-        let node = &self.nodes[node];
-        node.swarm.as_ref().is_some_and(|swarm| swarm.is_whole()) && node.store.is_right()
+    pub fn is_whole(&self, node: NodeId) -> bool {
+        self.nodes[node].swarm.as_ref().is_some_and(|swarm| swarm.is_whole())
+    }
+
+    /// Whether its store has every block, and every one is what was shared. Compares all bytes.
+    #[must_use]
+    pub fn is_right(&self, node: NodeId) -> bool {
+        self.nodes[node].store.is_right()
     }
 
     /// What became of a node so far.
@@ -256,6 +295,11 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
 
     fn happen(&mut self, what: What) {
         match what {
+            What::Reaches { link, end, frame } => {
+                let node = self.links[link].nodes[end];
+                let due = self.nodes[node].down.through(self.now, frame.len());
+                self.later(due, What::Arrives { link, end, frame });
+            }
             What::Arrives { link, end, frame } => self.arrive(link, end, &frame),
             What::Left { link, end, len } => {
                 self.links[link].ways[end].left(len);
@@ -418,18 +462,17 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
     }
 
     fn send(&mut self, link: usize, end: usize, frame: Vec<u8>) {
-        let (from, to) = (self.links[link].nodes[end], self.links[link].nodes[1 - end]);
-        let (mut up, mut down) = (self.nodes[from].up, self.nodes[to].down);
+        let from = self.links[link].nodes[end];
         let way = &mut self.links[link].ways[end];
-        let trip = way.send(self.now, frame.len(), (&mut up, &mut down), &self.net, &mut self.random);
-        (self.nodes[from].up, self.nodes[to].down) = (up, down);
+        let up = &mut self.nodes[from].up;
+        let trip = way.send(self.now, frame.len(), up, &self.net, &mut self.random);
         self.later(trip.left, What::Left { link, end, len: frame.len() });
         if self.random.happens(self.net.breaks) {
             self.tell_broken(link, end, 2_000);
             self.tell_broken(link, 1 - end, 2_000);
             return;
         }
-        self.later(trip.arrives, What::Arrives { link, end: 1 - end, frame });
+        self.later(trip.arrives, What::Reaches { link, end: 1 - end, frame });
     }
 
     fn arrive(&mut self, link: usize, end: usize, frame: &[u8]) {
@@ -496,12 +539,17 @@ impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
                 let now = self.now;
                 let Some(swarm) = &mut self.nodes[node].swarm else { return };
                 let bits = |len| Bits::new(vec![0; words_for(len)], len).ok();
-                if let Ok(lane) = swarm.lane_open(now, key, name.as_deref(), bits) {
-                    self.links[link].ends[end] = End::Lane(lane);
-                    self.nodes[node].lanes.push((lane, link, end));
-                } else {
-                    self.links[link].dial = None; // its call is accounted for
-                    self.close(link, end);
+                match swarm.lane_open(now, key, name.as_deref(), bits) {
+                    Ok(lane) => {
+                        self.links[link].ends[end] = End::Lane(lane);
+                        self.nodes[node].lanes.push((lane, link, end));
+                    }
+                    Err(_) => {
+                        if end == 0 {
+                            self.links[link].dial = None; // its call is accounted for
+                        }
+                        self.close(link, end);
+                    }
                 }
             }
             Ok(Opened::Refused) | Err(()) => self.close(link, end),

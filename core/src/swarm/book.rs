@@ -182,8 +182,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.next_tick = now;
     }
 
-    /// When a name may next be called; `None` if none waits.
+    /// When a name may next be called; `None` if none waits, or if the end of another call comes first.
     pub(super) fn next_dial(&self) -> Option<Millis> {
+        if self.book.calls.is_full() || !self.has_place_to_dial() {
+            return None;
+        }
         let idle = self.book.entries.iter().enumerate();
         let idle = idle.filter(|(at, entry)| !entry.dead && self.book.calls_for(*at) == 0);
         idle.filter(|(_, entry)| !self.is_connected(entry)).map(|(_, entry)| entry.next).min()
@@ -206,21 +209,30 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         })
     }
 
-    /// The entry of a peer that is not connected. A quarter of all places is left to those who call us: if everybody
-    /// filled his own, newcomers would find none.
-    fn peer_to_dial(&self, now: Millis) -> Option<usize> {
+    /// Whether there is a place for one more peer called by us. A quarter of all places is left to those who call us:
+    /// if everybody filled his own, newcomers would find none.
+    fn has_place_to_dial(&self) -> bool {
         let taken = self.peers.iter().flatten().count();
-        let numbered = || self.book.entries.iter().enumerate();
-        let calling = numbered()
-            .filter(|(at, entry)| self.book.calls_for(*at) > 0 && !self.is_connected(entry))
-            .count();
-        if taken.saturating_add(calling) >= PEERS.saturating_sub(PEERS / 4) {
+        let calling = self.book.entries.iter().enumerate();
+        let calling = calling.filter(|(at, entry)| self.book.calls_for(*at) > 0 && !self.is_connected(entry));
+        taken.saturating_add(calling.count()) < PEERS.saturating_sub(PEERS / 4)
+    }
+
+    /// The entry of a peer that is not connected.
+    fn peer_to_dial(&self, now: Millis) -> Option<usize> {
+        if !self.has_place_to_dial() {
             return None;
         }
         let free = |(at, entry): &(usize, &Entry)| {
             !entry.dead && entry.next <= now && self.book.calls_for(*at) == 0 && !self.is_connected(entry)
         };
         // Whoever was left alone longest: names that never answer must not keep the others waiting.
-        numbered().filter(free).min_by_key(|(_, entry)| entry.next).map(|(at, _)| at)
+        self.book
+            .entries
+            .iter()
+            .enumerate()
+            .filter(free)
+            .min_by_key(|(_, entry)| entry.next)
+            .map(|(at, _)| at)
     }
 }

@@ -12,6 +12,9 @@ use crate::wire::Message;
 /// Units of chatter that a message of names or bits costs: more work than the others.
 const HEAVY: u64 = 16;
 
+/// Milliseconds for which a lane that refused without choking is not asked.
+const REST_MS: u64 = 1_000;
+
 /// A block as it came.
 struct Incoming<'a> {
     id: BlockId,
@@ -168,8 +171,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         gone: bool,
     ) -> Result<(), Reject> {
         let (_, lane) = self.lane_mut(id).ok_or(Reject::OutOfTurn)?;
-        lane.answered(block).ok_or(Reject::Unasked)?;
+        let asked = lane.answered(block).ok_or(Reject::Unasked)?;
         (lane.fed, lane.stirred) = (now, true);
+        if asked.cancel == Cancel::No && !gone {
+            lane.rest = now.plus(REST_MS);
+        }
         if gone && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
             if peer.has.clear(block.piece) {
                 peer.has_count = peer.has_count.saturating_sub(1);

@@ -13,6 +13,9 @@ use crate::wire::Message;
 /// Room in front of what a store writes into a frame; the head of the message is shorter.
 const HEAD: usize = 64;
 
+/// Milliseconds between two messages of names to one peer.
+const NAMES_MS: u64 = 1_000;
+
 /// Pieces told of in one `Haves`.
 const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
 
@@ -38,7 +41,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         } else {
             self.say_terms(at, lane, tx)
                 .or_else(|| self.say_haves(at, lane, tx))
-                .or_else(|| self.say_names(at, lane, tx))
+                .or_else(|| self.say_names(now, at, lane, tx))
                 .or_else(|| self.say_cancel(lane, tx))
                 .or_else(|| self.say_request(now, at, lane, tx))
                 .or_else(|| self.say_reply(now, at, lane, tx, store))
@@ -97,7 +100,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Our own name and those of the other peers; then further names for lanes.
-    fn say_names(&mut self, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
+    fn say_names(&mut self, now: Millis, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
         let peer = self.peers.get_mut(at)?.as_mut()?;
         if peer.herald() != Some(id.generation) {
             return None;
@@ -106,11 +109,14 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             peer.told_on = Some(id.generation);
             (peer.names_due, peer.lanes_due) = (true, true);
         }
-        let (names, lanes) = (core::mem::take(&mut peer.names_due), peer.lanes_due);
+        let (names, lanes) = (peer.names_due && now >= peer.next_names, peer.lanes_due);
         let mut packed = [0; 2048];
         if names {
+            (peer.names_due, peer.next_names) = (false, now.plus(NAMES_MS));
+            let start = usize::try_from(self.random()).unwrap_or(0).checked_rem(PEERS).unwrap_or(0);
             let own = self.names.first().map_or(&[][..], |name| name.as_slice());
-            let others = self.peers.iter().enumerate().filter(|(place, _)| *place != at);
+            let others = self.peers.iter().enumerate().cycle().skip(start).take(PEERS);
+            let others = others.filter(|(place, _)| *place != at);
             let others = others.filter_map(|(_, peer)| peer.as_ref()?.name.as_deref());
             let len = pack(core::iter::once(own).chain(others).take(MAX_NAMES), &mut packed);
             if len > 1 {
@@ -151,6 +157,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             lane.fed = now;
         }
         lane.asked.push(Asked { id: block, at: now, cancel: Cancel::No }).ok()?;
+        if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
+            peer.first_asked.get_or_insert(now);
+        }
         self.asked.set(super::block_slot(&self.layout, block));
         Some(write(&Message::Request(block), tx))
     }
@@ -165,10 +174,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Option<usize> {
         let (_, lane) = self.lane_mut(id)?;
         let reply = *lane.replies.front()?;
-        let waits = matches!(reply, Reply::Block(_))
-            && self.upload.as_mut().is_some_and(|bucket| !bucket.take(now, UNIT));
-        if waits {
-            return None; // the timer stirs the lane when the bucket has refilled
+        if let (Reply::Block(_), Some(bucket)) = (reply, &mut self.upload) {
+            self.dry = !bucket.take(now, UNIT);
+            if self.dry {
+                return None; // the timer stirs the lane when the bucket has refilled
+            }
+            self.turn = at.saturating_mul(LANES).saturating_add(usize::from(id.lane));
         }
         self.lane_mut(id)?.1.replies.pop_front();
         match reply {

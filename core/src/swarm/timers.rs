@@ -8,6 +8,9 @@ use crate::limits::{CHOKE_MS, SILENCE_MS, STALL_MS};
 use crate::peer::Words;
 use crate::time::Millis;
 
+/// Milliseconds for which a peer that wants nothing is kept when we want nothing either.
+const IDLE_MS: u64 = 30_000;
+
 /// Milliseconds between two looks at lanes, while there are any.
 const TICK_MS: u64 = 1_000;
 
@@ -16,8 +19,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// bring anything.
     pub fn poll_timeout(&self) -> Option<Millis> {
         if self.peers.iter().any(Option::is_some) {
-            let upload = self.upload.filter(|_| self.lanes().any(|lane| !lane.replies.is_empty()));
-            let upload = upload.map(|bucket| bucket.ready_at(UNIT));
+            let upload = self.upload.filter(|_| self.dry).map(|bucket| bucket.ready_at(UNIT));
             return [Some(self.next_choke), Some(self.next_tick), upload].into_iter().flatten().min();
         }
         if self.is_whole() || self.fault.is_some() { None } else { self.next_dial() }
@@ -29,7 +31,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             self.next_choke = now.plus(CHOKE_MS);
             self.rechoke(now);
         }
-        if self.upload.is_some() {
+        if core::mem::take(&mut self.dry) {
             self.stir_all();
         }
         if now < self.next_tick {
@@ -39,6 +41,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return Some(over);
         }
         self.next_tick = now.plus(TICK_MS);
+        self.part(now);
         self.grow(now);
         self.stir_all();
         None
@@ -65,16 +68,31 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         None
     }
 
+    /// Says goodbye to peers with whom nothing is left to trade: they take places that others need.
+    fn part(&mut self, now: Millis) {
+        let whole = self.is_whole();
+        for peer in self.peers.iter_mut().flatten() {
+            if !whole || peer.wants || peer.open().any(|lane| !lane.joined) {
+                peer.useful = now;
+            } else if now.since(peer.useful) >= IDLE_MS {
+                for lane in peer.lanes.iter_mut().flatten() {
+                    (lane.retiring, lane.stirred) = (true, true);
+                }
+            }
+        }
+    }
+
     /// Looks at the number of lanes to each peer.
     fn grow(&mut self, now: Millis) {
         let spread = self.random();
         for peer in self.peers.iter_mut().flatten() {
-            if peer.growth.poll_timeout() > now {
-                continue;
-            }
             let open = peer.joined();
             // A full pipe on every lane means that more was wanted than came.
             let busy = peer.open().filter(|lane| lane.joined && !lane.retiring).all(|lane| !lane.has_room());
+            let rate = peer.down.rate(now);
+            if rate > peer.best || (busy && open > 0) {
+                peer.best = rate;
+            }
             if peer.growth.handle_timeout(now, open, busy && !peer.chokes_us(), spread) == Step::Shrink {
                 let dialed = peer
                     .lanes

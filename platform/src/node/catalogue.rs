@@ -55,6 +55,10 @@ impl Catalogue {
 }
 
 impl Guide for Catalogue {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         self.offers.borrow().iter().map(|offer| offer.parts.pass.clone()).collect()
     }

@@ -24,6 +24,9 @@ pub(crate) trait Guide: 'static {
     /// What opens conversations about it.
     fn passes(&self) -> Vec<Pass>;
 
+    /// Whether memory is too short for another caller.
+    fn is_short(&self) -> bool;
+
     /// Its room, opened if need be.
     fn room(&self, pass: &Pass) -> Option<Rc<Room>>;
 }
@@ -41,6 +44,10 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
                     warn!("a service ended; its share cannot be reached until the node is started again");
                     return;
                 };
+                if guide.is_short() {
+                    debug!("memory is short: a caller was sent away");
+                    continue;
+                }
                 callers.spawn_local(welcome(stream, name, Rc::clone(&guide), place));
             }
             Some(_) = callers.join_next() => {}

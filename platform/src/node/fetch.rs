@@ -189,10 +189,10 @@ impl Fetch {
         if let Some((key, halves)) = lane {
             let (room, name) = (Rc::clone(&room), name_of(self.parts.link.address));
             let own = Rc::clone(&room);
-            room.add_name(&name);
+            room.set_origin(&name);
             own.spawn(async move { room.carry(key, Some(&name), halves).await });
         } else {
-            room.add_name(&name_of(self.parts.link.address));
+            room.set_origin(&name_of(self.parts.link.address));
         }
         self.finish(&room).await
     }
@@ -348,6 +348,10 @@ fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
 }
 
 impl Guide for Fetch {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         vec![self.parts.pass.clone()]
     }

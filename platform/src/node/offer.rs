@@ -99,6 +99,7 @@ impl Offer {
     pub(crate) fn view(&self) -> status::Share {
         let now = self.ground.clock.now();
         let (mut peers, mut sent) = (0, 0);
+        let before = self.uploaded.get();
         if let Some(room) = self.current_room() {
             (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));
             if let Some(fault) = room.change(room::Swarm::take_read_fault) {
@@ -114,7 +115,7 @@ impl Offer {
             link: self.parts.link.clone(),
             public: self.parts.public,
             state: self.state.borrow().clone(),
-            uploaded: self.uploaded.get().saturating_add(sent),
+            uploaded: before.saturating_add(sent),
             peers: u32::try_from(peers).unwrap_or(u32::MAX),
         }
     }
@@ -154,6 +155,10 @@ impl Offer {
 }
 
 impl Guide for Offer {
+    fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
     fn passes(&self) -> Vec<Pass> {
         vec![self.parts.pass.clone()]
     }

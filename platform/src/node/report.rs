@@ -68,6 +68,7 @@ fn build(node: &Node) -> Status {
     let rooms = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room()));
     let peers = rooms.flat_map(|room| peers(&room)).collect();
     let (rss, rss_peak) = process::memory();
+    node.ground.short.set(rss > node.config.memory.0 / 10 * 9);
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),

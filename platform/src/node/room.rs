@@ -67,6 +67,8 @@ pub(crate) struct Ground {
     pub(crate) network: Network,
     pub(crate) clock: TokioClock,
     pub(crate) settings: Settings,
+    /// Set while memory is short: no new lanes then, and no new callers.
+    pub(crate) short: Rc<Cell<bool>>,
     /// Told whenever something happened that the owner may want to see.
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.
@@ -90,6 +92,8 @@ pub(crate) struct Room {
     tasks: RefCell<JoinSet<()>>,
     last_error: Cell<Option<NetError>>,
     refused: Cell<bool>,
+    /// The name in the owner's link: only its refusal says that the link is no good.
+    origin: RefCell<Option<Name>>,
     me: Weak<Self>,
 }
 
@@ -140,6 +144,7 @@ impl Room {
             tasks: RefCell::default(),
             last_error: Cell::new(None),
             refused: Cell::new(false),
+            origin: RefCell::default(),
             me: me.clone(),
         });
         let timers = Rc::downgrade(&room);
@@ -172,8 +177,9 @@ impl Room {
         with(&mut self.store.borrow_mut())
     }
 
-    /// Adds a name to call.
-    pub(crate) fn add_name(&self, name: &[u8]) {
+    /// Adds the name of the owner's link.
+    pub(crate) fn set_origin(&self, name: &[u8]) {
+        self.origin.replace(name.try_into().ok());
         let now = self.ground.clock.now();
         self.change(|swarm| swarm.add_name(now, name));
     }
@@ -183,13 +189,14 @@ impl Room {
         self.change(|swarm| swarm.set_names(names));
     }
 
-    /// Why the last call failed, and whether a peer refused our token; cleared by the next success.
+    /// Why the last call failed, and whether the link's own node refused our token; cleared by the next success.
     pub(crate) fn trouble(&self) -> (Option<NetError>, bool) {
         (self.last_error.get(), self.refused.get())
     }
 
     pub(crate) fn call_failed(&self, name: &[u8], error: Option<NetError>) {
-        self.refused.set(error.is_none());
+        let origin = self.origin.borrow().as_deref() == Some(name);
+        self.refused.set(error.is_none() && origin);
         self.last_error.set(error);
         let now = self.ground.clock.now();
         self.change(|swarm| swarm.dial_failed(now, name));
@@ -282,6 +289,10 @@ impl Room {
             if let Some(notify) = lanes.get(&lane) {
                 notify.notify_one();
             }
+        }
+        // A peer that is there keeps its lanes; without any peer one call is worth its memory.
+        if self.ground.short.get() && swarm.peers(now).next().is_some() {
+            return;
         }
         while let Some(call) = swarm.poll_dial(now) {
             if let Some(room) = self.me.upgrade() {

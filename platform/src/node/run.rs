@@ -69,6 +69,7 @@ pub(crate) async fn run(
         network: network.clone(),
         clock: TokioClock::start(),
         settings: settings(&config),
+        short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
     };

@@ -1,0 +1,205 @@
+//! One conversation by hand: what is said in which order, and why a peer is dropped.
+
+use std::vec;
+use std::vec::Vec;
+
+use super::*;
+use crate::content::merkle;
+use crate::limits::{BLOCK_LEN, MAX_FRAME};
+use crate::sim::{MemoryStore, Random, Share};
+use crate::wire::Message;
+
+type Small = Swarm<[u64; 4], std::rc::Rc<[Span]>, 4, 2>;
+
+const NOW: Millis = Millis(1_000);
+const FIRST: BlockId = BlockId { piece: 0, block: 0 };
+
+fn share() -> Share {
+    Share::new(1, 32 * 1024, &[100_000])
+}
+
+/// A swarm that has everything or nothing, and one lane to a peer, dialed by us or by it.
+fn swarm(seed: bool, dialed: bool) -> (Small, MemoryStore, LaneId) {
+    let layout = share().layout();
+    let store = MemoryStore::new(share(), seed, 1);
+    let slots = block_slots(&layout).unwrap();
+    let mut blocks = Bits::new([0; 4], slots).unwrap();
+    (0..slots).filter(|_| seed).for_each(|slot| _ = blocks.set(slot));
+    let bits = |len| Bits::new([0; 4], len).unwrap();
+    let all = (bits(layout.pieces()), blocks, bits(slots));
+    let mut swarm = Small::new(layout, all, PeerKey([1; 32]), Settings::default(), 7, NOW).unwrap();
+    let name = dialed.then_some(&b"peer"[..]);
+    let lane = swarm.lane_open(NOW, PeerKey([2; 32]), name, |len| Bits::new([0; 4], len).ok()).unwrap();
+    (swarm, store, lane)
+}
+
+fn hear(
+    swarm: &mut Small,
+    store: &mut MemoryStore,
+    lane: LaneId,
+    message: Message<'_>,
+) -> Result<Event, Over> {
+    let mut buf = vec![0; MAX_FRAME];
+    let frame = message.encode(&mut buf).unwrap();
+    swarm.hear(NOW, lane, frame, store)
+}
+
+fn say(swarm: &mut Small, store: &mut MemoryStore, lane: LaneId) -> Vec<Vec<u8>> {
+    let mut frames = vec![];
+    let mut buf = [0; MAX_FRAME];
+    while let Ok(len @ 1..) = swarm.say(NOW, lane, &mut buf, store) {
+        frames.push(buf[..len].to_vec());
+    }
+    frames
+}
+
+/// A fetcher that was unchoked by a peer with every piece and has asked for blocks.
+fn asking() -> (Small, MemoryStore, LaneId, BlockId) {
+    let (mut swarm, mut store, lane) = swarm(false, true);
+    say(&mut swarm, &mut store, lane);
+    hear(&mut swarm, &mut store, lane, Message::Haves { first: 0, bits: &[0xf0] }).unwrap();
+    hear(&mut swarm, &mut store, lane, Message::Choke(false)).unwrap();
+    let said = say(&mut swarm, &mut store, lane);
+    let asked = said.iter().find_map(|frame| match Message::decode(frame) {
+        Ok(Message::Request(id)) => Some(id),
+        _ => None,
+    });
+    (swarm, store, lane, asked.unwrap())
+}
+
+#[track_caller]
+fn rejected(heard: Result<Event, Over>, why: Reject) {
+    assert_eq!(heard, Err(Over::Rejected(1, why)));
+}
+
+#[test]
+fn a_seed_says_what_it_has_and_serves() {
+    let (mut swarm, mut store, lane) = swarm(true, true);
+    assert_eq!(say(&mut swarm, &mut store, lane), [vec![16], vec![2, 0, 1, 0xf0]], "Join, Haves");
+    hear(&mut swarm, &mut store, lane, Message::Want(true)).unwrap();
+    assert_eq!(say(&mut swarm, &mut store, lane), [vec![4, 0]], "Choke(false)");
+    hear(&mut swarm, &mut store, lane, Message::Request(FIRST)).unwrap();
+    let said = say(&mut swarm, &mut store, lane);
+    let Ok(Message::Block { id, proof, bytes }) = Message::decode(&said[0]) else { panic!("{said:?}") };
+    let root = share().root(0).unwrap();
+    assert!(id == FIRST && merkle::verify(merkle::leaf(bytes), 0, proof, &root));
+}
+
+#[test]
+fn a_fetcher_wants_before_it_asks() {
+    let (mut swarm, mut store, lane) = swarm(false, true);
+    assert_eq!(say(&mut swarm, &mut store, lane), [vec![16]], "Join");
+    hear(&mut swarm, &mut store, lane, Message::Haves { first: 0, bits: &[0x80] }).unwrap();
+    assert_eq!(say(&mut swarm, &mut store, lane), [vec![3, 1]], "Want(true)");
+    hear(&mut swarm, &mut store, lane, Message::Choke(false)).unwrap();
+    assert_eq!(say(&mut swarm, &mut store, lane), [vec![5, 0, 0], vec![5, 0, 1]], "two requests");
+}
+
+#[test]
+fn bytes_that_are_no_message_are_malformed() {
+    let (mut swarm, mut store, lane) = swarm(true, true);
+    rejected(swarm.hear(NOW, lane, &[99], &mut store), Reject::Malformed);
+    assert_eq!(swarm.hear(NOW, lane, &[0], &mut store), Err(Over::Closed), "nothing more is heard");
+    let again = swarm.lane_open(NOW, PeerKey([2; 32]), None, |len| Bits::new([0; 4], len).ok());
+    assert_eq!(again, Err(NoLane::Banned));
+}
+
+#[test]
+fn requests_before_join_are_out_of_turn() {
+    let (mut swarm, mut store, lane) = swarm(true, false);
+    rejected(hear(&mut swarm, &mut store, lane, Message::Request(FIRST)), Reject::OutOfTurn);
+}
+
+#[test]
+fn pieces_past_the_end_are_out_of_range() {
+    let wrong = [
+        Message::Have(4),
+        Message::Haves { first: 0, bits: &[0x08] },
+        Message::Request(BlockId { piece: 0, block: 2 }),
+    ];
+    for message in wrong {
+        let (mut swarm, mut store, lane) = swarm(true, true);
+        say(&mut swarm, &mut store, lane);
+        rejected(hear(&mut swarm, &mut store, lane, message), Reject::OutOfRange);
+    }
+}
+
+#[test]
+fn blocks_that_nobody_asked_for_are_named() {
+    let (mut swarm, mut store, lane) = swarm(false, true);
+    say(&mut swarm, &mut store, lane);
+    let block = Message::Block { id: FIRST, proof: &[], bytes: b"x" };
+    rejected(hear(&mut swarm, &mut store, lane, block), Reject::Unasked);
+}
+
+#[test]
+fn a_bad_block_is_never_written() {
+    let (mut swarm, mut store, lane, id) = asking();
+    let block = Message::Block { id, proof: &[0; 32], bytes: &[0; BLOCK_LEN] };
+    rejected(hear(&mut swarm, &mut store, lane, block), Reject::BadBlock);
+    assert_eq!((store.bad_writes, swarm.verified()), (0, 0));
+    assert!(store.survivors().words().iter().all(|word| *word == 0));
+}
+
+#[test]
+fn talk_without_end_is_a_flood() {
+    let (mut swarm, mut store, lane) = swarm(true, true);
+    say(&mut swarm, &mut store, lane);
+    let heard = (0..2_000).find_map(|_| hear(&mut swarm, &mut store, lane, Message::Alive).err());
+    assert_eq!(heard, Some(Over::Rejected(1, Reject::Flood)));
+}
+
+#[test]
+fn a_request_twice_is_a_repetition() {
+    let (mut swarm, mut store, lane) = swarm(true, true);
+    say(&mut swarm, &mut store, lane);
+    hear(&mut swarm, &mut store, lane, Message::Request(FIRST)).unwrap();
+    rejected(hear(&mut swarm, &mut store, lane, Message::Request(FIRST)), Reject::Repeated);
+}
+
+#[test]
+fn silence_after_requests_is_a_stall() {
+    let (mut swarm, ..) = asking();
+    let late = NOW.plus(crate::limits::STALL_MS);
+    assert_eq!(swarm.handle_timeout(late), Some(Over::Rejected(1, Reject::Stalled)));
+    assert_eq!(swarm.handle_timeout(late), None);
+}
+
+#[test]
+fn calls_to_further_names_are_counted_back() {
+    let (mut swarm, mut store, lane) = swarm(false, false);
+    hear(&mut swarm, &mut store, lane, Message::Join).unwrap();
+    hear(&mut swarm, &mut store, lane, Message::Lanes(b"\x01a\x01b")).unwrap();
+    swarm.add_name(NOW, b"peer");
+    for round in 0..20_u64 {
+        let now = NOW.plus(round * 600_000);
+        let Some(dial) = swarm.poll_dial(now) else { panic!("no call in round {round}") };
+        if round == 0 {
+            let key = PeerKey([2; 32]);
+            let lane = swarm.lane_open(now, key, Some(&dial.name), |_| None).unwrap();
+            swarm.lane_closed(now, lane);
+        } else {
+            swarm.dial_failed(now, &dial.name);
+        }
+    }
+}
+
+#[test]
+fn random_frames_never_panic() {
+    let mut random = Random::new(1);
+    for round in 0..3_000 {
+        let (mut swarm, mut store, lane) = swarm(round % 2 == 0, round % 3 == 0);
+        say(&mut swarm, &mut store, lane);
+        for _ in 0..8 {
+            let mut frame = random.array::<24>();
+            frame[0] %= 17;
+            let len = random.between(1, 24) as usize;
+            if swarm.hear(NOW, lane, &frame[..len], &mut store).is_err() {
+                break;
+            }
+            say(&mut swarm, &mut store, lane);
+        }
+        swarm.lane_closed(NOW, lane);
+        assert_eq!(swarm.asked.count(), 0, "nothing stays asked when all lanes are gone");
+    }
+}
