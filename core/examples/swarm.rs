@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p bulbil-core --example swarm --features sim`
 
+#![allow(clippy::cast_precision_loss, reason = "figures to look at")]
+
 use std::process::ExitCode;
 
 use bulbil_core::content::Span;

@@ -57,6 +57,7 @@ pub(crate) enum Reply {
 
 /// One lane.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Lane {
     pub(crate) generation: u32,
     pub(crate) dialed: bool,
@@ -147,6 +148,7 @@ pub(crate) enum Told {
 
 /// One peer.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Peer<B, const LANES: usize> {
     /// Number by which logs and pages name it.
     pub(crate) number: u64,

@@ -10,6 +10,9 @@
     clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::expect_used,
+    clippy::should_implement_trait,
+    clippy::single_match,
+    clippy::single_match_else,
     reason = "a tool of tests with an allocator: a mistake in it should stop it"
 )]
 

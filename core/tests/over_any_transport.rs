@@ -1,5 +1,7 @@
 //! The pump over packets in a channel and over a byte stream that delivers seven bytes at a time.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::large_futures, reason = "a test")]
+
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 

@@ -1,5 +1,14 @@
 //! Whole swarms in virtual time: see `bulbil_core::sim`.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::unnecessary_operation,
+    clippy::redundant_closure_for_method_calls,
+    reason = "a test"
+)]
+
 use bulbil_core::limits::UNCHOKED;
 use bulbil_core::sim::{Net, Random, Share, Spec, Trouble, Vice, World};
 use bulbil_core::store::StoreError;

@@ -14,6 +14,8 @@ mod report;
 mod room;
 mod run;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
