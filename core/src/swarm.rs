@@ -99,6 +99,8 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     numbers: u64,
     generations: u32,
     random: u64,
+    /// Content bytes that are here.
+    verified: u64,
     /// Content bytes that came, wanted or not; what of them came twice.
     received: u64,
     wasted: u64,
@@ -138,6 +140,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 pieces.clear(piece)
             };
         }
+        let verified = blocks_of(&layout)
+            .filter(|id| blocks.get(block_slot(&layout, *id)))
+            .fold(0, |sum: u64, id| sum.saturating_add(bytes_of(&layout, id)));
         let limit = |per_s: u64| Bucket::new(now, per_s, per_s.max(u64::from(u16::MAX)));
         Ok(Self {
             layout,
@@ -163,6 +168,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             numbers: 0,
             generations: 0,
             random: random | 1,
+            verified,
             received: 0,
             wasted: 0,
             sent: 0,
@@ -258,6 +264,19 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 /// Bit of a block in the bits given to [`Swarm::new`]: each piece takes as many bits as a full one.
 pub fn block_slot<S: AsRef<[Span]>>(layout: &Layout<S>, id: BlockId) -> u32 {
     id.piece.saturating_mul(u32::from(layout.blocks_per_piece())).saturating_add(u32::from(id.block))
+}
+
+/// Every block there is.
+fn blocks_of<S: AsRef<[Span]>>(layout: &Layout<S>) -> impl Iterator<Item = BlockId> {
+    (0..layout.pieces()).flat_map(|piece| {
+        let blocks = layout.blocks_in(piece).unwrap_or(0);
+        (0..blocks).map(move |block| BlockId { piece, block })
+    })
+}
+
+/// Content bytes of a block.
+fn bytes_of<S: AsRef<[Span]>>(layout: &Layout<S>, id: BlockId) -> u64 {
+    layout.block_len(id).and_then(|len| u64::try_from(len).ok()).unwrap_or(0)
 }
 
 fn is_whole<B: Words, S: AsRef<[Span]>>(layout: &Layout<S>, blocks: &Bits<B>, piece: u32) -> bool {

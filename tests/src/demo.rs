@@ -2,6 +2,8 @@
 
 mod build;
 mod files;
+mod memory;
+mod plot;
 mod report;
 mod yardstick;
 
@@ -37,6 +39,7 @@ fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&packages::NETWORK)?;
     match options.story {
         Story::Files => files::run(options),
+        Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
     }
 }
@@ -44,6 +47,7 @@ fn run(options: &Options) -> io::Result<bool> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Story {
     Files,
+    Memory,
     Baseline,
 }
 
@@ -52,19 +56,26 @@ struct Options {
     story: Story,
     once: bool,
     json: Option<PathBuf>,
+    /// Bytes to move, where the story lets one choose.
+    size: Option<u64>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut this = Self { story: Story::Files, once: false, json: None };
+        let mut this = Self { story: Story::Files, once: false, json: None, size: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "files" => this.story = Story::Files,
+                "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
+                "--size" => this.size = Some(size(arguments.next().as_deref())?),
                 other => return Err(format!("unknown argument: {other}")),
             }
+        }
+        if this.size.is_some() && this.story != Story::Memory {
+            return Err("--size belongs to the story `memory`".to_owned());
         }
         Ok(this)
     }
@@ -77,10 +88,20 @@ impl Options {
     }
 }
 
+/// Bytes of so many MiB.
+fn size(text: Option<&str>) -> Result<u64, String> {
+    let mib: Option<u64> = text.and_then(|text| text.parse().ok()).filter(|mib| (1..=MOST_MIB).contains(mib));
+    mib.map(|mib| mib << 20).ok_or_else(|| format!("--size needs a number of MiB, 1 to {MOST_MIB}"))
+}
+
+/// 1 TiB: more than any disk this runs on has to spare.
+const MOST_MIB: u64 = 1 << 20;
+
 const USAGE: &str = "\
-usage: cargo demo [-- [STORY] [--once] [--json FILE]]
+usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
+  memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   baseline   the same measurement of C tor, nginx and curl alone
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
@@ -97,13 +118,19 @@ mod tests {
     #[test]
     fn the_usual_story_needs_no_name() {
         let json = Some(PathBuf::from("out.json"));
-        assert_eq!(parse("--once --json out.json"), Ok(Options { story: Story::Files, once: true, json }));
+        assert_eq!(
+            parse("--once --json out.json"),
+            Ok(Options { story: Story::Files, once: true, json, size: None })
+        );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
+        assert_eq!(parse("memory --size 64").unwrap().size, Some(64 << 20));
     }
 
     #[test]
     fn wrong_arguments_are_named() {
         assert!(parse("--twice").unwrap_err().contains("--twice"));
         assert!(parse("--json").unwrap_err().contains("file name"));
+        assert!(parse("memory --size 0").unwrap_err().contains("MiB"));
+        assert!(parse("files --size 64").unwrap_err().contains("memory"));
     }
 }

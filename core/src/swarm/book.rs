@@ -80,9 +80,14 @@ impl Book {
         self.add(name, false);
     }
 
-    /// A call went through, to `key`, and was taken or not.
+    /// A call went through, to `key`, and was taken or not. One that was not asked for is the owner's own: its name counts
+    /// as given by him.
     pub(crate) fn connected(&mut self, name: &[u8], key: PeerKey, taken: Result<(), NoLane>, now: Millis) {
-        let Some(at) = self.ended(name) else { return };
+        let at = self.ended(name).or_else(|| {
+            self.add(name, true);
+            self.entries.iter().position(|entry| entry.name.as_slice() == name)
+        });
+        let Some(at) = at else { return };
         let Some(entry) = self.entries.get_mut(at) else { return };
         let own = entry.name.as_slice() == name;
         match taken {

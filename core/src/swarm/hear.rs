@@ -1,6 +1,6 @@
 //! Taking in frames.
 
-use super::{Event, LaneId, Over, Reject, Swarm, block_slot, is_whole, log_place};
+use super::{Event, LaneId, Over, Reject, Swarm, block_slot, bytes_of, is_whole, log_place};
 use crate::content::{Span, merkle};
 use crate::id::BlockId;
 use crate::limits::MAX_NAME;
@@ -262,7 +262,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// Notes a block that is verified and written.
     fn keep(&mut self, id: BlockId) -> Event {
-        self.blocks.set(block_slot(&self.layout, id));
+        if self.blocks.set(block_slot(&self.layout, id)) {
+            self.verified = self.verified.saturating_add(bytes_of(&self.layout, id));
+        }
         self.cancel_elsewhere(id);
         if !is_whole(&self.layout, &self.blocks, id.piece) {
             return Event::Block(id);

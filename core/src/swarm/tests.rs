@@ -166,6 +166,16 @@ fn silence_after_requests_is_a_stall() {
 }
 
 #[test]
+fn a_lane_that_the_owner_brings_is_not_called_again() {
+    let (mut swarm, _, lane) = swarm(false, true); // at least two lanes to each peer
+    assert_eq!(swarm.poll_dial(NOW).map(|dial| dial.name).as_deref(), Some(&b"peer"[..]));
+    assert_eq!(swarm.poll_dial(NOW), None, "one was there already");
+    swarm.dial_failed(NOW, b"peer");
+    swarm.lane_closed(NOW, lane);
+    assert!(swarm.poll_dial(NOW.plus(600_000)).is_some(), "its name is known");
+}
+
+#[test]
 fn calls_to_further_names_are_counted_back() {
     let (mut swarm, mut store, lane) = swarm(false, false);
     hear(&mut swarm, &mut store, lane, Message::Join).unwrap();

@@ -1,9 +1,9 @@
 //! What an owner may see of a swarm.
 
-use super::{Swarm, block_slot};
+use super::Swarm;
 use crate::bits::Bits;
 use crate::content::{Layout, Span};
-use crate::id::{BlockId, PeerKey};
+use crate::id::PeerKey;
 use crate::peer::{Lane, Words};
 use crate::store::StoreError;
 use crate::time::Millis;
@@ -72,24 +72,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         &self.pieces
     }
 
-    /// Bytes that are here and verified. Looks at every block: not for each frame.
+    /// Bytes that are here and verified.
     pub fn verified(&self) -> u64 {
-        let mut sum: u64 = 0;
-        for piece in 0..self.layout.pieces() {
-            if self.pieces.get(piece) {
-                sum = sum.saturating_add(u64::from(self.layout.piece_bytes(piece).unwrap_or(0)));
-                continue;
-            }
-            for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
-                let id = BlockId { piece, block };
-                if self.blocks.get(block_slot(&self.layout, id)) {
-                    sum = sum.saturating_add(
-                        self.layout.block_len(id).and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
-                    );
-                }
-            }
-        }
-        sum
+        self.verified
     }
 
     /// Content bytes received, wanted or not.

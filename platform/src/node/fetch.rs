@@ -186,13 +186,11 @@ impl Fetch {
             lane = Some(opened);
         }
         let room = self.enter().await?;
+        let name = name_of(self.parts.link.address);
+        room.set_origin(&name, lane.is_some());
         if let Some((key, halves)) = lane {
-            let (room, name) = (Rc::clone(&room), name_of(self.parts.link.address));
             let own = Rc::clone(&room);
-            room.set_origin(&name);
-            own.spawn(async move { room.carry(key, Some(&name), halves).await });
-        } else {
-            room.set_origin(&name_of(self.parts.link.address));
+            room.spawn(async move { own.carry(key, Some(&name), halves).await });
         }
         self.finish(&room).await
     }

@@ -177,11 +177,14 @@ impl Room {
         with(&mut self.store.borrow_mut())
     }
 
-    /// Adds the name of the owner's link.
-    pub(crate) fn set_origin(&self, name: &[u8]) {
+    /// Notes the name of the owner's link, and calls it unless it is `connected` and will be carried by
+    /// [`carry`](Self::carry): one more call would be one lane too many.
+    pub(crate) fn set_origin(&self, name: &[u8], connected: bool) {
         self.origin.replace(name.try_into().ok());
-        let now = self.ground.clock.now();
-        self.change(|swarm| swarm.add_name(now, name));
+        if !connected {
+            let now = self.ground.clock.now();
+            self.change(|swarm| swarm.add_name(now, name));
+        }
     }
 
     /// Names at which we take calls for this share.

@@ -32,6 +32,10 @@ thread_local! {
     static WINDOW: Cell<Window> = const { Cell::new(NO_WINDOW) };
 }
 
+/// Touching one page may map as many as a page table holds: what the page cache keeps in one piece (a folio) is mapped in
+/// one go, and a folio is no larger and lies at a multiple of its size.
+const AROUND: usize = 512;
+
 /// Page size, read once so that the handler need not ask.
 static PAGE: OnceLock<usize> = OnceLock::new();
 
@@ -88,10 +92,11 @@ impl Map {
             self.broken.store(true, Ordering::Release);
             return Err(Truncated);
         }
-        let page = page();
-        let first = offset / page * page;
+        let around = page() * AROUND;
+        let first = offset / around * around;
+        let last = end.next_multiple_of(around).min(map.len());
         // SAFETY: the map is read-only and of a file: dropped pages come back from the file when touched again.
-        let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, first, end - first) };
+        let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, first, last - first) };
         Ok(())
     }
 }
@@ -178,6 +183,17 @@ mod tests {
         assert!(out.iter().enumerate().all(|(at, byte)| usize::from(*byte) == (at + 4_000) % 251));
         assert_eq!(map.read(LEN as u64 - 4_999, &mut out), Err(Truncated));
         assert_eq!(map.read(u64::MAX, &mut out), Err(Truncated));
+    }
+
+    #[test]
+    fn what_was_read_in_any_order_is_given_back() {
+        let folder = Scratch::new("map");
+        let map = Map::new(&file(&folder)).unwrap();
+        let mut out = vec![0; 16 * 1024];
+        for step in 0..64_u64 {
+            map.read(step * 27 % 64 * 16 * 1024, &mut out).unwrap();
+        }
+        assert_eq!(resident_of(map.map.as_ref().unwrap().as_ptr().addr()), 0);
     }
 
     #[test]
