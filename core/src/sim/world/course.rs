@@ -6,7 +6,10 @@ use std::vec::Vec;
 
 use sha2::Digest;
 
-use super::{World, What, End, NodeId, Over, Dropped, Dial, node_of, UNREACHABLE_MS, Hello, Secrets, name_of, Way, Link, HANDSHAKE_MS, MAX_FRAME, Node, LaneId, Heard, Reject, Opened, Bits, words_for};
+use super::{
+    Bits, Dial, Dropped, End, HANDSHAKE_MS, Heard, Hello, LaneId, Link, MAX_FRAME, Node, NodeId, Opened,
+    Over, Reject, Secrets, UNREACHABLE_MS, Way, What, World, name_of, node_of, words_for,
+};
 
 impl<const PEERS: usize, const LANES: usize> World<PEERS, LANES> {
     pub(super) fn happen(&mut self, what: What) {
