@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_machine_is_busy_with_all_but_idling() {
         let then = machine("cpu  10 0 10 100 0 0 0 0 0 0\ncpu0 1 1\n").unwrap();
-        let now = machine("cpu  50 10 20 130 10 0 5 5 9 9\n").unwrap();
+        let now = machine("cpu  40 10 20 130 10 0 5 5 9 9\n").unwrap();
         assert!((now.busy_since(then) - 0.6).abs() < 1e-9);
         assert!(then.busy_since(then).abs() < 1e-9);
     }
