@@ -142,7 +142,7 @@ impl Network {
                 },
             }
         };
-        tokio::time::timeout(CONNECT_DEADLINE, either).await.map_err(|_| NetError::Timeout)?
+        tokio::time::timeout(CONNECT_DEADLINE, Box::pin(either)).await.map_err(|_| NetError::Timeout)?
     }
 
     async fn open(
