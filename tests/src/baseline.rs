@@ -14,6 +14,7 @@ use crate::net::Network;
 use crate::ports::Ports;
 use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::usage::Machine;
 use crate::wait;
 
 /// A folder served through an onion service, and a client that reaches it.
@@ -59,7 +60,7 @@ impl Baseline {
     /// Reads `name` once and compares it with `sha256`. The circuit is open already, which favours the yardstick.
     pub fn fetch(&mut self, name: &str, sha256: &str) -> io::Result<Measured> {
         let out = self.scratch.join("fetched");
-        let before = (self.serve_cpu_s()?, self.client.usage()?.cpu_s);
+        let (before, machine) = ((self.serve_cpu_s()?, self.client.usage()?.cpu_s), Machine::now()?);
         let mut curl = self.curl(name, &out)?;
         let (status, usage, elapsed) = curl.finish(FETCH_LIMIT)?;
         if !status.success() {
@@ -71,6 +72,7 @@ impl Baseline {
             seconds: elapsed.as_secs_f64(),
             serve_cpu_s: self.serve_cpu_s()? - before.0,
             fetch_cpu_s: self.client.usage()?.cpu_s - before.1 + usage.cpu_s,
+            busy: Machine::now()?.busy_since(machine),
             verified: content::digest(&out)? == sha256,
         };
         fs::remove_file(&out)?;

@@ -11,6 +11,8 @@ pub struct Measured {
     pub serve_cpu_s: f64,
     /// CPU seconds of everything on the fetching side.
     pub fetch_cpu_s: f64,
+    /// The part of all CPUs of this machine that was busy meanwhile, 0 to 1, with relays and other programs too.
+    pub busy: f64,
     /// Whether the SHA-256 was the right one.
     pub verified: bool,
 }
@@ -43,6 +45,8 @@ impl Measured {
             seconds: sum.seconds + one.seconds,
             serve_cpu_s: sum.serve_cpu_s + one.serve_cpu_s,
             fetch_cpu_s: sum.fetch_cpu_s + one.fetch_cpu_s,
+            busy: (sum.busy * sum.seconds + one.busy * one.seconds)
+                / (sum.seconds + one.seconds).max(f64::EPSILON),
             verified: sum.verified && one.verified,
         })
     }
@@ -59,14 +63,27 @@ mod tests {
 
     #[test]
     fn figures_follow_from_sums() {
-        let one =
-            Measured { bytes: 50 << 20, seconds: 10.0, serve_cpu_s: 1.0, fetch_cpu_s: 2.0, verified: true };
-        let two =
-            Measured { bytes: 150 << 20, seconds: 30.0, serve_cpu_s: 3.0, fetch_cpu_s: 4.0, verified: false };
+        let one = Measured {
+            bytes: 50 << 20,
+            seconds: 10.0,
+            serve_cpu_s: 1.0,
+            fetch_cpu_s: 2.0,
+            busy: 0.4,
+            verified: true,
+        };
+        let two = Measured {
+            bytes: 150 << 20,
+            seconds: 30.0,
+            serve_cpu_s: 3.0,
+            fetch_cpu_s: 4.0,
+            busy: 0.8,
+            verified: false,
+        };
         let both = Measured::together([&one, &two]);
         assert!((both.mib_s() - 5.0).abs() < 1e-9);
         assert!((both.serve_cpu_s_per_100mib() - 2.0).abs() < 1e-9);
         assert!((both.fetch_cpu_s_per_100mib() - 3.0).abs() < 1e-9);
+        assert!((both.busy - 0.7).abs() < 1e-9);
         assert!(!both.verified && Measured::together([&one]).verified);
     }
 }

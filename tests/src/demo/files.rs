@@ -14,6 +14,7 @@ use crate::measure::Measured;
 use crate::net::{Network, Shape};
 use crate::node::{Node, Settings};
 use crate::scratch::Scratch;
+use crate::usage::Machine;
 
 /// Files in the folder that is shared.
 const SMALL_FILES: u32 = 500;
@@ -73,7 +74,7 @@ impl Stage<'_> {
         let seed = Node::start(self.network, Settings::named("seed"))?;
         let library = Node::start(self.network, Settings::named("library"))?;
         let reader = Node::start(self.network, Settings::named("reader"))?;
-        self.report.rss_idle = reader.usage()?.rss;
+        self.report.idle = reader.usage()?;
         let (file, folder, out) =
             (self.files.join("film.bin"), self.files.join("papers"), self.files.join("out"));
         let file_hash = content::write_file(&file, FILE, 1)?;
@@ -116,13 +117,14 @@ impl Stage<'_> {
         };
         let reader = Node::start(self.network, settings)?;
         let link = seed.share(&file)?;
-        let before = (seed.cpu_s()?, reader.cpu_s()?);
+        let (before, machine) = ((seed.cpu_s()?, reader.cpu_s()?), Machine::now()?);
         let (seconds, command_cpu_s) = self.fetch(&reader, &link, &out)?;
         let measured = Measured {
             bytes: FILE,
             seconds,
             serve_cpu_s: seed.cpu_s()? - before.0,
             fetch_cpu_s: reader.cpu_s()? - before.1 + command_cpu_s,
+            busy: Machine::now()?.busy_since(machine),
             verified: content::digest(&out.join(&name))? == hash,
         };
         self.note_peak(&reader)?;
