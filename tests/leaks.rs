@@ -70,10 +70,13 @@ fn nothing_leaves_but_for_relays() {
         assert_eq!(leak(text, &needles), None, "said by {who}");
     }
     // The counter counts, and the scan finds.
-    let probe = "for to in 203.0.113.7 10.77.0.1 127.0.0.1; do echo x > /dev/udp/$to/53; done 2> /dev/null; true";
+    let probe =
+        "for to in 203.0.113.7 10.77.0.1 127.0.0.1; do echo x > /dev/udp/$to/53; done 2> /dev/null; true";
     yard.run(&["bash", "-c", probe]).unwrap();
     assert!(packets(&yard, "elsewhere") >= 3, "{}", packets(&yard, "elsewhere"));
-    assert!(links.iter().all(|link| leak(link, &needles).is_some() && leak(&secrets(link)[1], &[]).is_some()));
+    assert!(
+        links.iter().all(|link| leak(link, &needles).is_some() && leak(&secrets(link)[1], &[]).is_some())
+    );
 }
 
 fn text(path: &Path) -> &str {
@@ -148,6 +151,7 @@ fn secrets(link: &str) -> [String; 2] {
 fn leak<'t>(text: &'t str, needles: &[String]) -> Option<&'t str> {
     text.lines().find(|line| {
         let mut words = line.split(|letter: char| !letter.is_ascii_alphanumeric());
-        needles.iter().any(|needle| line.contains(needle.as_str())) || words.any(|word| word.len() > LONGEST_WORD)
+        needles.iter().any(|needle| line.contains(needle.as_str()))
+            || words.any(|word| word.len() > LONGEST_WORD)
     })
 }

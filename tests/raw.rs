@@ -78,7 +78,11 @@ impl Raw {
 
 impl Lane {
     /// Opens the conversation; `secrets` are for who is called.
-    pub(crate) async fn shake(&mut self, mut hello: Hello, secrets: impl Fn() -> Option<Secrets>) -> io::Result<()> {
+    pub(crate) async fn shake(
+        &mut self,
+        mut hello: Hello,
+        secrets: impl Fn() -> Option<Secrets>,
+    ) -> io::Result<()> {
         let mut buf = [0; 256];
         let foul = |why| io::Error::other(format!("{why:?}"));
         loop {

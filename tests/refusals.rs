@@ -3,11 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
 
-mod raw;
 #[path = "refusals/manners.rs"]
 mod manners;
 #[path = "refusals/metadata.rs"]
 mod metadata;
+mod raw;
 #[path = "refusals/start.rs"]
 mod start;
 #[path = "refusals/trouble.rs"]
@@ -148,7 +148,8 @@ fn wrong_tokens(stage: &Stage) {
 fn revoked(stage: &Stage) {
     let out = Scratch::new("out").unwrap();
     let (link, _) = stage.share("revoked.bin", &["--public"]);
-    let hash = stage.seed.status().unwrap()["shares"].as_array().unwrap().last().unwrap()["info_hash"].clone();
+    let hash =
+        stage.seed.status().unwrap()["shares"].as_array().unwrap().last().unwrap()["info_hash"].clone();
     assert_eq!(stage.seed.say(&["unshare", hash.as_str().unwrap()]).unwrap().code, Some(0));
     let said = stage.fetcher.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
     refused(&said, 1, &["the share was withdrawn", "ask its owner for a new one"]);

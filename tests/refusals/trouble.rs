@@ -31,7 +31,9 @@ pub(crate) fn file_changes(stage: &Stage) {
                 let shares = status["shares"].as_array().cloned().unwrap_or_default();
                 shares.last().is_some_and(|share| {
                     let why = share["state"]["why"].as_str().unwrap_or_default().to_owned();
-                    share["name"] == name && share["state"]["is"] == "failed" && why.contains("share it again")
+                    share["name"] == name
+                        && share["state"]["is"] == "failed"
+                        && why.contains("share it again")
                 })
             })
         })

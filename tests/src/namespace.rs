@@ -21,13 +21,19 @@ pub fn inside(kinds: &[&str], test: &str) -> io::Result<bool> {
         return Ok(true);
     }
     if !nix::unistd::geteuid().is_root() {
-        return Err(io::Error::other("this story makes namespaces: run it as root, or in a container as its root"));
+        return Err(io::Error::other(
+            "this story makes namespaces: run it as root, or in a container as its root",
+        ));
     }
     let mut command = Command::new("unshare");
     command.args(kinds).arg("--").arg(env::current_exe()?).args(["--exact", test, "--nocapture"]);
     // Ends with us, whatever happens to us.
     let status = command.env(INSIDE, "1").env("BULBIL_BIN", crate::program::bulbil()?).status()?;
-    if status.success() { Ok(false) } else { Err(io::Error::other(format!("inside its namespace: {status}"))) }
+    if status.success() {
+        Ok(false)
+    } else {
+        Err(io::Error::other(format!("inside its namespace: {status}")))
+    }
 }
 
 /// A network namespace apart from ours, joined to it by one cable.

@@ -28,9 +28,9 @@ pub(super) fn apply(status: &mut NetStatus, arti: &BootstrapStatus) {
     status.blocked = if status.ready {
         None
     } else {
-        arti.blocked()
-            .and_then(|why| blocked(&why, status.clock_skew_s))
-            .or_else(|| status.clock_skew_s.filter(|seconds| seconds.abs() >= HOPELESS_SKEW_S).map(clock_text))
+        arti.blocked().and_then(|why| blocked(&why, status.clock_skew_s)).or_else(|| {
+            status.clock_skew_s.filter(|seconds| seconds.abs() >= HOPELESS_SKEW_S).map(clock_text)
+        })
     };
 }
 
