@@ -86,7 +86,7 @@ fn bad_input_gets_a_clear_error() {
     story.scene("the target exists", || trouble::target_exists(&stage));
     story.scene("the disk is full, and then is not", || trouble::disk_full(&stage));
     story.scene("no permission", || trouble::no_permission(&stage));
-    story.scene("the state directory on a disk", || start::on_a_disk());
+    story.scene("the state directory on a disk", start::on_a_disk);
     story.scene("a second node on the same state", || start::second_node(&stage));
     story.scene("the clock is a year off", || start::wrong_clock(&stage));
     story.scene("Tor cannot be reached", || start::no_tor(&stage));

@@ -122,14 +122,13 @@ impl Network {
         access: Option<&AccessKey>,
         circuit: Circuit,
     ) -> Result<Stream, NetError> {
-        let first = self.open(to, access, circuit);
-        let second = async {
+        // Boxed, because Arti's part is large.
+        let mut first = Box::pin(self.open(to, access, circuit));
+        let mut second = Box::pin(async {
             tokio::time::sleep(SECOND_TRY).await;
             self.open(to, access, circuit.beside()).await
-        };
+        });
         let either = async {
-            tokio::pin!(first);
-            tokio::pin!(second);
             let begun = tokio::time::Instant::now();
             tokio::select! {
                 opened = &mut first => match opened {
