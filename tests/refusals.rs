@@ -1,7 +1,14 @@
 //! Bad input, bad luck and bad manners: each gets a message that says what to do, and nothing is lost. Needs root, for
 //! a file system that fills up.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::assertions_on_constants,
+    reason = "all of this file is a test"
+)]
 
 #[path = "refusals/manners.rs"]
 mod manners;
