@@ -172,7 +172,9 @@ impl Hostile {
     /// One bit for each piece.
     fn everything(&self) -> Vec<u8> {
         let pieces = self.store.borrow().content().layout().pieces();
-        (0..pieces.div_ceil(8)).map(|byte| !(0xff_u16 >> (pieces - byte * 8).min(8)) as u8).collect()
+        (0..pieces.div_ceil(8))
+            .map(|byte| (0xff00_u16 >> (pieces - byte * 8).min(8)).to_le_bytes()[0])
+            .collect()
     }
 
     /// Answers whoever called, well enough to be asked again.
@@ -200,7 +202,7 @@ impl Hostile {
         let mut bytes = vec![0; layout.block_len(id).unwrap()];
         store.read(id, &mut proof, &mut bytes).unwrap();
         self.asked.set(self.asked.get() + 1);
-        if self.asked.get() % EVERY == 0 {
+        if self.asked.get().is_multiple_of(EVERY) {
             bytes[self.asked.get() % BLOCK_LEN] ^= 0x10;
             let (_, at) = layout.offset(id).unwrap();
             self.corrupted.borrow_mut().push((at, bytes.clone()));

@@ -117,7 +117,7 @@ fn share_and_fetch(
     (links, said)
 }
 
-/// Rules for nft(8): packets to relays pass and are counted, all others are counted and dropped. ICMPv6 is the
+/// Rules for nft(8): packets to relays pass and are counted, all others are counted and dropped. `ICMPv6` is the
 /// kernel's own, when a card comes up.
 fn count_all_but(network: &Network) -> String {
     let mut ports = String::new();

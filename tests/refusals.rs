@@ -1,7 +1,14 @@
 //! Bad input, bad luck and bad manners: each gets a message that says what to do, and nothing is lost. Needs root, for
 //! a file system that fills up.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unnecessary_debug_formatting,
+    clippy::assertions_on_constants,
+    reason = "all of this file is a test"
+)]
 
 #[path = "refusals/manners.rs"]
 mod manners;
@@ -86,7 +93,7 @@ fn bad_input_gets_a_clear_error() {
     story.scene("the target exists", || trouble::target_exists(&stage));
     story.scene("the disk is full, and then is not", || trouble::disk_full(&stage));
     story.scene("no permission", || trouble::no_permission(&stage));
-    story.scene("the state directory on a disk", || start::on_a_disk());
+    story.scene("the state directory on a disk", start::on_a_disk);
     story.scene("a second node on the same state", || start::second_node(&stage));
     story.scene("the clock is a year off", || start::wrong_clock(&stage));
     story.scene("Tor cannot be reached", || start::no_tor(&stage));

@@ -122,14 +122,13 @@ impl Network {
         access: Option<&AccessKey>,
         circuit: Circuit,
     ) -> Result<Stream, NetError> {
-        let first = self.open(to, access, circuit);
-        let second = async {
+        // Boxed, because Arti's part is large.
+        let mut first = Box::pin(self.open(to, access, circuit));
+        let mut second = Box::pin(async {
             tokio::time::sleep(SECOND_TRY).await;
             self.open(to, access, circuit.beside()).await
-        };
+        });
         let either = async {
-            tokio::pin!(first);
-            tokio::pin!(second);
             let begun = tokio::time::Instant::now();
             tokio::select! {
                 opened = &mut first => match opened {
@@ -142,7 +141,7 @@ impl Network {
                 },
             }
         };
-        tokio::time::timeout(CONNECT_DEADLINE, either).await.map_err(|_| NetError::Timeout)?
+        tokio::time::timeout(CONNECT_DEADLINE, Box::pin(either)).await.map_err(|_| NetError::Timeout)?
     }
 
     async fn open(

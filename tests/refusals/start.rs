@@ -17,7 +17,7 @@ pub(crate) fn on_a_disk() {
     // The target folder is on a disk where temporary folders may not be.
     let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state-on-a-disk");
     let config = folder.join("config.toml");
-    fs::write(&config, format!("state_dir = {state:?}\n[page]\nenabled = false\n")).unwrap();
+    fs::write(&config, format!("state_dir = '{}'\n[page]\nenabled = false\n", state.display())).unwrap();
     let mut command = Command::new(program::bulbil().unwrap());
     command.args(["run", "--config", text(&config)]);
     let said = Talk::begin(&mut command).unwrap().end(COMMAND_LIMIT).unwrap();
@@ -68,7 +68,8 @@ pub(crate) fn wrong_clock(stage: &Stage) {
                 why.contains("clock") && why.contains(word) && skew / 86_400 >= 364
             })
         })
-        .unwrap_or_else(|error| panic!("{error}: {:?}", node.status()));
+        .map_err(|error| format!("{error}: {:?}", node.status()))
+        .unwrap();
         println!("{}", blocked(&node));
     }
 }

@@ -80,16 +80,12 @@ impl<R: Read> RecvFrame for FramedRx<R> {
         self.discard();
         let whole = loop {
             // Bytes already here are kept in `self`, so a cancelled call loses nothing.
-            match self.whole() {
-                Ok(whole) => {
-                    if let Some(whole) = whole.filter(|&whole| whole <= self.filled) {
-                        break whole;
-                    }
-                }
-                Err(Impossible) => {
-                    self.over = true;
-                    return Ok(&[]);
-                }
+            let Ok(whole) = self.whole() else {
+                self.over = true;
+                return Ok(&[]);
+            };
+            if let Some(whole) = whole.filter(|&whole| whole <= self.filled) {
+                break whole;
             }
             let room = self.buf.get_mut(self.filled..).ok_or(Hangup)?;
             match self.read.read(room).await {
@@ -160,6 +156,6 @@ mod tests {
     fn an_impossible_length_is_told_once_and_ends_it() {
         assert_eq!(frames(b"\0\x01a\0\0\0\x01b"), [b"a".to_vec(), Vec::new()]);
         assert_eq!(frames(b"\0\x01a\xff\xff\0\x01b"), [b"a".to_vec(), Vec::new()]);
-        assert_eq!(frames(b"\0\x02a"), [Vec::<u8>::new(); 0]);
+        assert!(frames(b"\0\x02a").is_empty());
     }
 }

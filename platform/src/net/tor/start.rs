@@ -4,7 +4,7 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arti_client::{BootstrapBehavior, ErrorKind, HasKind};
 use futures::StreamExt;
@@ -123,6 +123,10 @@ const fn gave_up(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// Without progress for so long, the owner is told what to look at. Arti itself says nothing of guards that refuse the
+/// connection, because it soon has none left to try.
+const STUCK: Duration = Duration::from_secs(20);
+
 /// Follows Arti's own status for as long as anybody holds the client.
 async fn watch_status(client: Arc<Client>, shared: Weak<Shared>) {
     let mut events = client.bootstrap_events();
@@ -131,6 +135,7 @@ async fn watch_status(client: Arc<Client>, shared: Weak<Shared>) {
         drop(client);
         weak
     };
+    let mut moved = (0, Instant::now());
     loop {
         {
             let (Some(client), Some(shared)) = (client.upgrade(), shared.upgrade()) else { return };
@@ -142,6 +147,12 @@ async fn watch_status(client: Arc<Client>, shared: Weak<Shared>) {
                     now.clock_skew_s = status::skew_seconds(skew.skew());
                 }
                 status::apply(now, &arti);
+                if now.percent != moved.0 {
+                    moved = (now.percent, Instant::now());
+                }
+                if !now.ready && now.blocked.is_none() && moved.1.elapsed() >= STUCK {
+                    now.blocked = Some(status::standstill(now.percent).into());
+                }
                 before != *now
             });
         }

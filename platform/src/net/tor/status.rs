@@ -58,13 +58,18 @@ fn blocked(why: &Blockage, skew: Option<i64>) -> Option<String> {
         BlockageKind::ClockSkewed => {
             clock.unwrap_or_else(|| "the clock of this machine is wrong; set it to the right time".into())
         }
-        BlockageKind::CantReachTor => clock.unwrap_or_else(|| {
-            "no Tor relay answers; check the connection, and whether the network blocks Tor".into()
-        }),
-        _ => clock.unwrap_or_else(|| {
-            "the directory of relays cannot be loaded; check the clock and the connection".into()
-        }),
+        BlockageKind::CantReachTor => clock.unwrap_or_else(|| NO_RELAY.into()),
+        _ => clock.unwrap_or_else(|| NO_DIRECTORY.into()),
     })
+}
+
+const NO_RELAY: &str = "no Tor relay answers; check the connection, and whether the network blocks Tor";
+
+const NO_DIRECTORY: &str = "the directory of relays cannot be loaded; check the clock and the connection";
+
+/// What to look at when it stands still at this point and Arti gives no reason.
+pub(super) const fn standstill(percent: u8) -> &'static str {
+    if percent < 15 { NO_RELAY } else { NO_DIRECTORY }
 }
 
 /// The clock's error in words.
