@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::layout::{self, badge};
-use crate::status::{Dropped, Lane, Peer, Status};
+use crate::status::{Dropped, Fetch, FetchState, Lane, Peer, Status};
 use crate::words::{rate, size};
 
 /// Conversations and their lanes, then peers that were dropped.
@@ -44,16 +44,26 @@ fn table(status: &Status) -> Markup {
 }
 
 fn row(status: &Status, peer: &Peer) -> Markup {
+    // Who has everything asks for nothing, and is not kept waiting.
+    let (refused, refuses) =
+        (peer.chokes_us && !has_all(status, &peer.info_hash), peer.choked && peer.has_percent < 100);
     html! {
         tr {
             th scope="row" { "#" (peer.id) }
             td { (name(status, &peer.info_hash)) }
             td class="number" { (peer.has_percent) " %" }
-            td class="number" { (size(peer.downloaded)) @if peer.chokes_us { " " (badge("warn", "paused")) } }
-            td class="number" { (size(peer.uploaded)) @if peer.choked { " " (badge("warn", "paused")) } }
+            td class="number" { (size(peer.downloaded)) @if refused { " " (badge("warn", "paused")) } }
+            td class="number" { (size(peer.uploaded)) @if refuses { " " (badge("warn", "paused")) } }
             td { ul class="lanes" { @for lane in &peer.lanes { (circuit(*lane)) } } }
         }
     }
+}
+
+/// Whether we have the whole share.
+fn has_all(status: &Status, info_hash: &str) -> bool {
+    let done =
+        |fetch: &Fetch| fetch.state == FetchState::Done && fetch.info_hash.as_deref() == Some(info_hash);
+    status.shares.iter().any(|share| share.info_hash == info_hash) || status.fetches.iter().any(done)
 }
 
 fn circuit(lane: Lane) -> Markup {

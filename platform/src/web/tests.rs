@@ -173,6 +173,23 @@ fn everything_in_the_status_is_on_the_page() {
 }
 
 #[test]
+fn only_who_still_wants_something_is_paused() {
+    let mut status = full();
+    status.shares.clear();
+    let paused = |status: &Status| body(status).into_string().matches(">paused<").count();
+    status.peers.iter_mut().for_each(|peer| (peer.chokes_us, peer.choked) = (false, peer.id == 11));
+    assert_eq!(paused(&status), 0, "a peer with everything");
+    status.peers.iter_mut().for_each(|peer| peer.has_percent = 40);
+    assert_eq!(paused(&status), 1);
+    status.peers.iter_mut().for_each(|peer| (peer.chokes_us, peer.choked) = (peer.id == 9, false));
+    assert_eq!(paused(&status), 1);
+    for fetch in &mut status.fetches {
+        fetch.state = FetchState::Done;
+    }
+    assert_eq!(paused(&status), 0, "we have everything");
+}
+
+#[test]
 fn names_cannot_become_markup() {
     let page = body(&full()).into_string();
     assert!(page.contains("Atlas of &lt;river&gt; deltas") && !page.contains("<river>"));
