@@ -17,8 +17,11 @@ use crate::sys::map::Map;
 /// Files kept mapped per share.
 const MAPS: usize = 16;
 
-/// Pieces whose leaves are kept per share: 8 times 128 KiB at most, 4 KiB at the usual 256 KiB a piece.
-const PIECES: usize = 8;
+/// Pieces whose leaves are kept per share, fewest and most: what a few lanes with full pipes are reading at once.
+const PIECES: (usize, usize) = (8, 64);
+
+/// Bytes of leaves kept per share: the fewest of the largest pieces, or the most of pieces up to 8 MiB.
+const LEAVES: usize = 1024 * 1024;
 
 /// Files shared in place.
 #[derive(Debug)]
@@ -35,7 +38,9 @@ impl Served {
     /// Serves `content` out of `files`: an absolute path for each file number, empty files too.
     /// Nothing is opened before it is asked for.
     pub fn new(content: Arc<Content>, files: Vec<PathBuf>) -> Self {
-        Self { content, files, maps: Handles::new(MAPS), leaves: Handles::new(PIECES), scratch: Vec::new() }
+        let piece = usize::from(content.layout().blocks_per_piece()).saturating_mul(size_of::<Hash>());
+        let pieces = LEAVES.checked_div(piece).unwrap_or(PIECES.1).clamp(PIECES.0, PIECES.1);
+        Self { content, files, maps: Handles::new(MAPS), leaves: Handles::new(pieces), scratch: Vec::new() }
     }
 
     /// What is served.
