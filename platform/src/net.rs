@@ -135,10 +135,8 @@ impl Network {
                     Err(_) if begun.elapsed() >= SECOND_TRY => second.await,
                     answer => answer,
                 },
-                opened = &mut second => match opened {
-                    Err(_) => first.await,
-                    answer => answer,
-                },
+                // Also where that is an error: it tells more than a try that hangs, and the caller tries again.
+                opened = &mut second => opened,
             }
         };
         tokio::time::timeout(CONNECT_DEADLINE, Box::pin(either)).await.map_err(|_| NetError::Timeout)?
