@@ -55,7 +55,8 @@ impl Default for Shape {
             exits: 3,
             latency: Duration::ZERO,
             address: Ipv4Addr::LOCALHOST,
-            interval_s: 300,
+            // A new consensus in the middle of a story costs minutes of circuits built again.
+            interval_s: 3600,
             parameters: String::new(),
         }
     }
