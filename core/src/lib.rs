@@ -25,5 +25,7 @@ pub mod sim;
 pub mod store;
 pub mod swarm;
 pub mod time;
+pub mod tracker;
 pub mod transport;
+pub mod trust;
 pub mod wire;
