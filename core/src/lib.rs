@@ -16,6 +16,7 @@ pub mod id;
 pub mod lanes;
 pub mod learn;
 pub mod limits;
+pub mod mail;
 pub mod pace;
 pub mod peer;
 pub mod pump;
