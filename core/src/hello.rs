@@ -124,6 +124,8 @@ pub struct Hello {
     known: bool,
     state: State,
     nonce: [u8; 32],
+    /// Which messages may follow; `None` for a listener that takes any and was not called yet.
+    purpose: Option<Purpose>,
     /// What the conversation is about; a listener repeats what it was asked for, whether it has it or not.
     topic: [u8; 32],
     transcript: Sha256,
@@ -148,7 +150,28 @@ impl Hello {
         let mut transcript = Sha256::new_with_prefix(b"bulbil transcript 1");
         absorb(&mut transcript, name);
         let topic = secrets.topic();
-        Self { secrets, dialer, known: dialer, state, nonce, topic, transcript, peer: None }
+        let purpose = Some(Purpose::Peer);
+        Self { secrets, dialer, known: dialer, state, nonce, purpose, topic, transcript, peer: None }
+    }
+
+    /// Opens a conversation of this purpose, or takes only such; [`Purpose::Peer`] unless said.
+    #[must_use]
+    pub fn about(mut self, purpose: Purpose) -> Self {
+        self.purpose = Some(purpose);
+        self
+    }
+
+    /// Listener: takes conversations of any purpose. [`purpose`](Self::purpose) says which one it became.
+    #[must_use]
+    pub fn about_anything(mut self) -> Self {
+        self.purpose = self.purpose.filter(|_| self.dialer);
+        self
+    }
+
+    /// Which messages follow the opening; `None` before a listener that takes any was called.
+    #[must_use]
+    pub const fn purpose(&self) -> Option<Purpose> {
+        self.purpose
     }
 
     /// Listener: what we know about the topic asked for; `None` if nothing.
@@ -167,15 +190,18 @@ impl Hello {
         let message = Opening::decode(frame).map_err(|_| Reject::Malformed)?;
         match (self.state, message) {
             (State::Hear, Opening::Hello { version, purpose, key, topic, .. }) => {
-                let Purpose::Peer = purpose;
                 if version != VERSION {
                     return Err(Reject::Version(version));
+                }
+                if self.purpose.is_some_and(|ours| ours != purpose) {
+                    return Err(Reject::OutOfTurn);
                 }
                 if key == self.secrets.key() {
                     return Err(Reject::Ourselves);
                 }
                 absorb(&mut self.transcript, frame);
                 self.peer = Some(key);
+                self.purpose = Some(purpose);
                 self.topic = topic;
                 self.state = if self.dialer { State::Prove } else { State::Ask };
                 Ok(if self.dialer { Event::Progress } else { Event::Topic(topic) })
@@ -198,7 +224,7 @@ impl Hello {
                 let (key, topic) = (self.secrets.key(), self.topic);
                 let hello = Opening::Hello {
                     version: VERSION,
-                    purpose: Purpose::Peer,
+                    purpose: self.purpose.unwrap_or(Purpose::Peer),
                     nonce: self.nonce,
                     key,
                     topic,
@@ -386,6 +412,26 @@ mod tests {
                 assert!(!happy, "step {step}, bit {bit}");
             }
         }
+    }
+
+    #[test]
+    fn a_listener_takes_its_purposes_only() {
+        let mut buf = [0; MAX_FRAME];
+        let mut call = |dialed, listener: Hello| {
+            let mut dialer = Hello::dial(secrets(1, 2), NAME, [3; 32]).about(dialed);
+            let hello = dialer.poll_transmit(&mut buf).unwrap().unwrap().to_vec();
+            let mut listener = listener;
+            let heard = listener.handle_frame(&hello);
+            listener.answer(Some(secrets(1, 5)));
+            let back = listener.poll_transmit(&mut buf).unwrap().map(<[u8]>::to_vec);
+            (heard.is_ok(), listener.purpose(), back.map(|back| dialer.handle_frame(&back)))
+        };
+        let listener = || Hello::listen(secrets(90, 91), NAME, [4; 32]);
+        let taken = Some(Ok(Event::Progress));
+        assert_eq!(call(Purpose::Peer, listener()), (true, Some(Purpose::Peer), taken));
+        assert_eq!(call(Purpose::Mail, listener()), (false, Some(Purpose::Peer), None));
+        assert_eq!(call(Purpose::Mail, listener().about(Purpose::Mail)), (true, Some(Purpose::Mail), taken));
+        assert_eq!(call(Purpose::Mirror, listener().about_anything()), (true, Some(Purpose::Mirror), taken));
     }
 
     #[test]

@@ -19,6 +19,15 @@ impl fmt::Display for InfoHash {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct PeerKey(pub [u8; 32]);
 
+/// The ed25519 public key that signs a node's records. A node has one for what it says in public, and another for each
+/// swarm it fetches in.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct NodeKey(pub [u8; 32]);
+
+/// Names a record whatever its version: SHA-256 of its author, kind and subject.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct RecordId(pub [u8; 32]);
+
 /// Where a block sits: piece number within the share, then block number within the piece, both from zero.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct BlockId {

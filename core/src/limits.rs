@@ -78,3 +78,82 @@ pub const CHOKE_MS: u64 = 10_000;
 
 /// Peers served at once, one newcomer among them.
 pub const UNCHOKED: usize = 8;
+
+/// Bytes of a signed record at most: the longest name and text, keys, a signature, and room to spare.
+pub const MAX_RECORD: usize = 1024;
+
+/// Bytes of a record's free text. Long enough to say what a share is, short enough not to be one.
+pub const MAX_TEXT: usize = 400;
+
+/// Bytes of a record's tags, with the commas between them.
+pub const MAX_TAGS: usize = 128;
+
+/// Seconds a record may live: 30 days. Its author renews what still holds; what nobody renews disappears by itself.
+pub const RECORD_LIFE_S: u64 = 30 * 24 * 3600;
+
+/// Seconds a record may come from the future: boards have no clock, and Tor itself bears an hour or two of error.
+pub const FUTURE_S: u64 = 2 * 3600;
+
+/// Records of one author that a store keeps: a node with more shares than this must choose.
+pub const AUTHOR_QUOTA: usize = 1024;
+
+/// Records in one leaf of a store's tree. A leaf holds 16 on average when a store is full (then 64 are not met by
+/// chance); whoever grinds names to fill one leaf crowds out strangers in that leaf alone.
+pub const MAX_LEAF: usize = 64;
+
+/// Ranges in one `Ask` of a mirror: their digests, 320 bytes each, fit a frame.
+pub const MAX_RANGES: usize = 32;
+
+/// Records named or packed in one message of a mirror at most.
+pub const MAX_IDS: usize = 128;
+
+/// Records in a range below which they are listed instead of split further: a list costs what the digests of
+/// three children cost.
+pub const LIST_BELOW: u32 = 16;
+
+/// Ranges that a reconciliation has yet to look at: the deepest walk with one range at a time needs 16 levels of 16.
+pub const MAX_WALK: usize = 512;
+
+/// Asks in a row that brought nothing new, after which the other side is wasting our time. An honest store of 100 000
+/// records that differs everywhere takes some 400.
+pub const BARREN_ASKS: u32 = 4096;
+
+/// Milliseconds a mirror may take to answer: a slow circuit moves a frame in a few seconds.
+pub const ANSWER_MS: u64 = 30_000;
+
+/// Copies of each public record on the trusted horizon. With a fifth of the nodes lying or gone, all four fail
+/// together for 2 records in 1000.
+pub const COPIES: usize = 4;
+
+/// Statements of trust that one node's word is taken for: bounds what a chain can pull in.
+pub const MAX_STATEMENTS: usize = 64;
+
+/// Longest chain of trust. The budget on nodes ends most far earlier.
+pub const MAX_DEGREE: u8 = 100;
+
+/// Bytes of a message between nodes: a text and a link, in one frame.
+pub const MAX_MAIL: usize = 4096;
+
+/// Milliseconds before undelivered mail is tried again: doubling from the first to the second.
+pub const MAIL_RETRY_MS: (u64, u64) = (30_000, 900_000);
+
+/// Milliseconds until undelivered mail is dropped, and its sender told: a day.
+pub const MAIL_LIFE_MS: u64 = 24 * 3_600_000;
+
+/// Peers that the outbox serves at once: each is a circuit being built.
+pub const MAIL_AT_ONCE: usize = 10;
+
+/// Messages a second, and in a burst, from one sender.
+pub const MAIL_RATE: (u64, u64) = (5, 20);
+
+/// Milliseconds to connect to a node with mail, and then to send one message.
+pub const MAIL_CONNECT_MS: u64 = 30_000;
+
+/// See [`MAIL_CONNECT_MS`].
+pub const MAIL_SEND_MS: u64 = 10_000;
+
+/// Conversations kept warm, and milliseconds until an idle one is dropped.
+pub const POOL_SIZE: usize = 50;
+
+/// See [`POOL_SIZE`].
+pub const POOL_IDLE_MS: u64 = 300_000;

@@ -2,6 +2,9 @@
 //!
 //! A variant's position is its number on the wire: append, never reorder, never reuse.
 
+pub mod mail;
+pub mod tracker;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{BlockId, InfoHash, PeerKey};
@@ -15,6 +18,10 @@ pub const VERSION: u8 = 1;
 pub enum Purpose {
     /// 0. One share: [`Message`] follows.
     Peer,
+    /// 1. A node's records: [`tracker::Mirror`] follows.
+    Mirror,
+    /// 2. Messages between nodes: [`mail::Mail`] follows.
+    Mail,
 }
 
 /// The first frames of every conversation, both ways.
@@ -236,6 +243,9 @@ mod tests {
             head.iter().copied().chain(parts.iter().flat_map(|part| [*part; 32])).collect::<Vec<u8>>()
         };
         assert_eq!(hello.encode(&mut buf).unwrap(), join(&[0, 1, 0], [1, 2, 3]));
+        for (purpose, number) in [(Purpose::Peer, 0), (Purpose::Mirror, 1), (Purpose::Mail, 2)] {
+            assert_eq!(postcard::to_slice(&purpose, &mut buf).unwrap(), [number]);
+        }
         assert_eq!(proof.encode(&mut buf).unwrap(), join(&[1], [4, 5, 6]));
         assert_eq!(Opening::Refused.encode(&mut buf).unwrap(), [2]);
         assert_eq!(Opening::decode(&[2]), Ok(Opening::Refused));
