@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    bulbil_tests::demo::main(std::env::args().skip(1))
+    // The alias ends with `--`, so that flags need none; those who write it anyway mean the same.
+    bulbil_tests::demo::main(std::env::args().skip(1).skip_while(|argument| argument == "--"))
 }
