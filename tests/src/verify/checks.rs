@@ -77,7 +77,7 @@ fn tests() -> io::Result<Outcome> {
 }
 
 fn simulation() -> io::Result<Outcome> {
-    let simulated = "--locked -p bulbil-core --features sim --test simulation";
+    let simulated = "--locked -p bulbil-core --features sim --test simulation --test lookups";
     tested(simulated, simulated)
 }
 
