@@ -21,6 +21,7 @@ mod node;
 mod random;
 mod share;
 mod store;
+mod tracker;
 mod vice;
 mod world;
 
@@ -29,5 +30,6 @@ pub use node::{NodeId, Spec, Tally};
 pub use random::Random;
 pub use share::Share;
 pub use store::{MemoryStore, Trouble};
+pub use tracker::{Found, Spread, spread};
 pub use vice::Vice;
 pub use world::{Dropped, World};

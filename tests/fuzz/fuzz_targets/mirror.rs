@@ -16,7 +16,8 @@ fuzz_target!(|data: &[u8]| {
         let (frame, after) = after.split_at(usize::from(u16::from_be_bytes(*len)).min(after.len()));
         rest = after;
         now = now.plus(1);
-        if sync.handle_frame((now, Date(1_800_000_000)), &mut store, frame, |_| Some(Rank::STRANGER)).is_err() {
+        if sync.handle_frame((now, Date(1_800_000_000)), &mut store, frame, |_| Some(Rank::STRANGER)).is_err()
+        {
             return;
         }
         for _ in 0..4 {
