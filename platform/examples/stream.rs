@@ -72,7 +72,9 @@ async fn read(config: &Path, address: Address, bytes: u64, streams: u32) -> Outc
     let mut lanes = JoinSet::new();
     for lane in 0..streams {
         let network = network.clone();
-        lanes.spawn_local(async move { take(&network, address, Circuit { swarm: 1, lane }, bytes).await });
+        lanes.spawn_local(async move {
+            Box::pin(take(&network, address, Circuit { swarm: 1, lane }, bytes)).await
+        });
     }
     while let Some(lane) = lanes.join_next().await {
         lane??;
