@@ -1,6 +1,5 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
-mod catalogue;
 mod dial;
 mod door;
 mod dropped;
@@ -10,6 +9,7 @@ mod lane;
 mod lesson;
 mod offer;
 mod open;
+mod primary;
 mod report;
 mod room;
 mod run;

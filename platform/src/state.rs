@@ -20,7 +20,7 @@ const FILE: &str = "state.json";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// Seed of the onion service of the public catalogue; made at the first start.
+    /// Seed of the node's own onion service and of the key that signs for it; made at the first start.
     pub catalogue: Option<Secret<32>>,
     /// Number of the newest fetch.
     pub last_fetch: u64,

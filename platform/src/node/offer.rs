@@ -10,7 +10,7 @@ use log::warn;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::door::{self, Guide};
+use super::door::{self, Callee, Guide};
 use super::room::{self, Ground, Pass, Room, ShareLayout};
 use super::shelf::{self, Shelf};
 use crate::net::{Address, ServiceKey};
@@ -181,6 +181,10 @@ impl Guide for Offer {
                 None
             }
         }
+    }
+
+    fn records(&self, _: &Pass) -> Option<Rc<dyn Callee>> {
+        None
     }
 }
 
