@@ -16,6 +16,7 @@ mod run;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +47,9 @@ pub struct ShareRequest {
     /// Offer it in the public catalogue instead of under an onion of its own.
     #[serde(default)]
     pub public: bool,
+    /// Let any browser read the files at the link. The address then needs no key, so only the token guards it.
+    #[serde(default)]
+    pub browser: bool,
 }
 
 /// What to fetch.

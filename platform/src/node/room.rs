@@ -73,6 +73,8 @@ pub(crate) struct Ground {
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.
     pub(crate) dropped: super::dropped::DroppedList,
+    /// Room for browsers.
+    pub(crate) house: crate::landing::House,
 }
 
 /// See the module.

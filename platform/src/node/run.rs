@@ -18,6 +18,7 @@ use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::hash;
+use crate::landing::House;
 use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
@@ -70,13 +71,15 @@ pub(crate) async fn run(
         Some(seed) => seed.clone(),
         None => state.catalogue.insert(random()?).clone(),
     };
+    let clock = TokioClock::start();
     let ground = Ground {
         network: network.clone(),
-        clock: TokioClock::start(),
+        clock,
         settings: settings(&config),
         short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
+        house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
     let node = Rc::new(Node {
@@ -209,6 +212,7 @@ impl Node {
             info_hash,
             sources,
             public: request.public,
+            browser: request.browser,
             token: random()?,
             onion: random()?,
             peer: random()?,
@@ -235,8 +239,9 @@ impl Node {
             sources: record.sources,
             pass,
             key,
-            link: link.to_string(),
+            link,
             public,
+            browser: record.browser,
         };
         let offer = Offer::open(parts, self.ground.clone(), self.number());
         if public {
