@@ -19,6 +19,7 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 mod tracker;
+mod voice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +52,9 @@ pub struct ShareRequest {
     /// Offer it in the public catalogue instead of under an onion of its own.
     #[serde(default)]
     pub public: bool,
+    /// Let any browser read the files at the link. The address then needs no key, so only the token guards it.
+    #[serde(default)]
+    pub browser: bool,
 }
 
 /// What to fetch.

@@ -44,6 +44,9 @@ pub struct ShareEntry {
     pub sources: Vec<PathBuf>,
     /// Whether it belongs to the public catalogue.
     pub public: bool,
+    /// Whether browsers may read the files.
+    #[serde(default)]
+    pub browser: bool,
     /// Seed of its onion service.
     pub onion: Secret<32>,
     /// Its token.
@@ -213,6 +216,7 @@ mod tests {
                 info_hash: "00".repeat(32),
                 sources: vec!["/srv/a b".into()],
                 public: true,
+                browser: true,
                 onion: Secret([1; 32]),
                 token: Secret([2; 16]),
                 peer: Secret([3; 32]),

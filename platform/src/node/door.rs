@@ -17,6 +17,8 @@ use tokio::task::JoinSet;
 use super::halves::{Halves, halves};
 use super::open::{self, name_of};
 use super::room::{Pass, Room};
+use super::voice::{self, Voice};
+use crate::landing::{self, Landing};
 use crate::net::{Service, Stream};
 
 /// Conversations being opened at one door at once. More wait in the network's own queue.
@@ -36,6 +38,11 @@ pub(crate) trait Guide: 'static {
 
     /// Who carries conversations about the records of a share.
     fn records(&self, pass: &Pass) -> Option<Rc<dyn Callee>>;
+
+    /// What browsers find here. Nothing, unless there are links to it.
+    fn landings(&self) -> Vec<Rc<Landing>> {
+        Vec::new()
+    }
 
     /// What opens conversations with the node itself. Only the primary service has that.
     fn node(&self) -> Option<Pass> {
@@ -88,8 +95,17 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
     }
 }
 
-/// Opens the conversation of one caller and carries it.
-async fn welcome(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+/// Hears what kind of caller it is, and lets it in.
+async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+    match voice::hear(&mut stream).await {
+        Voice::Node => converse(stream, name, guide, place).await,
+        Voice::Browser => landing::serve(stream, || guide.landings(), place).await,
+        Voice::Noise => debug!("a caller said nothing that is known here"),
+    }
+}
+
+/// Opens the conversation of a node and carries it.
+async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
     let mut halves = halves(stream);
     let asked = RefCell::new(None);
     let find = |purpose: Purpose, wanted: [u8; 32]| {

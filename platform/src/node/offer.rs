@@ -15,6 +15,8 @@ use super::door::{self, Callee, Guide};
 use super::room::{self, Ground, Pass, Room, ShareLayout};
 use super::shelf::{self, Shelf};
 use super::tracker::{LinkRecords, Tracker};
+use crate::landing::Landing;
+use crate::link::Link;
 use crate::net::{Address, ServiceKey};
 use crate::status::{self, ShareState};
 use crate::store::{Content, Served};
@@ -31,10 +33,12 @@ pub(crate) struct OfferParts {
     pub(crate) sources: Vec<std::path::PathBuf>,
     pub(crate) pass: Pass,
     pub(crate) key: ServiceKey,
-    pub(crate) link: String,
+    pub(crate) link: Link,
     pub(crate) public: bool,
     /// Who serves it, among those who hold the link. None without a tracker.
     pub(crate) links: Option<Rc<LinkRecords>>,
+    /// Whether browsers may read the files.
+    pub(crate) browser: bool,
 }
 
 /// See the module.
@@ -43,6 +47,7 @@ pub(crate) struct Offer {
     pub(crate) info_hash: String,
     ground: Ground,
     number: u64,
+    landing: Rc<Landing>,
     state: RefCell<ShareState>,
     room: RefCell<Option<Rc<Room>>>,
     /// Bytes served by rooms that are gone.
@@ -55,7 +60,10 @@ impl Offer {
     /// Offers it; publishing goes on behind.
     pub(crate) fn open(parts: OfferParts, ground: Ground, number: u64) -> Rc<Self> {
         let info_hash = parts.metadata.info_hash().to_string();
+        let (link, sources) = (parts.link.clone(), parts.sources.clone());
+        let metadata = Arc::clone(&parts.metadata);
         let offer = Rc::new(Self {
+            landing: Landing::new(link, metadata, sources, parts.browser, ground.house.clone()),
             parts,
             info_hash,
             ground,
@@ -81,6 +89,12 @@ impl Offer {
         if let Some(room) = self.room.take() {
             room.close();
         }
+        self.landing.close();
+    }
+
+    /// What browsers find at its link.
+    pub(crate) fn landing(&self) -> Rc<Landing> {
+        Rc::clone(&self.landing)
     }
 
     /// Takes over what its predecessor served, for the count.
@@ -135,7 +149,10 @@ impl Offer {
     pub(crate) fn view(&self) -> status::Share {
         let now = self.ground.clock.now();
         let (mut peers, mut sent) = (0, 0);
-        let before = self.uploaded.get();
+        let before = self.uploaded.get().saturating_add(self.landing.uploaded());
+        if let Some(fault) = self.landing.take_fault() {
+            self.set_state(ShareState::Failed(shelf::explain_read(fault)));
+        }
         if let Some(room) = self.current_room() {
             (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));
             if let Some(fault) = room.change(room::Swarm::take_read_fault) {
@@ -148,8 +165,9 @@ impl Offer {
             name: self.parts.name.clone(),
             size: self.parts.size,
             files: self.parts.files,
-            link: self.parts.link.clone(),
+            link: self.parts.link.to_string(),
             public: self.parts.public,
+            browser: self.parts.browser,
             state: self.state.borrow().clone(),
             uploaded: before.saturating_add(sent),
             peers: u32::try_from(peers).unwrap_or(u32::MAX),
@@ -224,6 +242,10 @@ impl Guide for Offer {
         links.claim(self.address());
         Some(Rc::clone(links) as Rc<dyn Callee>)
     }
+
+    fn landings(&self) -> Vec<Rc<Landing>> {
+        vec![self.landing()]
+    }
 }
 
 /// Brings the service up and keeps its door, for as long as the offer stands.
@@ -232,7 +254,9 @@ async fn publish(offer: Rc<Offer>) {
     if network.ready().await.is_err() {
         return; // the node is stopping
     }
-    let service = match network.serve(&offer.parts.key, super::PORT, offer.parts.pass.access.as_ref()).await {
+    // A browser has no client key. Nodes that derive one from the link connect all the same.
+    let access = offer.parts.pass.access.as_ref().filter(|_| !offer.parts.browser);
+    let service = match network.serve(&offer.parts.key, super::PORT, access).await {
         Ok(service) => service,
         Err(why) => {
             offer.set_state(ShareState::Failed(why.to_string()));

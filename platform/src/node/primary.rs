@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use super::door::{self, Callee, Guide};
 use super::offer::{self, Offer};
 use super::room::{Ground, Pass, Room};
+use crate::landing::Landing;
 use crate::link::Token;
 use crate::net::{Address, ServiceKey};
 use crate::state::Secret;
@@ -145,6 +146,10 @@ impl Guide for Primary {
 
     fn records(&self, pass: &Pass) -> Option<Rc<dyn Callee>> {
         self.find(pass)?.records(pass)
+    }
+
+    fn landings(&self) -> Vec<Rc<Landing>> {
+        self.offers.borrow().iter().map(|offer| offer.landing()).collect()
     }
 
     fn node(&self) -> Option<Pass> {

@@ -81,6 +81,8 @@ pub(crate) struct Ground {
     pub(crate) sources: Rc<Sources>,
     /// Told when it is time for the node to say again what it serves.
     pub(crate) renew: Rc<Notify>,
+    /// Room for browsers.
+    pub(crate) house: crate::landing::House,
 }
 
 /// See the module.

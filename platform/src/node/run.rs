@@ -19,6 +19,7 @@ use super::tracker::Tracker;
 use super::{Command, FetchRequest, Inbox, NodeError, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
+use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::state::{FetchEntry, Secret, State, StateDir};
@@ -69,15 +70,17 @@ pub(crate) async fn run(
         Some(seed) => seed.clone(),
         None => state.catalogue.insert(random()?).clone(),
     };
+    let clock = TokioClock::start();
     let ground = Ground {
         network: network.clone(),
-        clock: TokioClock::start(),
+        clock,
         settings: settings(&config),
         short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
         sources: Rc::default(),
         renew: Rc::new(Notify::new()),
+        house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);

@@ -52,6 +52,7 @@ impl Node {
             info_hash,
             sources,
             public: request.public,
+            browser: request.browser,
             token: random()?,
             onion: random()?,
             peer: random()?,
@@ -89,8 +90,9 @@ impl Node {
             sources: record.sources,
             pass,
             key,
-            link: link.to_string(),
+            link,
             public,
+            browser: record.browser,
             links,
         };
         let offer = Offer::open(parts, self.ground.clone(), self.number());

@@ -194,7 +194,9 @@ impl Tracker {
         let wanted = self.wanted();
         let kept = |neighbour: &Neighbour| wanted.contains(&(neighbour.address, neighbour.bond));
         let (stay, gone): (Vec<_>, Vec<_>) = self.neighbours.take().into_iter().partition(|one| kept(one));
-        gone.iter().for_each(|neighbour| neighbour.let_go());
+        for neighbour in gone {
+            neighbour.let_go();
+        }
         self.neighbours.replace(stay);
         for (address, bond) in wanted {
             let known = self.neighbours.borrow().iter().any(|neighbour| neighbour.address == address);

@@ -159,7 +159,9 @@ impl Records {
         let talks: Vec<Rc<Talk>> = self.talks.borrow().iter().filter_map(Weak::upgrade).collect();
         for talk in talks.iter().filter(|talk| from.is_none_or(|from| !std::ptr::eq(from, Rc::as_ptr(talk))))
         {
-            ids.iter().for_each(|id| talk.tell(*id));
+            for id in ids {
+                talk.tell(*id);
+            }
         }
         let Some(hear) = self.hear.borrow().clone() else { return };
         for id in ids {
