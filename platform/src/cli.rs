@@ -8,6 +8,7 @@ mod fetch;
 mod hash;
 mod list;
 mod progress;
+mod proxy;
 mod run;
 mod share;
 
@@ -52,6 +53,8 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Close the streams of other programs and share no circuit with what was before
+    NewIdentity(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -121,6 +124,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -159,6 +163,7 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "new-identity --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",

@@ -10,6 +10,7 @@ mod lane;
 mod lesson;
 mod offer;
 mod open;
+mod proxy;
 mod report;
 mod room;
 mod run;
@@ -89,6 +90,7 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }
 

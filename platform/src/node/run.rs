@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::hash;
 use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
+use crate::proxy::Proxies;
 use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
 use crate::status::Share;
 use crate::store::Content;
@@ -48,6 +49,7 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    pub(super) proxies: Proxies,
     state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
@@ -62,6 +64,7 @@ pub(crate) async fn run(
     config: Config,
     state_dir: StateDir,
     network: Network,
+    proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
     let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
@@ -87,6 +90,7 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        proxies,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -167,6 +171,7 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
         }
     }
