@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod exit;
 pub mod hash;
+mod landing;
 pub mod link;
 mod logger;
 pub mod net;

@@ -4,8 +4,12 @@
 //! names. Everything above speaks [`Network`], [`Service`] and [`Stream`] and never learns which network it is.
 
 pub mod address;
+mod client_key;
+mod identity;
 pub mod keys;
+mod knock;
 pub mod memory;
+mod published;
 mod stream;
 pub mod tor;
 
@@ -16,7 +20,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use address::{Address, BadAddress};
+pub use client_key::{BadClientKey, ClientKey};
+pub use identity::IdentityKey;
 pub use keys::{AccessKey, ServiceKey};
+pub use knock::{Knock, Limits, Offer};
+pub use published::Published;
 pub use stream::Stream;
 
 use crate::config::{self, Config, NetKind};
@@ -32,6 +40,9 @@ pub const SECOND_TRY: Duration = Duration::from_secs(15);
 
 /// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
 pub const ACCEPT_QUEUE: usize = 16;
+
+/// Streams of one published service that wait for [`Published::next`]; more are refused.
+pub const KNOCK_QUEUE: usize = 64;
 
 /// What a stream may share with others: streams with equal values may share a circuit, others never do.
 ///
@@ -114,6 +125,16 @@ impl Network {
         match self {
             Self::Tor(tor) => tor.serve(key, port, access).await.map(Service::Tor),
             Self::Memory(memory) => memory.serve(key, port, access).map(Service::Memory),
+        }
+    }
+
+    /// Publishes `key`'s address with all that `offer` names; each stream is for the caller to take or refuse.
+    ///
+    /// Returns as soon as the service runs; [`Published::reachable`] tells when others can reach it.
+    pub async fn publish(&self, key: &IdentityKey, offer: &Offer) -> Result<Published, NetError> {
+        match self {
+            Self::Tor(tor) => tor.publish(key, offer).await.map(Published::Tor),
+            Self::Memory(memory) => memory.publish(key, offer).map(Published::Memory),
         }
     }
 

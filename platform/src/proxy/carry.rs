@@ -62,7 +62,7 @@ struct Way {
 /// Which side failed.
 enum Fault {
     Reading(io::ErrorKind),
-    Writing
+    Writing,
 }
 
 /// Carries until the end. `early` are bytes that the client has sent already.
@@ -224,7 +224,7 @@ impl Way {
         while !rest.is_empty() {
             match to.as_mut().poll_write(cx, rest) {
                 Poll::Pending => break,
-                Poll::Ready(taken) => rest = rest.get(wrote(taken)?..).unwrap_or_default(),
+                Poll::Ready(taken) => rest = rest.get(wrote(taken.ok())?..).unwrap_or_default(),
             }
         }
         self.kept.extend_from_slice(rest);
@@ -239,7 +239,7 @@ impl Way {
         while let Some(rest) = self.kept.get(self.at..).filter(|rest| !rest.is_empty()) {
             match to.as_mut().poll_write(cx, rest) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(taken) => self.at = self.at.saturating_add(wrote(taken)?),
+                Poll::Ready(taken) => self.at = self.at.saturating_add(wrote(taken.ok())?),
             }
         }
         (self.kept, self.at) = (Vec::new(), 0); // gives the memory back
@@ -247,11 +247,9 @@ impl Way {
     }
 }
 
-fn wrote(taken: io::Result<usize>) -> Result<usize, Fault> {
-    match taken {
-        Ok(0) | Err(_) => Err(Fault::Writing),
-        Ok(taken) => Ok(taken),
-    }
+/// A stream that takes nothing is as good as broken.
+fn wrote(taken: Option<usize>) -> Result<usize, Fault> {
+    taken.filter(|taken| *taken > 0).ok_or(Fault::Writing)
 }
 
 /// Ready once the client has gone; what it still says is for nobody.

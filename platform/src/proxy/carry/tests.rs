@@ -87,28 +87,29 @@ async fn a_client_that_goes_on_after_the_end_is_not_listened_to_for_ever() {
     assert_eq!(end(carrying).await, End::Whole);
 }
 
+/// A reader that fails, as a stream of Tor does whose circuit broke.
+struct Broken;
+impl AsyncRead for Broken {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+impl AsyncWrite for Broken {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
 #[tokio::test]
 async fn what_breaks_is_not_taken_for_the_end() {
     let (client, mut near) = tokio::io::duplex(10);
     let meter = Meters::default().add("test", SocketAddr::from(([0; 4], 0)));
-    // A reader that fails, as a stream of Tor does whose circuit broke.
-    struct Broken;
-    impl AsyncRead for Broken {
-        fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
-        }
-    }
-    impl AsyncWrite for Broken {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(buf.len()))
-        }
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
     let end = carry(&mut near, &mut Broken, Vec::new(), &meter).await;
     assert_eq!(end, End::Broken(io::ErrorKind::ConnectionReset));
     drop(client);
