@@ -9,6 +9,7 @@ mod hash;
 mod list;
 mod mirror;
 mod progress;
+mod proxy;
 mod publish;
 mod run;
 mod search;
@@ -69,6 +70,8 @@ enum Command {
     Mirror(mirror::Args),
     /// Find shares by words
     Search(search::Args),
+    /// Close the streams of other programs and share no circuit with what was before
+    NewIdentity(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -144,6 +147,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Trust(command) => trust::run(&client, &command).await,
             Command::Mirror(args) => mirror::run(&client, &args).await,
             Command::Search(args) => search::run(&client, &args).await,
+            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -197,6 +201,7 @@ mod tests {
             "mirror list --json",
             "mirror remove a",
             "search two words --json",
+            "new-identity --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",

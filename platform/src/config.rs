@@ -1,5 +1,6 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod proxy;
 mod quantity;
 mod tracker;
 
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
 pub use tracker::Tracker;
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub tracker: Tracker,
     /// The network.
     pub net: Net,
+    /// Listeners for other programs.
+    pub proxy: Proxy,
 }
 
 /// How much is logged.
@@ -183,6 +187,7 @@ impl Default for Config {
             swarm: Swarm::default(),
             tracker: Tracker::default(),
             net: Net::default(),
+            proxy: Proxy::default(),
         }
     }
 }
@@ -271,7 +276,8 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return self.tracker.check().map_err(ConfigError::Value);
+            self.tracker.check().map_err(ConfigError::Value)?;
+            return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
     }
@@ -301,6 +307,7 @@ mod tests {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
+        full.proxy.socks.password = Some(Password("secret".into()));
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {

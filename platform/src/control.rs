@@ -15,6 +15,7 @@
 //! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
 //! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
 //! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
+//! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -22,6 +23,7 @@
 
 mod events;
 mod failure;
+mod proxy;
 mod routes;
 pub mod serve;
 mod socket;

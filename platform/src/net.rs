@@ -232,6 +232,9 @@ impl Network {
 /// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
 const TOR_SHARE: u64 = 6;
 
+/// Circuits to exits for these are made before anybody asks, where there is a proxy: what browsers ask for first.
+const PROXY_PORTS: [u16; 2] = [443, 80];
+
 /// What Tor is told, from what the owner said.
 fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
     let tor = &config.net.tor;
@@ -244,6 +247,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
             config::Vanguards::Full => tor::Vanguards::Full,
         },
         reduced_padding: tor.reduced_padding,
+        predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
         ..tor::TorConfig::new(state_dir.join("tor"), state_dir.join("cache"))
     }
 }

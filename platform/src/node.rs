@@ -11,6 +11,7 @@ mod lesson;
 mod offer;
 mod open;
 mod primary;
+mod proxy;
 mod report;
 mod room;
 mod run;
@@ -99,6 +100,7 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Tracker(tracker::command::Command),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }
 

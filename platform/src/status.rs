@@ -3,10 +3,12 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod proxy;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
+pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
@@ -38,6 +40,8 @@ pub struct Status {
     pub trust: Trust,
     /// Nodes whose records are copied.
     pub mirrors: Vec<Mirror>,
+    /// What other programs use.
+    pub proxy: Proxy,
 }
 
 /// Dropped peers that are remembered.

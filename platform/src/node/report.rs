@@ -80,6 +80,7 @@ fn build(node: &Node) -> Status {
         dropped: node.ground.dropped.all(),
         address: node.tracker.as_ref().map(|_| node.primary.address().host()),
         address_reachable: node.primary.is_reachable(),
+        proxy: node.proxies.status(),
         ..Status::default()
     };
     if let Some(tracker) = &node.tracker {

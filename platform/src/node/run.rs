@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
+use crate::proxy::Proxies;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -49,6 +50,7 @@ pub(super) struct Node {
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
     pub(super) state: RefCell<State>,
+    pub(super) proxies: Proxies,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -62,6 +64,7 @@ pub(crate) async fn run(
     config: Config,
     state_dir: StateDir,
     network: Network,
+    proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
     let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
@@ -94,6 +97,7 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        proxies,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -181,6 +185,7 @@ impl Node {
                 _ = reply.send(done);
             }
             Command::Tracker(command) => self.obey_tracker(command).await,
+            Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
         }
     }
