@@ -7,6 +7,7 @@ mod client;
 mod fetch;
 mod hash;
 mod list;
+mod mail;
 mod progress;
 mod run;
 mod share;
@@ -52,6 +53,12 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Send a message to another node
+    Send(mail::SendArgs),
+    /// Read what other nodes sent, and fetch what they link to
+    Inbox(mail::InboxArgs),
+    /// List messages that wait to be sent
+    Outbox(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -121,6 +128,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Send(args) => mail::send(&client, &args).await,
+            Command::Inbox(args) => mail::inbox(&client, &args).await,
+            Command::Outbox(args) => mail::outbox(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -159,6 +169,11 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "send bob text --no-wait --json",
+            "inbox --json",
+            "inbox fetch 3 --out d --json",
+            "inbox discard 3",
+            "outbox --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",

@@ -8,6 +8,9 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
+//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
+//! | `DELETE /mail/inbox/{number}` | | 204 |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -15,6 +18,7 @@
 
 mod events;
 mod failure;
+mod mail;
 mod routes;
 pub mod serve;
 mod socket;

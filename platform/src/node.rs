@@ -7,6 +7,7 @@ mod fetch;
 mod halves;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod primary;
@@ -26,6 +27,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
 
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub(crate) use run::run;
 pub use run::{MAX_FETCHES, MAX_SHARES};
 
@@ -93,6 +95,7 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Mail(mail::Ask),
     Stop(oneshot::Sender<()>),
 }
 

@@ -1,5 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+mod mail;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::sys::{mount, process};
+
+pub use mail::{InEntry, MailEntries, OutEntry};
 
 /// Bytes of the state file at most. A share takes some 300.
 const MAX_STATE: u64 = 16 * 1024 * 1024;
@@ -28,6 +32,8 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
+    /// Messages from and to other nodes.
+    pub mail: MailEntries,
 }
 
 /// One share.
@@ -225,6 +231,7 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
+            mail: MailEntries::default(),
         }
     }
 

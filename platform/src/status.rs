@@ -3,7 +3,11 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod mail;
+
 use serde::{Deserialize, Serialize};
+
+pub use mail::Mail;
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -24,6 +28,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// Messages from and to other nodes.
+    pub mail: Mail,
 }
 
 /// Dropped peers that are remembered.
@@ -209,4 +215,6 @@ pub enum Event {
     Fetch(Fetch),
     /// A peer was dropped.
     Dropped(Dropped),
+    /// A message came, left, or could not be delivered.
+    Mail(Mail),
 }

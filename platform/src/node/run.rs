@@ -1,6 +1,8 @@
 //! The node's own task: owns the shares and fetches, answers commands, and tells the world how it is.
 
-use std::cell::{Cell, RefCell};
+mod mail;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
+use super::mail::Post;
 use super::offer::{Offer, OfferParts};
 use super::primary::Primary;
 use super::room::{Ground, Pass};
@@ -49,6 +52,8 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    /// None where the node has no address of its own.
+    pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
@@ -90,6 +95,7 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        post: OnceCell::new(),
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -97,6 +103,7 @@ pub(crate) async fn run(
     });
     if node.config.tracker.enabled {
         node.primary.open();
+        node.open_mail();
     }
     node.restore();
     let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
@@ -173,6 +180,7 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Mail(ask) => self.mail(ask).await,
             Command::Stop(_) => {}
         }
     }
@@ -343,6 +351,7 @@ impl Node {
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
+        self.post.get().inspect(|post| post.close());
     }
 
     fn save(&self) -> Result<(), NodeError> {

@@ -2,6 +2,8 @@
 
 mod guesses;
 mod landing;
+mod mail;
+mod noon;
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +16,7 @@ use super::{FetchRequest, Handle, NodeError, ShareRequest, run};
 use crate::config::Config;
 use crate::net::Network;
 use crate::net::memory::Memory;
-use crate::state::StateDir;
+use crate::state::{State, StateDir};
 use crate::status::{FetchState, Status};
 use crate::sys::scratch::Scratch;
 
