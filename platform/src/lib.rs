@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod exit;
 pub mod hash;
 mod landing;
 pub mod link;
