@@ -110,7 +110,8 @@ impl<C: Clock + 'static> Post<C> {
         if !here && !room {
             return Mail::Later(id);
         }
-        match self.inbox.borrow_mut().arrive(self.now(), from, id, text) {
+        let arrival = self.inbox.borrow_mut().arrive(self.now(), from, id, text);
+        match arrival {
             Arrival::Later => return Mail::Later(id),
             Arrival::Repeated => {}
             Arrival::Taken => {
