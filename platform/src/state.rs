@@ -1,6 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
 mod mail;
+pub mod tracker;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -34,6 +35,8 @@ pub struct State {
     pub fetches: Vec<FetchEntry>,
     /// Messages from and to other nodes.
     pub mail: MailEntries,
+    /// Trust and mirrors.
+    pub tracker: tracker::Tracker,
 }
 
 /// One share.
@@ -232,6 +235,7 @@ mod tests {
                 peer: Secret([5; 32]),
             }],
             mail: MailEntries::default(),
+            tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }
 

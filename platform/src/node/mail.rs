@@ -30,7 +30,7 @@ use crate::status;
 
 pub(crate) use ask::Ask;
 pub use ask::{InLetter, OutLetter, SendRequest, Sent};
-pub(crate) use contacts::{Contacts, Nobody};
+pub(crate) use contacts::Contacts;
 use letters::Letters;
 
 /// Letters that wait to be sent at once.
@@ -261,6 +261,5 @@ fn host_of(node: &NodeKey) -> String {
 }
 
 fn node_of(host: &str) -> Option<NodeKey> {
-    let address: Address = format!("{host}:{}", super::PORT).parse().ok()?;
-    Some(NodeKey(address.key))
+    Address::of_node(host).ok().map(|address| NodeKey(address.key))
 }

@@ -4,6 +4,7 @@ mod guesses;
 mod landing;
 mod mail;
 mod noon;
+mod tracker;
 
 use std::fs;
 use std::path::Path;

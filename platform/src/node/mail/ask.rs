@@ -175,17 +175,14 @@ impl<C: Clock + 'static> Post<C> {
         if let Some(node) = self.parts.contacts.node(to) {
             return Ok(node);
         }
-        let text = to.trim().trim_start_matches("http://").trim_end_matches('/');
-        if !text.contains(".onion") {
+        if !to.contains(".onion") {
             return Err(NodeError::Missing(
                 "no trusted node has this name; name one as `bulbil trust list` shows it, or give a node's address \
                  (56 letters and digits, then .onion)"
                     .into(),
             ));
         }
-        let whole = if text.contains(':') { text.to_owned() } else { format!("{text}:{PORT}") };
-        let address: Address =
-            whole.parse().map_err(|why: crate::net::BadAddress| NodeError::Bad(why.to_string()))?;
+        let address = Address::of_node(to).map_err(|why| NodeError::Bad(why.to_string()))?;
         if address.port == PORT {
             Ok(NodeKey(address.key))
         } else {

@@ -13,20 +13,3 @@ pub(crate) trait Contacts {
     /// Whether nothing is taken from this node.
     fn blocks(&self, node: &NodeKey) -> bool;
 }
-
-/// No names yet.
-pub(crate) struct Nobody;
-
-impl Contacts for Nobody {
-    fn node(&self, _: &str) -> Option<NodeKey> {
-        None
-    }
-
-    fn name(&self, _: &NodeKey) -> Option<String> {
-        None
-    }
-
-    fn blocks(&self, _: &NodeKey) -> bool {
-        false
-    }
-}

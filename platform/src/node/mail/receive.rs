@@ -80,8 +80,8 @@ impl<C: Clock + 'static> Post<C> {
         let mut buf = [0; 32];
         loop {
             let Some(Ok(frame)) = self.within(SILENCE_MS, halves.rx.recv()).await else { return };
-            if !frames.take(self.now(), 1) {
-                debug!("a sender of mail makes noise");
+            if !frames.take(self.now(), 1) || self.parts.contacts.blocks(&from) {
+                debug!("a sender of mail makes noise, or was blocked meanwhile");
                 return;
             }
             let answer = match Mail::decode(frame) {

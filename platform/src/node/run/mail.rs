@@ -1,10 +1,13 @@
 //! The node's post: where it gets its key, its names and its place in the state from.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+
+use bulbil_core::id::NodeKey;
 
 use super::Node;
+use crate::net::Address;
 use crate::node::NodeError;
-use crate::node::mail::{Ask, Nobody, Post, PostParts};
+use crate::node::mail::{Ask, Contacts, Post, PostParts};
 use crate::state::{MailEntries, Secret};
 
 impl Node {
@@ -23,7 +26,7 @@ impl Node {
             me: self.primary.node(),
             number: self.number(),
             news: Rc::clone(&self.ground.news),
-            contacts: Rc::new(Nobody),
+            contacts: Rc::new(Known(Rc::downgrade(self))),
             keep,
         };
         let entries = self.state.borrow().mail.clone();
@@ -37,4 +40,34 @@ impl Node {
             None => ask.refuse(),
         }
     }
+}
+
+/// Whom the owner trusts, and blocks.
+struct Known(Weak<Node>);
+
+impl Known {
+    fn look<T>(&self, at: impl FnOnce(&crate::state::tracker::Tracker) -> Option<T>) -> Option<T> {
+        at(&self.0.upgrade()?.state.borrow().tracker)
+    }
+}
+
+impl Contacts for Known {
+    fn node(&self, name: &str) -> Option<NodeKey> {
+        self.look(|plan| {
+            let entry = plan.trust.iter().find(|entry| entry.name.as_deref() == Some(name))?;
+            Address::of_node(&entry.address).ok().map(|address| NodeKey(address.key))
+        })
+    }
+
+    fn name(&self, node: &NodeKey) -> Option<String> {
+        self.look(|plan| plan.trust.iter().find(|entry| is(&entry.address, node))?.name.clone())
+    }
+
+    fn blocks(&self, node: &NodeKey) -> bool {
+        self.look(|plan| plan.blocked.iter().any(|blocked| is(blocked, node)).then_some(())).is_some()
+    }
+}
+
+fn is(address: &str, node: &NodeKey) -> bool {
+    Address::of_node(address).is_ok_and(|address| address.key == node.0)
 }

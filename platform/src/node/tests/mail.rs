@@ -22,7 +22,7 @@ use crate::link::Token;
 use crate::net::{Circuit, ServiceKey};
 use crate::node::door::{self, Callee, Guide};
 use crate::node::halves::{Halves, halves};
-use crate::node::mail::{Ask, InLetter, Nobody, OutLetter, Post, PostParts, SendRequest};
+use crate::node::mail::{Ask, Contacts, InLetter, OutLetter, Post, PostParts, SendRequest};
 use crate::node::open;
 use crate::node::room::{Pass, Room};
 use crate::state::{MailEntries, Secret};
@@ -37,6 +37,26 @@ struct Side {
     kept: Rc<RefCell<MailEntries>>,
     door: RefCell<Option<JoinHandle<()>>>,
 }
+
+/// No names, and one node that is blocked.
+struct Nobody;
+
+impl Contacts for Nobody {
+    fn node(&self, _: &str) -> Option<NodeKey> {
+        None
+    }
+
+    fn name(&self, _: &NodeKey) -> Option<String> {
+        None
+    }
+
+    fn blocks(&self, node: &NodeKey) -> bool {
+        node.0 == ServiceKey::from_seed([BLOCKED; 32]).address(80).key
+    }
+}
+
+/// Seed of a node that everybody blocks.
+const BLOCKED: u8 = 66;
 
 /// Leads those who bring mail to the post.
 struct Hall(Pass, Rc<Post<Noon>>);
@@ -365,6 +385,8 @@ async fn a_sender_gets_twenty_in_and_then_five_a_second_through_the_socket() {
         }
         assert_eq!(taken, [20, 5, 5, 5]);
         assert_eq!(ben.post.view().inbox, 35 + 4);
+        let mut blocked = call(&network, &ben, BLOCKED).await;
+        assert_eq!(say(&mut blocked, &Mail::Letter { id: 1, text: "b" }).await, None);
         // Noise is hung up on, and takes nothing from the letters.
         let mut noisy = call(&network, &ben, 90).await;
         let mut buf = [0; 8];
