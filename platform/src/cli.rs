@@ -7,6 +7,7 @@ mod client;
 mod fetch;
 mod hash;
 mod list;
+mod mail;
 mod mirror;
 mod progress;
 mod proxy;
@@ -57,6 +58,12 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Send a message to another node
+    Send(mail::SendArgs),
+    /// Read what other nodes sent, and fetch what they link to
+    Inbox(mail::InboxArgs),
+    /// List messages that wait to be sent
+    Outbox(list::Args),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -141,6 +148,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Send(args) => mail::send(&client, &args).await,
+            Command::Inbox(args) => mail::inbox(&client, &args).await,
+            Command::Outbox(args) => mail::outbox(&client, &args).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
@@ -186,6 +196,11 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "send bob text --no-wait --json",
+            "inbox --json",
+            "inbox fetch 3 --out d --json",
+            "inbox discard 3",
+            "outbox --json",
             "publish 00 --json",
             "unpublish 00",
             "address",

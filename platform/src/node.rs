@@ -8,6 +8,7 @@ mod halves;
 mod herald;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod primary;
@@ -30,6 +31,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
 
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
@@ -99,6 +101,7 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Mail(mail::Ask),
     Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),

@@ -56,6 +56,7 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .merge(super::proxy::router())
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
+        .merge(super::mail::router())
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())

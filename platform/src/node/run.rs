@@ -1,6 +1,8 @@
 //! The node's own task: owns the shares and fetches, answers commands, and tells the world how it is.
 
-use std::cell::{Cell, RefCell};
+mod mail;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::door::Callee;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
+use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
 use super::room::{Ground, Pass};
@@ -49,6 +52,8 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    /// None where the node has no address of its own.
+    pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
@@ -98,6 +103,7 @@ pub(crate) async fn run(
         fetches: RefCell::default(),
         started: Instant::now(),
         proxies,
+        post: OnceCell::new(),
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -145,6 +151,7 @@ impl Node {
         if let Some(tracker) = &self.tracker {
             self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
             self.primary.open();
+            self.open_mail();
             tracker.apply(self.plan());
         }
         let (shares, fetches) = {
@@ -184,6 +191,7 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Mail(ask) => self.mail(ask).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
@@ -281,6 +289,7 @@ impl Node {
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
+        self.post.get().inspect(|post| post.close());
         if let Some(tracker) = &self.tracker {
             tracker.close();
         }
