@@ -5,8 +5,11 @@
 mod check;
 mod client;
 mod fetch;
+mod friends;
 mod hash;
+mod keep;
 mod list;
+mod passphrase;
 mod progress;
 mod run;
 mod share;
@@ -52,6 +55,13 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Make a friend code: prints eight words to read to a friend, and waits until they were used
+    Invite(friends::Invite),
+    /// Meet a friend who read eight words to you
+    Accept(friends::Accept),
+    /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
+    #[command(subcommand)]
+    Keep(keep::Command),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -109,8 +119,10 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    if let Command::Run = args.command {
-        return run::run(config, &runtime);
+    match args.command {
+        Command::Run => return run::run(config, &runtime),
+        Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
@@ -120,9 +132,13 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Invite(args) => friends::invite(&client, &args).await,
+            Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+            Command::Run | Command::Keep(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
+                Ok(())
+            }
         }
     })
 }
@@ -164,6 +180,11 @@ mod tests {
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
+            "invite --name n --json",
+            "accept a b c d e f g h --name n --wait 60 --json",
+            "keep save f --passphrase-file p",
+            "keep show f --passphrase-file p --json",
+            "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
             let words = std::iter::once("bulbil").chain(line.split(' '));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -172,8 +193,17 @@ mod tests {
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"]
-        {
+        for line in [
+            "",
+            "share",
+            "fetch http://x",
+            "frobnicate",
+            "run --fast",
+            "hash p --piece-length many",
+            "keep",
+            "keep save",
+            "keep save f --passphrase secret",
+        ] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -1,5 +1,6 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod keep;
 mod quantity;
 
 use std::fs;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use keep::Keep;
 pub use quantity::{Bytes, Seconds};
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
@@ -36,6 +38,8 @@ pub struct Config {
     pub swarm: Swarm,
     /// The network.
     pub net: Net,
+    /// What survives a reboot.
+    pub keep: Keep,
 }
 
 /// How much is logged.
@@ -178,6 +182,7 @@ impl Default for Config {
             page: Page::default(),
             swarm: Swarm::default(),
             net: Net::default(),
+            keep: Keep::default(),
         }
     }
 }
@@ -242,7 +247,13 @@ impl Config {
 
     /// Relative paths start at `folder`.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.state_dir, &mut self.control.socket, &mut self.net.tor.network_file];
+        let paths = [
+            &mut self.state_dir,
+            &mut self.control.socket,
+            &mut self.net.tor.network_file,
+            &mut self.keep.file,
+            &mut self.keep.passphrase_file,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -296,6 +307,8 @@ mod tests {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
+        full.keep.file = Some("/boot/bulbil.age".into());
+        full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {

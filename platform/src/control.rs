@@ -8,6 +8,10 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `DELETE /friends/{id}` | | 204 |
+//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -15,6 +19,8 @@
 
 mod events;
 mod failure;
+mod friends;
+pub(crate) mod keep;
 mod routes;
 pub mod serve;
 mod socket;

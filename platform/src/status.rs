@@ -3,7 +3,13 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod keep;
+mod meeting;
+
 use serde::{Deserialize, Serialize};
+
+pub use keep::{Keep, Losses};
+pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -24,6 +30,12 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// What a power cut would cost.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
+    #[serde(default)]
+    pub meetings: Vec<Meeting>,
 }
 
 /// Dropped peers that are remembered.
@@ -207,4 +219,6 @@ pub enum Event {
     Fetch(Fetch),
     /// A peer was dropped.
     Dropped(Dropped),
+    /// A friend code moved on.
+    Meeting(Meeting),
 }

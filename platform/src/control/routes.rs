@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::events;
 use super::failure::Failure;
+use super::{friends, keep};
 use crate::node::{FetchRequest, Handle, ShareRequest};
 
 /// Bytes of a request's body at most: a share of some thousand paths.
@@ -26,9 +27,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What every request may use.
 #[derive(Clone)]
-struct Api {
-    node: Handle,
-    stop: watch::Receiver<bool>,
+pub(super) struct Api {
+    pub(super) node: Handle,
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
@@ -54,6 +55,8 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .route("/fetches", post(fetch))
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
+        .merge(friends::router())
+        .merge(keep::router())
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
@@ -100,12 +103,12 @@ async fn stop_node(State(api): State<Api>) -> Result<StatusCode, Failure> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn bad(why: &str) -> Failure {
+pub(super) fn bad(why: &str) -> Failure {
     Failure(StatusCode::BAD_REQUEST, why.to_owned())
 }
 
 /// The body as JSON, if it is short enough and comes soon enough.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let body: Limited<Body> = Limited::new(request.into_body(), BODY);
     let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
     let whole = whole

@@ -4,6 +4,7 @@ mod access;
 mod bell;
 mod config;
 mod fault;
+pub(super) mod guards;
 mod isolation;
 pub(super) mod onion;
 mod service;

@@ -12,12 +12,14 @@ use tokio::sync::{Notify, Semaphore};
 use super::catalogue::Catalogue;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
+use super::friends::Friends;
 use super::offer::{Offer, OfferParts};
 use super::room::{Ground, Pass};
 use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::hash;
+use crate::keep::Keeper;
 use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
@@ -48,7 +50,9 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
-    state: RefCell<State>,
+    pub(super) keeper: Rc<Keeper>,
+    pub(super) friends: Rc<Friends>,
+    pub(super) state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -79,8 +83,11 @@ pub(crate) async fn run(
         dropped: DroppedList::new(inbox.events.clone()),
     };
     let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone(), |_, _| {});
     let node = Rc::new(Node {
+        friends,
         catalogue: Catalogue::new(public, ground.clone()),
+        keeper: Keeper::new(&config.keep, &state_dir),
         config,
         state_dir,
         ground,
@@ -93,6 +100,7 @@ pub(crate) async fn run(
         hashing: Semaphore::new(HASHING),
     });
     node.restore();
+    tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
     let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
     let mut net = network.status();
     loop {
@@ -104,6 +112,7 @@ pub(crate) async fn run(
                 Some(Command::Stop(reply)) => {
                     node.close();
                     network.shutdown().await;
+                    node.keeper.finish().await;
                     info!("stopped");
                     _ = reply.send(()); // the caller may be gone
                     return Ok(());
@@ -166,6 +175,16 @@ impl Node {
                 let done = self.unshare(&info_hash);
                 self.show().await;
                 _ = reply.send(done);
+            }
+            Command::Keep(passphrase, reply) => {
+                let sealed = self.keeper.seal(passphrase).await;
+                self.show().await;
+                _ = reply.send(sealed.map_err(|why| NodeError::Failed(why.to_string())));
+            }
+            Command::Friend(ask) => {
+                let answer = self.friends.obey(ask);
+                self.show().await;
+                answer();
             }
             Command::Stop(_) => {}
         }
@@ -332,6 +351,7 @@ impl Node {
     }
 
     fn close(&self) {
+        self.friends.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
     }
