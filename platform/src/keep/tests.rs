@@ -18,6 +18,7 @@ fn full(folder: &Path) -> StateDir {
         info_hash: info_hash.clone(),
         sources: vec!["/srv/film".into()],
         public: false,
+        browser: false,
         onion: Secret([1; 32]),
         token: Secret([2; 16]),
         peer: Secret([3; 32]),

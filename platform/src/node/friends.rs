@@ -253,3 +253,6 @@ impl Party {
         self.set(MeetingState::Met(friend.to_string()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod guesses;
+mod landing;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +22,7 @@ use crate::sys::scratch::Scratch;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Starts a node on `network` with its state in `folder`.
-fn start(network: &Memory, folder: &Path) -> Handle {
+pub(super) fn start(network: &Memory, folder: &Path) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
     let running = run(Config::default(), state, Network::Memory(network.clone()), inbox);
@@ -28,7 +31,7 @@ fn start(network: &Memory, folder: &Path) -> Handle {
 }
 
 /// Waits until the node's status is as wanted.
-async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
+pub(super) async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
     let mut status = node.status.clone();
     let seen = tokio::time::timeout(DEADLINE, status.wait_for(|status| wanted(status))).await;
     let seen = seen.map(|status| Arc::clone(&status.unwrap()));
@@ -36,7 +39,7 @@ async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
 }
 
 fn request(path: &Path, public: bool) -> ShareRequest {
-    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public }
+    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public, browser: false }
 }
 
 fn last(status: &Status) -> Option<&FetchState> {

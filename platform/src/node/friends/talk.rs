@@ -50,7 +50,7 @@ pub(super) async fn guest(stream: Stream, code: &Code, place: &[u8], key: &Servi
     carry(stream, meeting).await
 }
 
-async fn carry(stream: Stream, mut meeting: Meeting<Spake>) -> Outcome {
+pub(super) async fn carry(stream: Stream, mut meeting: Meeting<Spake>) -> Outcome {
     let mut halves = halves(stream);
     let mut outcome = Outcome::Broken;
     let talk = talk(&mut meeting, &mut halves, &mut outcome);
