@@ -37,9 +37,6 @@ const MAX_PLAIN: usize = 32 * 1024 * 1024;
 /// Bytes of a keep file at most: the document, its padding, and one part in a thousand for the seal.
 pub const MAX_SEALED: usize = MAX_PLAIN + MAX_PLAIN / 512;
 
-/// What an age file starts with (age-encryption.org/v1).
-const MAGIC: &[u8] = b"age-encryption.org/v1\n";
-
 /// Everything a keep file holds.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -201,9 +198,11 @@ fn now() -> u64 {
 }
 
 fn looks_sealed(path: &Path) -> bool {
-    let mut head = [0; MAGIC.len()];
+    let mut head = [0; seal::MAGIC.len()];
     let plain = path.metadata().is_ok_and(|about| about.is_file());
-    plain && fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *MAGIC
+    plain
+        && fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok()
+        && head == *seal::MAGIC
 }
 
 /// The info-hashes of everything whose metadata is worth keeping.
