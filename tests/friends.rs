@@ -94,8 +94,11 @@ fn by_hand(stage: &mut Stage) {
     let said = keep(&stage.alice, &stage.files, &["restore", text(&file), "--old-board-is-off"]);
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("running") && said.err.contains("bulbil stop"), "{said:?}");
-    let guards = guards(&stage.alice);
 
+    assert_eq!(stage.alice.say(&["stop"]).unwrap().code, Some(0));
+    let said = keep(&stage.alice, &stage.files, &["save", text(&file)]);
+    assert_eq!(said.code, Some(0), "also stopped: {said:?}");
+    let guards = guards(&stage.alice);
     stage.alice.kill().unwrap();
     fs::remove_dir_all(stage.alice.folder().join("state")).unwrap();
     let said = keep(&stage.alice, &stage.files, &["restore", text(&file)]);
@@ -112,6 +115,7 @@ fn by_hand(stage: &mut Stage) {
     let said = stage.bob.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
     assert_eq!(said.code, Some(0), "the old link still works: {said:?}");
     assert_eq!(content::digest(&out.join("film.bin")).unwrap(), sha256);
+    assert_eq!(stage.alice.say(&["stop"]).unwrap().code, Some(0));
     assert!(guards.is_subset(&self::guards(&stage.alice)), "the same ways into the network");
 }
 

@@ -63,7 +63,7 @@ fn a_state_that_would_be_missed_is_not_thrown_away_unasked() {
     let dir = full(&scratch.path().join("state"));
     let kept = Kept::collect(dir.path()).unwrap();
     let refused = kept.restore(&dir, false).unwrap_err().to_string();
-    assert!(refused.contains("1 share, 1 fetch") && refused.contains("--replace"), "{refused}");
+    assert!(refused.contains("its address, 1 share, 1 fetch") && refused.contains("--replace"), "{refused}");
     kept.restore(&dir, true).unwrap();
 }
 

@@ -24,6 +24,9 @@ use crate::status::{self, MAX_MEETINGS, MeetingState};
 /// Codes that are open at once: each given out is an onion service.
 const OPEN: usize = 8;
 
+/// Bytes of what an owner calls a friend.
+const MAX_NAME: usize = 64;
+
 /// How long a friend is called who does not answer, if nothing else is said: its place may still be being published.
 pub(crate) const CALL: Duration = Duration::from_secs(180);
 
@@ -67,12 +70,16 @@ impl std::fmt::Debug for AcceptRequest {
     }
 }
 
+/// Is told whom the owner has met and what to call them; says why the node cannot trust them, if so.
+type Introduce = dyn Fn(Address, Option<String>) -> Result<(), String>;
+
 /// See the module.
 pub(crate) struct Friends {
     ground: Ground,
     /// Who we are.
     key: ServiceKey,
-    met: Box<dyn Fn(Address, Option<String>)>,
+    /// Does what follows from having met somebody: the owner trusts them.
+    introduce: RefCell<Option<Box<Introduce>>>,
     meetings: RefCell<Vec<Rc<Meeting>>>,
     last: Cell<u64>,
 }
@@ -90,14 +97,18 @@ struct Meeting {
 }
 
 impl Friends {
-    /// `key` is that of the node's own address, `met` is told whom the owner trusts from now on, and by what name.
-    pub(crate) fn new(
-        ground: Ground,
-        key: ServiceKey,
-        met: impl Fn(Address, Option<String>) + 'static,
-    ) -> Rc<Self> {
-        let (meetings, last) = (RefCell::default(), Cell::default());
-        Rc::new(Self { ground, key, met: Box::new(met), meetings, last })
+    /// `key` is that of the node's own address.
+    pub(crate) fn new(ground: Ground, key: ServiceKey) -> Rc<Self> {
+        let (introduce, meetings, last) = (RefCell::default(), RefCell::default(), Cell::default());
+        Rc::new(Self { ground, key, introduce, meetings, last })
+    }
+
+    /// Everyone met from now on is introduced to this.
+    pub(crate) fn introduce_to(
+        &self,
+        introduce: impl Fn(Address, Option<String>) -> Result<(), String> + 'static,
+    ) {
+        self.introduce.replace(Some(Box::new(introduce)));
     }
 
     /// Does what is asked, and gives what answers it. Whoever asked may be gone; the deed stands.
@@ -163,6 +174,13 @@ impl Friends {
         name: Option<String>,
         until: Instant,
     ) -> Result<Rc<Meeting>, NodeError> {
+        let bad =
+            |name: &String| name.is_empty() || name.len() > MAX_NAME || name.chars().any(char::is_control);
+        if name.as_ref().is_some_and(bad) {
+            return Err(NodeError::Bad(format!(
+                "a name has 1 to {MAX_NAME} bytes and no control characters"
+            )));
+        }
         let mut meetings = self.meetings.borrow_mut();
         if meetings.iter().filter(|meeting| !meeting.is_over()).count() >= OPEN {
             return Err(NodeError::Failed(format!(
@@ -247,10 +265,16 @@ impl Party {
 
     fn met(&self, friend: Address) {
         info!("met a friend");
-        if let Some(friends) = self.friends.upgrade() {
-            (friends.met)(friend, self.meeting.name.clone());
+        let introduced = self.friends.upgrade().map_or(Ok(()), |friends| {
+            let introduce = friends.introduce.borrow();
+            introduce.as_ref().map_or(Ok(()), |introduce| introduce(friend, self.meeting.name.clone()))
+        });
+        match introduced {
+            Ok(()) => self.set(MeetingState::Met(friend.to_string())),
+            Err(why) => self.fail(format!(
+                "you have met {friend}, but this node does not trust it yet: {why}; then add it with `bulbil trust add`"
+            )),
         }
-        self.set(MeetingState::Met(friend.to_string()));
     }
 }
 

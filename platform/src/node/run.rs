@@ -86,7 +86,7 @@ pub(crate) async fn run(
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
-    let friends = Friends::new(ground.clone(), public.clone(), |_, _| {});
+    let friends = Friends::new(ground.clone(), public.clone());
     let node = Rc::new(Node {
         friends,
         keeper: Keeper::new(&config.keep, &state_dir),

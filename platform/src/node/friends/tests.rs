@@ -168,6 +168,8 @@ async fn a_code_can_be_ended_and_there_are_only_so_many() {
         assert!(matches!(host.cancel_meeting(first.id).await, Err(NodeError::Missing(_))));
         assert_eq!(host.status().meetings.len(), OPEN - 1);
         stage.invite().await;
+        let name = host.invite(InviteRequest { name: Some("a\nb".into()) }).await;
+        assert!(matches!(name, Err(NodeError::Bad(_))), "{name:?}");
         let typo = guest.accept(accept("one two three", 1)).await;
         assert!(matches!(typo, Err(NodeError::Bad(_))), "{typo:?}");
     })
