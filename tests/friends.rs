@@ -64,6 +64,11 @@ fn meet(stage: &Stage) {
     let bob = last["address"].as_str().unwrap();
     assert!(alice.contains(".onion:") && bob.contains(".onion:") && alice != bob);
     assert_eq!(last["wrong_guesses"], 0);
+    for (node, friend, name) in [(&stage.alice, bob, "bob"), (&stage.bob, alice.as_str(), "alice")] {
+        let trusted = &node.status().unwrap()["trust"]["nodes"][0];
+        assert!(friend.starts_with(trusted["address"].as_str().unwrap()), "{trusted}");
+        assert_eq!(trusted["name"], name);
+    }
 
     let said = stage.bob.say(&["accept", &words, "--wait", "1"]).unwrap();
     assert_eq!(said.code, Some(1), "a code works once: {said:?}");
@@ -86,8 +91,10 @@ fn by_hand(stage: &mut Stage) {
     let sha256 = content::write_file(&film, SIZE, 1).unwrap();
     let link = stage.alice.share(&film).unwrap();
     stage.alice.wait_reachable(&link).unwrap();
-    let lost = &stage.alice.status().unwrap()["keep"];
-    assert_eq!((&lost["automatic"], &lost["would_lose"]["shares"]), (&Value::from(false), &Value::from(1)));
+    let before = stage.alice.status().unwrap();
+    let lost = &before["keep"]["would_lose"];
+    assert_eq!(before["keep"]["automatic"], false);
+    assert_eq!((&lost["shares"], &lost["trusted"], &lost["identity"]), (&1.into(), &1.into(), &true.into()));
     let said = keep(&stage.alice, &stage.files, &["save", text(&file)]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(stage.alice.status().unwrap()["keep"]["would_lose"]["shares"], 0);
@@ -110,7 +117,10 @@ fn by_hand(stage: &mut Stage) {
 
     stage.alice.restart().unwrap();
     stage.alice.wait_ready().unwrap();
-    assert_eq!(stage.alice.status().unwrap()["shares"][0]["link"], link);
+    let after = stage.alice.status().unwrap();
+    assert_eq!(after["shares"][0]["link"], link);
+    assert_eq!(after["address"], before["address"]);
+    assert_eq!(after["trust"]["nodes"][0]["name"], "bob");
     let out = Scratch::new("out").unwrap();
     let said = stage.bob.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
     assert_eq!(said.code, Some(0), "the old link still works: {said:?}");

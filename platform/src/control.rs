@@ -12,6 +12,13 @@
 //! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
 //! | `DELETE /friends/{id}` | | 204 |
 //! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
+//! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
+//! | `GET /trust`, `GET /mirrors` | | that part of the status |
+//! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
+//! | `POST /trust/remove`, `/trust/block`, `/trust/unblock`, `/mirrors/remove` | `{"node"}`, a name or an address | 204 |
+//! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
+//! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
+//! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -24,6 +31,7 @@ pub(crate) mod keep;
 mod routes;
 pub mod serve;
 mod socket;
+mod tracker;
 
 use std::path::Path;
 
@@ -34,6 +42,7 @@ use crate::node::Handle;
 use serve::Bounds;
 
 pub use socket::SocketError;
+pub(crate) use tracker::{DegreeRequest, NodeRequest, SearchRequest};
 
 /// Connections at once: the owner's programs, each with one or two.
 const CONNECTIONS: usize = 32;

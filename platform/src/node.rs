@@ -7,6 +7,7 @@ mod dropped;
 mod fetch;
 mod friends;
 mod halves;
+mod herald;
 mod lane;
 mod lesson;
 mod offer;
@@ -15,9 +16,11 @@ mod primary;
 mod report;
 mod room;
 mod run;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod voice;
 
 use std::path::PathBuf;
@@ -30,11 +33,13 @@ use crate::keep::Passphrase;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
+pub use run::MAX_FETCHES;
 pub(crate) use run::run;
-pub use run::{MAX_FETCHES, MAX_SHARES};
+pub use shares::MAX_SHARES;
+pub use tracker::command::{MirrorRequest, TrustRequest};
 
 /// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
-const PORT: u16 = 80;
+pub(crate) const PORT: u16 = 80;
 
 /// What to share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -99,6 +104,7 @@ pub(crate) enum Command {
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Friend(friends::Ask),
     Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
+    Tracker(tracker::command::Command),
     Stop(oneshot::Sender<()>),
 }
 

@@ -5,11 +5,13 @@
 
 mod keep;
 mod meeting;
+mod tracker;
 
 use serde::{Deserialize, Serialize};
 
 pub use keep::{Keep, Losses};
 pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
+pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -36,6 +38,16 @@ pub struct Status {
     /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
     #[serde(default)]
     pub meetings: Vec<Meeting>,
+    /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
+    pub address: Option<String>,
+    /// Whether it can be reached there.
+    pub address_reachable: bool,
+    /// Records kept.
+    pub records: Records,
+    /// Whom the owner trusts.
+    pub trust: Trust,
+    /// Nodes whose records are copied.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Dropped peers that are remembered.

@@ -69,6 +69,14 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
         print(format_args!("clock  {} {word}", span(skew.unsigned_abs())))?;
     }
     print(format_args!("onions  {} of {} reachable", net.services_reachable, net.services))?;
+    if let Some(address) = &status.address {
+        print(format_args!("address {address}"))?;
+        let (trust, mirrors) = (status.trust.nodes.len(), status.mirrors.len());
+        print(format_args!(
+            "records {} served, {trust} nodes trusted, {mirrors} mirrored",
+            status.records.served
+        ))?;
+    }
     print(format_args!(
         "memory  {} of {}, at most {} so far",
         size(memory.rss),
@@ -90,6 +98,13 @@ fn kept(keep: &Keep) -> String {
         None if keep.automatic => format!("soon by itself; a reboot now loses {}{saved}", keep.would_lose),
         None => format!("a reboot loses {}{saved}; save it with `bulbil keep save FILE`", keep.would_lose),
     }
+}
+
+/// `bulbil address`.
+pub(super) async fn address(client: &Client) -> Result<(), Failure> {
+    let status: Status = client.get("/status").await?;
+    let off = "the tracker is off, so the node has no address of its own; set enabled = true under [tracker]";
+    print(status.address.ok_or_else(|| Failure::Failed(off.to_owned()))?)
 }
 
 pub(super) async fn peers(client: &Client, args: &Args) -> Result<(), Failure> {

@@ -14,16 +14,22 @@ pub struct Inventory {
     identity: Option<[u8; 32]>,
     shares: BTreeSet<String>,
     fetches: BTreeSet<String>,
+    trusted: BTreeSet<String>,
+    mirrors: BTreeSet<String>,
 }
 
 impl Inventory {
     /// What is in this state.
     pub fn of(state: &State) -> Self {
         let key = |seed: &Secret<32>| ServiceKey::from_seed(seed.0).address(1).key;
+        let tracker = &state.tracker;
+        let trusted = tracker.trust.iter().map(|entry| &entry.address);
         Self {
             identity: state.catalogue.as_ref().map(key),
             shares: state.shares.iter().map(|share| share.info_hash.clone()).collect(),
             fetches: state.fetches.iter().map(|fetch| fetch.id.to_string()).collect(),
+            trusted: trusted.chain(&tracker.blocked).cloned().collect(),
+            mirrors: tracker.mirrors.iter().map(|entry| entry.address.clone()).collect(),
         }
     }
 
@@ -36,6 +42,8 @@ impl Inventory {
             identity: self.identity.is_some() && self.identity != kept.identity,
             shares: missing(&self.shares, &kept.shares),
             fetches: missing(&self.fetches, &kept.fetches),
+            trusted: missing(&self.trusted, &kept.trusted),
+            mirrors: missing(&self.mirrors, &kept.mirrors),
             ..Losses::default()
         }
     }

@@ -1,6 +1,7 @@
 //! Keep files in real folders.
 
 use super::*;
+use crate::state::tracker::{MirrorEntry, Tracker, TrustEntry};
 use crate::state::{FetchEntry, Secret, ShareEntry};
 use crate::sys::scratch::Scratch;
 use serde_json::json;
@@ -31,8 +32,18 @@ fn full(folder: &Path) -> StateDir {
         onion: Secret([4; 32]),
         peer: Secret([5; 32]),
     };
-    let state =
-        State { catalogue: Some(Secret([6; 32])), last_fetch: 7, shares: vec![share], fetches: vec![fetch] };
+    let tracker = Tracker {
+        trust: vec![TrustEntry { address: "friend".into(), name: Some("bob".into()), told: true }],
+        mirrors: vec![MirrorEntry { address: "mirror".into(), follow: true }],
+        ..Tracker::default()
+    };
+    let state = State {
+        catalogue: Some(Secret([6; 32])),
+        last_fetch: 7,
+        shares: vec![share],
+        fetches: vec![fetch],
+        tracker,
+    };
     dir.save(&state).unwrap();
     fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();
     let guards = BTreeMap::from([("guards".to_owned(), json!({"default": [1, 2]}))]);
@@ -63,7 +74,11 @@ fn a_state_that_would_be_missed_is_not_thrown_away_unasked() {
     let dir = full(&scratch.path().join("state"));
     let kept = Kept::collect(dir.path()).unwrap();
     let refused = kept.restore(&dir, false).unwrap_err().to_string();
-    assert!(refused.contains("its address, 1 share, 1 fetch") && refused.contains("--replace"), "{refused}");
+    assert!(
+        refused.contains("its address, 1 share, 1 fetch, 1 trusted node, 1 mirror")
+            && refused.contains("--replace"),
+        "{refused}"
+    );
     kept.restore(&dir, true).unwrap();
 }
 

@@ -1,5 +1,7 @@
 //! What the owner asks of the parts that stand beside the shares.
 
+use std::rc::Rc;
+
 use tokio::sync::oneshot;
 
 use super::NodeError;
@@ -24,5 +26,13 @@ impl Node {
         let answer = self.friends.obey(ask);
         self.show().await;
         answer();
+    }
+
+    /// From now on whoever is met is trusted.
+    pub(super) fn welcome_friends(self: &Rc<Self>) {
+        let node = Rc::downgrade(self);
+        self.friends.introduce_to(move |friend, name| {
+            node.upgrade().map_or(Ok(()), |node| node.befriend(friend, name)).map_err(|why| why.to_string())
+        });
     }
 }

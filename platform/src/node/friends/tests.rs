@@ -85,6 +85,13 @@ async fn two_nodes_meet_once_and_learn_each_others_address() {
         assert_ne!(met(&at_host), met(&at_guest));
         assert_eq!(last(&at_host).unwrap().name.as_deref(), Some("bob"));
         assert_eq!(last(&at_host).unwrap().words, None, "the words are used up");
+        for (node, friend, name) in [(host, met(&at_host), "bob"), (guest, met(&at_guest), "alice")] {
+            let trusts = |status: &Status| {
+                let mut nodes = status.trust.nodes.iter();
+                nodes.any(|node| node.address == friend.host() && node.name.as_deref() == Some(name))
+            };
+            until(node, trusts).await;
+        }
         // The place is gone: whoever comes second finds nobody.
         guest.accept(accept(&words, 1)).await.unwrap();
         let late = until(guest, |status| status.meetings.len() == 2 && is_over(status)).await;
