@@ -5,10 +5,13 @@
 mod check;
 mod client;
 mod fetch;
+mod friends;
 mod hash;
+mod keep;
 mod list;
 mod mail;
 mod mirror;
+mod passphrase;
 mod progress;
 mod proxy;
 mod publish;
@@ -64,6 +67,13 @@ enum Command {
     Inbox(mail::InboxArgs),
     /// List messages that wait to be sent
     Outbox(list::Args),
+    /// Make a friend code: prints eight words to read to a friend, and waits until they were used
+    Invite(friends::Invite),
+    /// Meet a friend who read eight words to you
+    Accept(friends::Accept),
+    /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
+    #[command(subcommand)]
+    Keep(keep::Command),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -136,8 +146,10 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    if let Command::Run = args.command {
-        return run::run(config, &runtime);
+    match args.command {
+        Command::Run => return run::run(config, &runtime),
+        Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
@@ -147,6 +159,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Invite(args) => friends::invite(&client, &args).await,
+            Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
             Command::Send(args) => mail::send(&client, &args).await,
             Command::Inbox(args) => mail::inbox(&client, &args).await,
@@ -159,7 +173,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Search(args) => search::run(&client, &args).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+            Command::Run | Command::Keep(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
+                Ok(())
+            }
         }
     })
 }
@@ -222,6 +238,11 @@ mod tests {
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
+            "invite --name n --json",
+            "accept a b c d e f g h --name n --wait 60 --json",
+            "keep save f --passphrase-file p",
+            "keep show f --passphrase-file p --json",
+            "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
             let words = std::iter::once("bulbil").chain(line.split(' '));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -236,6 +257,9 @@ mod tests {
             "fetch http://x",
             "frobnicate",
             "run --fast",
+            "keep",
+            "keep save",
+            "keep save f --passphrase secret",
             "mirror",
             "mirror a --once --follow",
             "trust",

@@ -1,6 +1,7 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
 mod proxy;
+mod keep;
 mod quantity;
 mod tracker;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
+pub use keep::Keep;
 pub use quantity::{Bytes, Seconds};
 pub use tracker::Tracker;
 
@@ -44,6 +46,8 @@ pub struct Config {
     pub net: Net,
     /// Listeners for other programs.
     pub proxy: Proxy,
+    /// What survives a reboot.
+    pub keep: Keep,
 }
 
 /// How much is logged.
@@ -188,6 +192,7 @@ impl Default for Config {
             tracker: Tracker::default(),
             net: Net::default(),
             proxy: Proxy::default(),
+            keep: Keep::default(),
         }
     }
 }
@@ -252,7 +257,13 @@ impl Config {
 
     /// Relative paths start at `folder`.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.state_dir, &mut self.control.socket, &mut self.net.tor.network_file];
+        let paths = [
+            &mut self.state_dir,
+            &mut self.control.socket,
+            &mut self.net.tor.network_file,
+            &mut self.keep.file,
+            &mut self.keep.passphrase_file,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -308,6 +319,8 @@ mod tests {
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
         full.proxy.socks.password = Some(Password("secret".into()));
+        full.keep.file = Some("/boot/bulbil.age".into());
+        full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {

@@ -11,6 +11,10 @@
 //! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
 //! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
 //! | `DELETE /mail/inbox/{number}` | | 204 |
+//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `DELETE /friends/{id}` | | 204 |
+//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -28,6 +32,8 @@ mod events;
 mod failure;
 mod mail;
 mod proxy;
+mod friends;
+pub(crate) mod keep;
 mod routes;
 pub mod serve;
 mod socket;

@@ -5,12 +5,16 @@
 
 mod mail;
 mod proxy;
+mod keep;
+mod meeting;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
 pub use mail::Mail;
 pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
+pub use keep::{Keep, Losses};
+pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
@@ -34,6 +38,12 @@ pub struct Status {
     pub dropped: Vec<Dropped>,
     /// Messages from and to other nodes.
     pub mail: Mail,
+    /// What a power cut would cost.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
+    #[serde(default)]
+    pub meetings: Vec<Meeting>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.
@@ -233,4 +243,6 @@ pub enum Event {
     Dropped(Dropped),
     /// A message came, left, or could not be delivered.
     Mail(Mail),
+    /// A friend code moved on.
+    Meeting(Meeting),
 }
