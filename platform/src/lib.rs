@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod hash;
+pub mod http;
 pub mod link;
 mod logger;
 pub mod net;
@@ -16,3 +17,5 @@ pub mod store;
 pub mod sys;
 pub mod web;
 mod words;
+
+pub use http::{Config, SocksClient, TorHttpClient};
