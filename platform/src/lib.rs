@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod exit;
 pub mod hash;
 pub mod http;
 pub mod link;
