@@ -1,5 +1,7 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod gateway;
+mod proxy;
 mod quantity;
 
 use std::fs;
@@ -8,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use gateway::Gateway;
+pub use proxy::Proxy;
 pub use quantity::{Bytes, Seconds};
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
@@ -34,6 +38,8 @@ pub struct Config {
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
+    /// The listeners for other programs.
+    pub proxy: Proxy,
     /// The network.
     pub net: Net,
 }
@@ -177,6 +183,7 @@ impl Default for Config {
             control: Control::default(),
             page: Page::default(),
             swarm: Swarm::default(),
+            proxy: Proxy::default(),
             net: Net::default(),
         }
     }
@@ -266,7 +273,7 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return Ok(());
+            return self.proxy.http.check().map_err(ConfigError::Value);
         };
         Err(ConfigError::Value(wrong))
     }
@@ -294,6 +301,7 @@ mod tests {
     #[test]
     fn the_default_text_names_every_key() {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
+        full.proxy.http.password = Some("word".into());
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
         let keys = toml::Table::try_from(full).unwrap();

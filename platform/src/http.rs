@@ -1,16 +1,18 @@
 //! HTTP and bare streams through Tor, for other programs: [`TorHttpClient`] and [`SocksClient`].
 //!
-//! Both work over any external SOCKS5 proxy (C tor, Arti, a running Bulbil). The only socket they open then is the one to that proxy, and names are resolved at the far end of Tor, never here.
+//! Both work over any external SOCKS5 proxy (C tor, Arti, a running Bulbil), or over the Tor of this process
+//! ([`TorHttpClient::over`]). With a proxy, the only socket they open is the one to it. Either way names are resolved
+//! at the far end of Tor, never here.
+//!
 //! Requests and answers are those of crate `http`, as hyper has them.
 
 mod check;
 mod client;
 mod config;
-mod engine;
+pub(crate) mod engine;
 mod error;
-mod isolation;
 mod place;
-mod pool;
+pub(crate) mod pool;
 mod proxy_address;
 mod raw;
 mod redirect;
@@ -28,7 +30,6 @@ pub use hyper::{Method, Request, StatusCode};
 pub use client::TorHttpClient;
 pub use config::{CHECK_URL, Config, PROXY_VARIABLE, USER_AGENT};
 pub use error::HttpError;
-pub use isolation::Isolation;
 pub use proxy_address::ProxyAddress;
 pub use raw::SocksClient;
 pub use response::Response;

@@ -12,6 +12,7 @@ pub mod link;
 mod logger;
 pub mod net;
 pub mod node;
+pub mod proxy;
 pub mod state;
 pub mod status;
 pub mod store;

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::engine::{Engine, Failure, value};
 use super::redirect::{self, Next};
-use super::way::Way;
-use super::{Config, HttpError, Isolation, Response, check};
+use super::way::{Way, fresh};
+use super::{Config, HttpError, Response, check};
+use crate::exit::{Exit, Isolation};
 
 /// Longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -57,16 +58,21 @@ impl TorHttpClient {
         Self::by(way, config)
     }
 
-    pub(super) fn by(way: Way, config: Config) -> Result<Self, HttpError> {
+    /// A client over the network of this process; `socks_addr` plays no part. Needs a tokio runtime, like all of this.
+    pub fn over(exit: Exit, config: Config) -> Result<Self, HttpError> {
+        Self::by(Way::Exit(exit), config)
+    }
+
+    fn by(way: Way, config: Config) -> Result<Self, HttpError> {
         value(&config.user_agent)?;
         let engine = Engine::new(way, &config)?;
-        Ok(Self { config: Arc::new(config), engine, isolation: Isolation::fresh() })
+        Ok(Self { config: Arc::new(config), engine, isolation: fresh() })
     }
 
     /// The same settings, but nothing in common with this one that a service could see.
     #[must_use]
     pub fn isolated(&self) -> Self {
-        Self { isolation: Isolation::fresh(), ..self.clone() }
+        Self { isolation: fresh(), ..self.clone() }
     }
 
     /// GET.
@@ -121,6 +127,16 @@ impl TorHttpClient {
     /// Whether a check service sees a Tor exit. An error means that none of them could be asked.
     pub async fn verify_tor_connection(&self) -> Result<bool, HttpError> {
         check::ask(self, |seen| seen.is_tor).await
+    }
+
+    /// The same client on the circuits of somebody else.
+    pub(crate) fn with_isolation(&self, isolation: Isolation) -> Self {
+        Self { isolation, ..self.clone() }
+    }
+
+    /// Whether a check service sees a Tor exit, and at which address.
+    pub(crate) async fn seen(&self) -> Result<(bool, String), HttpError> {
+        check::ask(self, |seen| seen.is_tor.zip(seen.ip.map(|ip| ip.to_string()))).await
     }
 
     /// The settings.

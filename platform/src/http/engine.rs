@@ -15,7 +15,8 @@ use url::Url;
 use super::place::{self, Place};
 use super::pool::{Answer, Key, Pool};
 use super::way::Way;
-use super::{Config, HttpError, Isolation, tls};
+use super::{Config, HttpError, tls};
+use crate::exit::Isolation;
 
 /// Bytes of an answer's head at most.
 const HEAD_BYTES: usize = 64 * 1024;
@@ -67,7 +68,7 @@ impl Engine {
         port: u16,
         isolation: Isolation,
     ) -> Result<super::Tunnel, HttpError> {
-        let opened = timeout(self.connect_timeout, self.way.open(host, port, isolation));
+        let opened = timeout(self.connect_timeout, self.way.open(host, port, &isolation));
         opened.await.unwrap_or(Err(HttpError::Timeout))
     }
 
@@ -102,11 +103,6 @@ impl Engine {
         }
     }
 
-    /// Forgets the connections that wait.
-    pub(crate) fn forget(&self) {
-        self.pool.clear();
-    }
-
     fn answer(
         &self,
         response: Response<hyper::body::Incoming>,
@@ -119,7 +115,7 @@ impl Engine {
     async fn connect(&self, key: &Key) -> Result<SendRequest<Outgoing>, HttpError> {
         let connected = async {
             let Place { tls, host, port } = &key.place;
-            let tunnel = self.way.open(host, *port, key.isolation).await?;
+            let tunnel = self.way.open(host, *port, &key.isolation).await?;
             let tunnel = if *tls { tls::wrap(&self.tls, host, tunnel).await? } else { tunnel };
             let mut http = http1::Builder::new();
             http.max_buf_size(HEAD_BYTES).max_headers(HEADERS);

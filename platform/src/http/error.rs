@@ -1,6 +1,7 @@
 //! Why a request failed.
 
-use crate::http::socks::Refusal;
+use super::socks::Refusal;
+use crate::exit::ReachError;
 
 /// Why there is no answer. Texts never name the destination: they may end in a log.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +18,9 @@ pub enum HttpError {
     /// The proxy, or the network, would not open the stream.
     #[error("{0}")]
     Refused(#[from] Refusal),
+    /// The Tor of this process would not open the stream.
+    #[error("{0}")]
+    Unreached(#[from] ReachError),
     /// The certificate is not good for this name, or the other side does not speak TLS.
     #[error(
         "no secure connection: the certificate is not good for this name, or the service does not speak TLS"
@@ -47,6 +51,18 @@ impl HttpError {
         match self {
             Self::Timeout | Self::Broken(_) | Self::NoProxy(_) => true,
             Self::Refused(refusal) => refusal.is_passing(),
+            Self::Unreached(why) => !matches!(
+                why,
+                ReachError::Refused
+                    | ReachError::Forbidden
+                    | ReachError::Private
+                    | ReachError::NoSuchName
+                    | ReachError::BadName
+                    | ReachError::OnionAddress
+                    | ReachError::OnionKeyMissing
+                    | ReachError::OnionKeyWrong
+                    | ReachError::Shutdown
+            ),
             _ => false,
         }
     }

@@ -9,9 +9,9 @@ use futures::FutureExt;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
 
-use super::Isolation;
 use super::engine::Outgoing;
 use super::place::Place;
+use crate::exit::Isolation;
 
 /// Same place and same circuit, or no sharing.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -63,11 +63,6 @@ impl Pool {
             idle.remove(0);
         }
         idle.push(Idle { key, sender, since: Instant::now() });
-    }
-
-    /// Drops all of them: what is asked from now on takes new connections.
-    pub(super) fn clear(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 

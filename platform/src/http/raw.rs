@@ -3,8 +3,9 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::way::Way;
-use super::{Config, HttpError, Isolation, Tunnel};
+use super::way::{Way, fresh};
+use super::{Config, HttpError, Tunnel};
+use crate::exit::{Exit, Isolation};
 
 /// Opens streams to any host and port through Tor. Cheap to clone; clones share circuits.
 ///
@@ -26,18 +27,23 @@ pub struct SocksClient {
 impl SocksClient {
     /// A client over the SOCKS5 proxy that `config` names. Nothing is connected yet.
     pub fn new(config: Config) -> Self {
-        Self { way: Way::Proxy(config.socks_addr.clone()), config, isolation: Isolation::fresh() }
+        Self { way: Way::Proxy(config.socks_addr.clone()), config, isolation: fresh() }
+    }
+
+    /// A client over the network of this process; `socks_addr` plays no part.
+    pub fn over(exit: Exit, config: Config) -> Self {
+        Self { way: Way::Exit(exit), config, isolation: fresh() }
     }
 
     /// The same settings on circuits of its own.
     #[must_use]
     pub fn isolated(&self) -> Self {
-        Self { isolation: Isolation::fresh(), ..self.clone() }
+        Self { isolation: fresh(), ..self.clone() }
     }
 
     /// Opens a stream. The name is resolved at the far end of Tor.
     pub async fn connect(&self, host: &str, port: u16) -> Result<Tunnel, HttpError> {
-        let opened = self.way.open(host, port, self.isolation);
+        let opened = self.way.open(host, port, &self.isolation);
         timeout(self.config.connect_timeout, opened).await.unwrap_or(Err(HttpError::Timeout))
     }
 
