@@ -8,7 +8,9 @@ mod fetch;
 mod hash;
 mod list;
 mod progress;
+mod proxy;
 mod run;
+mod selfcheck;
 mod share;
 
 use std::path::PathBuf;
@@ -29,14 +31,19 @@ struct Args {
     /// Configuration file [default: none, every default works]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The same as the command of that name
+    #[arg(long, exclusive = true)]
+    selfcheck: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the node in the foreground
+    /// Run the node in the foreground; so does no command at all
     Run,
+    /// Tell whether this machine can be a node: network, exits, onion services, leaks
+    Selfcheck(selfcheck::Args),
     /// Offer files or folders; prints the link
     Share(share::Args),
     /// Fetch what a link offers
@@ -52,6 +59,8 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Close the streams of other programs and share no circuit with what was before
+    NewIdentity(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -94,35 +103,47 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    match args.command {
+    let command = match args.command {
+        None if args.selfcheck => Command::Selfcheck(selfcheck::Args::default()),
+        None => Command::Run,
+        Some(command) => command,
+    };
+    match command {
         Command::Hash(args) => return hash::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let mut config = match &args.config {
+    let config = match &args.config {
         Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => Config::default(),
     };
+    let config = config.with_environment(std::env::vars_os());
+    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(socket) = args.socket {
         config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    if let Command::Run = args.command {
-        return run::run(config, &runtime);
+    match command {
+        Command::Run => return run::run(config, &runtime),
+        Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
+        _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
-        match args.command {
+        match command {
             Command::Share(args) => share::run(&client, &args).await,
             Command::Fetch(args) => fetch::run(&client, &args).await,
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+            Command::Run | Command::Selfcheck(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
+                Ok(())
+            }
         }
     })
 }
@@ -151,29 +172,39 @@ mod tests {
     #[test]
     fn the_stable_lines_are_understood() {
         for line in [
+            "",
+            "--selfcheck",
+            "selfcheck --json",
             "run",
             "run --config f",
-            "share a b --name n --piece-length 65536 --public --json",
+            "share a b --name n --piece-length 65536 --public --browser --json",
             "fetch http://x --out d --json",
             "list --json",
             "status --json",
             "peers --json",
             "unshare 00",
+            "new-identity --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
         ] {
-            let words = std::iter::once("bulbil").chain(line.split(' '));
+            let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"]
-        {
+        for line in [
+            "--selfcheck run",
+            "share",
+            "fetch http://x",
+            "frobnicate",
+            "run --fast",
+            "hash p --piece-length many",
+        ] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -1,8 +1,13 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod chaff;
+mod environment;
 mod gateway;
+mod metrics;
 mod proxy;
 mod quantity;
+mod selfcheck;
+mod tracker;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,9 +15,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use chaff::Chaff;
 pub use gateway::Gateway;
-pub use proxy::Proxy;
+pub use metrics::Metrics;
+pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
+pub use selfcheck::Selfcheck;
+pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -38,10 +47,18 @@ pub struct Config {
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
-    /// The listeners for other programs.
-    pub proxy: Proxy,
+    /// What the node tells others and asks of them.
+    pub tracker: Tracker,
     /// The network.
     pub net: Net,
+    /// Listeners for other programs.
+    pub proxy: Proxy,
+    /// Requests of no use.
+    pub chaff: Chaff,
+    /// What the check of oneself looks for.
+    pub selfcheck: Selfcheck,
+    /// How coarse the figures for Prometheus are.
+    pub metrics: Metrics,
 }
 
 /// How much is logged.
@@ -183,8 +200,12 @@ impl Default for Config {
             control: Control::default(),
             page: Page::default(),
             swarm: Swarm::default(),
-            proxy: Proxy::default(),
+            tracker: Tracker::default(),
             net: Net::default(),
+            proxy: Proxy::default(),
+            chaff: Chaff::default(),
+            selfcheck: Selfcheck::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -273,7 +294,10 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return self.proxy.http.check().map_err(ConfigError::Value);
+            self.tracker.check().map_err(ConfigError::Value)?;
+            self.chaff.check().map_err(ConfigError::Value)?;
+            self.metrics.check().map_err(ConfigError::Value)?;
+            return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
     }
@@ -301,9 +325,10 @@ mod tests {
     #[test]
     fn the_default_text_names_every_key() {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
-        full.proxy.http.password = Some("word".into());
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
+        full.proxy.http.password = Some(Password("secret".into()));
+        full.proxy.socks.password = Some(Password("secret".into()));
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {
@@ -325,6 +350,7 @@ mod tests {
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),
+            ("[tracker]\ntrust_budget = 0", ["tracker.trust_budget", "1 to 256"]),
             ("[swarm]\nfsync = \"often\"", ["fsync", "`finish`"]),
             ("[net]\nkind = \"clearnet\"", ["kind", "`tor`"]),
             ("[net.tor]\nvanguards = \"none\"", ["vanguards", "`lite`"]),

@@ -8,6 +8,8 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
+//! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -15,6 +17,8 @@
 
 mod events;
 mod failure;
+mod metrics;
+mod proxy;
 mod routes;
 pub mod serve;
 mod socket;

@@ -4,8 +4,12 @@
 //! names. Everything above speaks [`Network`], [`Service`] and [`Stream`] and never learns which network it is.
 
 pub mod address;
+mod client_key;
+mod identity;
 pub mod keys;
+mod knock;
 pub mod memory;
+mod published;
 mod stream;
 pub mod tor;
 
@@ -16,7 +20,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use address::{Address, BadAddress};
+pub use client_key::{BadClientKey, ClientKey};
+pub use identity::IdentityKey;
 pub use keys::{AccessKey, ServiceKey};
+pub use knock::{Knock, Limits, Offer};
+pub use published::Published;
 pub use stream::Stream;
 
 use crate::config::{self, Config, NetKind};
@@ -32,6 +40,9 @@ pub const SECOND_TRY: Duration = Duration::from_secs(15);
 
 /// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
 pub const ACCEPT_QUEUE: usize = 16;
+
+/// Streams of one published service that wait for [`Published::next`]; more are refused.
+pub const KNOCK_QUEUE: usize = 64;
 
 /// What a stream may share with others: streams with equal values may share a circuit, others never do.
 ///
@@ -117,6 +128,16 @@ impl Network {
         }
     }
 
+    /// Publishes `key`'s address with all that `offer` names; each stream is for the caller to take or refuse.
+    ///
+    /// Returns as soon as the service runs; [`Published::reachable`] tells when others can reach it.
+    pub async fn publish(&self, key: &IdentityKey, offer: &Offer) -> Result<Published, NetError> {
+        match self {
+            Self::Tor(tor) => tor.publish(key, offer).await.map(Published::Tor),
+            Self::Memory(memory) => memory.publish(key, offer).map(Published::Memory),
+        }
+    }
+
     /// Opens a stream. Tries another path beside a slow one after [`SECOND_TRY`], gives up after [`CONNECT_DEADLINE`].
     pub async fn connect(
         &self,
@@ -185,6 +206,14 @@ impl Network {
         }
     }
 
+    /// Whether the network itself listens at this address: the only kind of address that this process may connect to.
+    pub fn knows(&self, address: std::net::SocketAddr) -> bool {
+        match self {
+            Self::Tor(tor) => tor.knows(address),
+            Self::Memory(_) => false,
+        }
+    }
+
     /// How far the network is, now and from now on.
     pub fn status(&self) -> watch::Receiver<NetStatus> {
         match self {
@@ -211,6 +240,9 @@ impl Network {
 /// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
 const TOR_SHARE: u64 = 6;
 
+/// Circuits to exits for these are made before anybody asks, where there is a proxy: what browsers ask for first.
+const PROXY_PORTS: [u16; 2] = [443, 80];
+
 /// What Tor is told, from what the owner said.
 fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
     let tor = &config.net.tor;
@@ -223,6 +255,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
             config::Vanguards::Full => tor::Vanguards::Full,
         },
         reduced_padding: tor.reduced_padding,
+        predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
         ..tor::TorConfig::new(state_dir.join("tor"), state_dir.join("cache"))
     }
 }

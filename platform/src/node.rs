@@ -1,6 +1,5 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
-mod catalogue;
 mod dial;
 mod door;
 mod dropped;
@@ -10,12 +9,15 @@ mod lane;
 mod lesson;
 mod offer;
 mod open;
+mod primary;
+mod proxy;
 mod report;
 mod room;
 mod run;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::metrics::Metrics;
 use crate::status::{Event, Share, Status};
 
 pub(crate) use run::run;
@@ -46,6 +49,9 @@ pub struct ShareRequest {
     /// Offer it in the public catalogue instead of under an onion of its own.
     #[serde(default)]
     pub public: bool,
+    /// Let any browser read the files at the link. The address then needs no key, so only the token guards it.
+    #[serde(default)]
+    pub browser: bool,
 }
 
 /// What to fetch.
@@ -81,6 +87,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// What travels to the node's task.
@@ -89,6 +96,7 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }
 
@@ -112,8 +120,15 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = Self { commands, status, events: events.clone() };
+        let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
+        let handle = Self { commands, status, events: events.clone(), metrics };
         (handle, Inbox { commands: inbox, status: sender, events })
+    }
+
+    /// The same handle, with figures as coarse as this says.
+    #[must_use]
+    pub(crate) fn with_metrics(self, config: &crate::config::Metrics) -> Self {
+        Self { metrics: Arc::new(Metrics::new(config)), ..self }
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -139,6 +154,11 @@ impl Handle {
     /// The node as of now.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
+    pub fn metrics(&self) -> String {
+        self.metrics.tell(&self.status())
     }
 
     /// Everything that happens from now on.

@@ -3,7 +3,11 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod proxy;
+
 use serde::{Deserialize, Serialize};
+
+pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -24,6 +28,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// What other programs use.
+    pub proxy: Proxy,
 }
 
 /// Dropped peers that are remembered.
@@ -76,6 +82,8 @@ pub struct Share {
     pub link: String,
     /// Private (one onion for it alone) or in the public catalogue.
     pub public: bool,
+    /// Any browser may read the files at the link; otherwise it finds a page about the share.
+    pub browser: bool,
     /// What works: see [`ShareState`].
     pub state: ShareState,
     /// Bytes served so far.

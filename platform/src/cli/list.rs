@@ -12,7 +12,7 @@ use crate::words::{percent, rate, size, span};
 pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
@@ -69,6 +69,7 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
         print(format_args!("clock  {} {word}", span(skew.unsigned_abs())))?;
     }
     print(format_args!("onions  {} of {} reachable", net.services_reachable, net.services))?;
+    super::proxy::status(&status.proxy)?;
     print(format_args!(
         "memory  {} of {}, at most {} so far",
         size(memory.rss),

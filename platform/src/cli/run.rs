@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::net::Network;
 use crate::node::{self, Handle};
+use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::sys::process;
 use crate::web::Web;
@@ -17,6 +18,9 @@ use crate::web::Web;
 /// Runs until stopped by a signal or by `bulbil stop`.
 pub(super) fn run(config: Config, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
+    if let Err(error) = process::raise_files() {
+        log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
+    }
     if let Err(error) = process::harden() {
         log::warn!("core dumps could not be switched off: {error}");
     }
@@ -34,6 +38,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         None
     };
     let (node, inbox) = Handle::new();
+    let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(control.run(node.clone(), stopped.clone()));
@@ -43,7 +48,9 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
-    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
+    let proxies = Proxies::new(network.clone(), &config);
+    proxies.listen(&config, &stop.subscribe()).await;
+    let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;
     ended

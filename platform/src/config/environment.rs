@@ -18,6 +18,9 @@ use toml::{Table, Value};
 use super::{Config, ConfigError, Level};
 use crate::http::ProxyAddress;
 
+/// What is said of a port that is none.
+const PORT: &str = "a port from 1 to 65535 is allowed";
+
 /// What a variable that names a key begins with.
 const PREFIX: &str = "BULBIL__";
 
@@ -49,7 +52,10 @@ impl Config {
     /// Sets the key that `name` stands for.
     fn with_key(self, name: &str, value: &str) -> Result<Self, ConfigError> {
         let wrong = |why: &dyn std::fmt::Display| {
-            ConfigError::Value(format!("{name}: {}; `bulbil config` prints every key", why.to_string().trim_end()))
+            ConfigError::Value(format!(
+                "{name}: {}; `bulbil config` prints every key",
+                why.to_string().trim_end()
+            ))
         };
         let mut whole = Table::try_from(self).map_err(|error| wrong(&error))?;
         let path = name.strip_prefix(PREFIX).unwrap_or_default().to_lowercase();
@@ -79,7 +85,6 @@ impl Config {
             Err(ConfigError::Value(format!("{name}=\"{value}\" is not understood; {allowed}")))
         };
         let port = || value.trim().parse().ok().filter(|port| *port != 0_u16);
-        const PORT: &str = "a port from 1 to 65535 is allowed";
         match name {
             "COMMON_SOCKS_PROXY_PORT" => match port() {
                 Some(port) => self.proxy.socks.listen.set_port(port),
@@ -176,7 +181,7 @@ mod tests {
         assert_eq!(config.proxy.http.listen.port(), 80);
         assert!(config.proxy.http.open && config.proxy.http.hosts == ["bulbil"]);
         assert_eq!(config.swarm.lanes_max, 4);
-        let whole = toml::Table::try_from(&config).unwrap();
+        let whole = Table::try_from(&config).unwrap();
         assert_eq!(whole["proxy"]["http"]["password"].as_str(), Some("12345"));
     }
 
@@ -192,7 +197,7 @@ mod tests {
             ("BULBIL__MEMORY", "lots", "96 MiB"),
             ("BULBIL__MEMORY__LIMIT", "1", "no section"),
             ("BULBIL__", "1", "no key"),
-            ("BULBIL__PROXY__HTTP__CONNECTIONS", "many", "u32"),
+            ("BULBIL__PROXY__HTTP__MAX_CONNECTIONS", "many", "u32"),
         ] {
             let error = with(&[(name, value)]).unwrap_err().to_string();
             assert!(error.contains(name) && error.contains(word), "{name}={value} gave {error}");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, Seconds};
+use super::{Bytes, Password, Seconds};
 use crate::http::{CHECK_URL, USER_AGENT};
 
 /// Least time that may be given for anything here.
@@ -21,7 +21,7 @@ pub struct Gateway {
     /// Whether everybody who reaches it may use it, if that is more than this machine.
     pub open: bool,
     /// What callers must know, if anything: the password of `Proxy-Authorization: Basic`, or `X-Bulbil-Password`.
-    pub password: Option<String>,
+    pub password: Option<Password>,
     /// Names it is called by, beside `localhost` and addresses. A foreign page may have its own name point here.
     pub hosts: Vec<String>,
     /// Pages that may call it from a browser, as `scheme://host:port`; `:*` stands for any port.
@@ -29,7 +29,7 @@ pub struct Gateway {
     /// Whether addresses of private networks may be asked for: for test networks, whose exits lead to loopback.
     pub allow_private: bool,
     /// Connections at once.
-    pub connections: u32,
+    pub max_connections: u32,
     /// Bytes of a request's body at most.
     pub request_limit: Bytes,
     /// Bytes of an answer's body at most.
@@ -54,7 +54,7 @@ impl Default for Gateway {
             hosts: Vec::new(),
             origins: ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"].map(Into::into).into(),
             allow_private: false,
-            connections: 128,
+            max_connections: 128,
             request_limit: Bytes(64 * 1024 * 1024),
             response_limit: Bytes(1024 * 1024 * 1024),
             timeout: Seconds(120),
@@ -76,11 +76,11 @@ impl Gateway {
                 self.listen
             ));
         }
-        if self.password.as_ref().is_some_and(|word| word.is_empty() || word.len() > 255) {
+        if self.password.as_ref().is_some_and(|word| word.0.is_empty() || word.0.len() > 255) {
             return Err("proxy.http.password has no letters or over 255; remove it, or set another".into());
         }
-        if self.connections == 0 || self.connections > 65_535 {
-            return Err("proxy.http.connections is out of range; 1 to 65535 are allowed".into());
+        if self.max_connections == 0 || self.max_connections > 65_535 {
+            return Err("proxy.http.max_connections is out of range; 1 to 65535 are allowed".into());
         }
         for (name, span) in [("timeout", self.timeout), ("idle", self.idle)] {
             if span.0 < MIN_WAIT {
@@ -124,7 +124,7 @@ mod tests {
     fn mistakes_name_the_key() {
         for (more, word) in [
             ("password = \"\"", "password"),
-            ("connections = 0", "connections"),
+            ("max_connections = 0", "max_connections"),
             ("timeout = 0", "timeout"),
             ("idle = \"0 s\"", "idle"),
             ("origins = [\"*\"]", "origins"),

@@ -26,8 +26,8 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What every request may use.
 #[derive(Clone)]
-struct Api {
-    node: Handle,
+pub(super) struct Api {
+    pub(super) node: Handle,
     stop: watch::Receiver<bool>,
 }
 
@@ -52,6 +52,8 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .route("/shares", post(share))
         .route("/shares/{info_hash}", delete(unshare))
         .route("/fetches", post(fetch))
+        .merge(super::metrics::router())
+        .merge(super::proxy::router())
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })

@@ -1,5 +1,8 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod guesses;
+mod landing;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use super::{FetchRequest, Handle, NodeError, ShareRequest, run};
 use crate::config::Config;
 use crate::net::Network;
 use crate::net::memory::Memory;
+use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::status::{FetchState, Status};
 use crate::sys::scratch::Scratch;
@@ -22,7 +26,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 fn start(network: &Memory, folder: &Path) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
-    let running = run(Config::default(), state, Network::Memory(network.clone()), inbox);
+    let (config, network) = (Config::default(), Network::Memory(network.clone()));
+    let proxies = Proxies::new(network.clone(), &config);
+    let running = run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });
     handle
 }
@@ -36,7 +42,7 @@ async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
 }
 
 fn request(path: &Path, public: bool) -> ShareRequest {
-    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public }
+    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public, browser: false }
 }
 
 fn last(status: &Status) -> Option<&FetchState> {

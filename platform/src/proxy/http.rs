@@ -81,7 +81,7 @@ impl Gateway {
 
     /// Serves until `stop` turns true.
     pub(super) async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) {
-        let gate = Gate::new(self.config.connections, Arc::clone(&self.meter));
+        let gate = Gate::new(self.config.max_connections, Arc::clone(&self.meter));
         let me = Arc::new(self);
         gate.run(listener, stop, |conn| Arc::clone(&me).serve(conn)).await;
     }

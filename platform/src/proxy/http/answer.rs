@@ -34,7 +34,7 @@ pub(super) const TOO_SLOW: &str = "HTTP/1.1 408 Request Timeout\r\nConnection: c
 /// See [`MALFORMED`].
 pub(super) const TOO_MANY: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\nConnection: close\r\n\r\n",
-    r#"{"error":"too many connections; try again soon, or allow more with proxy.http.connections"}"#
+    r#"{"error":"too many connections; try again soon, or allow more with proxy.http.max_connections"}"#
 );
 
 /// Why a request is not done.

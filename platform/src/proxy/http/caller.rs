@@ -54,7 +54,7 @@ impl Caller {
         let asks_leave = manner == Manner::Itself && is_preflight(method, headers) && origin.is_some();
         if let Some(password) = &config.password
             && !asks_leave
-            && !knows(password, headers)
+            && !knows(&password.0, headers)
         {
             return Err(Stranger(
                 StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -173,6 +173,7 @@ fn knows(password: &str, headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Password;
 
     fn admit(config: &Gateway, lines: &[(&'static str, &str)]) -> Result<Caller, Stranger> {
         let headers = lines
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_password_is_asked_for_where_there_is_one() {
-        let config = Gateway { password: Some("swordfish".into()), ..Gateway::default() };
+        let config = Gateway { password: Some(Password("swordfish".into())), ..Gateway::default() };
         let host = ("host", "127.0.0.1:3080");
         for (name, value, expected) in [
             ("x-bulbil-password", "swordfish", 200),

@@ -156,7 +156,7 @@ fn is_public_name(name: &str) -> Result<bool, BadTarget> {
     // A resolver may read a number at the end as an address; no top-level domain is one.
     let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     let known =
-        HOUSE_NAMES.iter().any(|parent| below(&parent)) || POINTING_NAMES.iter().any(|parent| below(&parent));
+        HOUSE_NAMES.iter().any(|parent| below(parent)) || POINTING_NAMES.iter().any(|parent| below(parent));
     Ok(name.contains('.') && !number && !known)
 }
 
@@ -184,10 +184,14 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 #[allow(clippy::unnested_or_patterns, reason = "one network a pattern")]
 fn is_public_v6(address: Ipv6Addr) -> bool {
     match address.segments() {
-        // Teredo and other protocols' own, documentation, 6to4, documentation again, segment routing.
-        [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x2002, ..] | [0x3fff, ..] | [0x5f00, ..] => false,
-        // ISATAP: an IPv4 address behind a mark.
-        [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => false,
+        // Teredo and other protocols' own, documentation, 6to4, documentation again, segment routing; ISATAP, which is an
+        // IPv4 address behind a mark.
+        [0x2001, 0..=0x01ff, ..]
+        | [0x2001, 0x0db8, ..]
+        | [0x2002, ..]
+        | [0x3fff, ..]
+        | [0x5f00, ..]
+        | [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => false,
         [first, ..] => first & 0xe000 == 0x2000,
     }
 }
