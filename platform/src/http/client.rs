@@ -59,6 +59,27 @@ impl TorHttpClient {
     }
 
     /// A client over the network of this process; `socks_addr` plays no part. Needs a tokio runtime, like all of this.
+    ///
+    /// ```
+    /// use bulbil::exit::Exit;
+    /// use bulbil::net::{Network, memory::Memory};
+    /// use bulbil::{Config, TorHttpClient};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Tor would be `Network::start(&bulbil::config::Config::default(), "/run/me".as_ref()).await?`.
+    /// let memory = Memory::new();
+    /// let mut server = memory.listen_outside("www.example.org".parse()?, 80);
+    /// tokio::spawn(async move {
+    ///     let mut stream = server.accept().await.expect("a caller");
+    ///     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await
+    /// });
+    ///
+    /// let client = TorHttpClient::over(Exit::new(Network::Memory(memory)), Config::default())?;
+    /// assert_eq!(client.get("http://www.example.org/").await?.text().await?, "hello");
+    /// # Ok(()) }
+    /// ```
     pub fn over(exit: Exit, config: Config) -> Result<Self, HttpError> {
         Self::by(Way::Exit(exit), config)
     }
