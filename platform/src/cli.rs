@@ -32,7 +32,7 @@ struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The same as the command of that name
-    #[arg(long, exclusive = true)]
+    #[arg(long)]
     selfcheck: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -104,6 +104,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: Args) -> Result<(), Failure> {
     let command = match args.command {
+        Some(_) if args.selfcheck => {
+            return Err(Failure::Usage("--selfcheck goes alone; leave the command out".to_owned()));
+        }
         None if args.selfcheck => Command::Selfcheck(selfcheck::Args::default()),
         None => Command::Run,
         Some(command) => command,
@@ -197,14 +200,7 @@ mod tests {
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in [
-            "--selfcheck run",
-            "share",
-            "fetch http://x",
-            "frobnicate",
-            "run --fast",
-            "hash p --piece-length many",
-        ] {
+        for line in ["share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }
