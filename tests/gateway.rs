@@ -202,7 +202,7 @@ fn smuggling(stage: &Stage) {
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         let _ = stream.read_to_string(&mut answer); // what was not read resets the connection
-        assert!(answer.starts_with("HTTP/1.1 400") && answer.matches("HTTP/1.1").count() == 1, "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 400") && !answer.contains("HTTP/1.1 200"), "{answer}");
     }
     assert_eq!(stage.site.count(), before);
 }

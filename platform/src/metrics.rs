@@ -20,6 +20,9 @@ const MIB: u64 = 1024 * 1024;
 /// Seconds are told as multiples of this.
 const MINUTE: u64 = 60;
 
+/// What is counted as a circuit.
+const CIRCUITS: &str = "Circuits to exits that streams called for: one for each isolation in ten minutes.";
+
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -55,6 +58,8 @@ impl Metrics {
 pub fn render(status: &Status, round: u64) -> String {
     let mut text = Text::default();
     node(&mut text, status);
+    text.family("bulbil_circuits_total", Kind::Counter, CIRCUITS);
+    text.sample("", &[], down(status.proxy.circuits, round));
     let mut kinds: BTreeMap<&str, Listener> = BTreeMap::new();
     for listener in &status.proxy.listeners {
         add(kinds.entry(&listener.kind).or_default(), listener);

@@ -115,6 +115,7 @@ impl Proxies {
             listeners: self.0.meters.all(),
             streams: u32::try_from(self.0.exit.open()).unwrap_or(u32::MAX),
             identities: self.0.exit.generation(),
+            circuits: self.0.exit.circuits(),
         }
     }
 }

@@ -15,10 +15,10 @@ use tokio::runtime::Builder;
 
 use super::Stage;
 
-pub fn scene(network: &Network, stage: &Stage) {
+pub(super) fn scene(network: &Network, stage: &Stage) {
     let folder = Scratch::new("library").unwrap();
     let mut ports = Ports::reserve(Ipv4Addr::LOCALHOST).unwrap();
-    let (socks, tls) = (ports.take().unwrap(), ports.take().unwrap());
+    let socks = ports.take().unwrap();
     let torrc = folder.join("torrc");
     let text = format!(
         "{}DataDirectory {}\nSocksPort 127.0.0.1:{socks}\n",
@@ -32,17 +32,38 @@ pub fn scene(network: &Network, stage: &Stage) {
         Ok(tor.output()?.contains("Bootstrapped 100%").then_some(()))
     })
     .unwrap();
-    let (openssl, certificate) = secure_site(&folder, tls);
+    let certificate = certificate(&folder);
+    // One that nobody talks to in earnest: OpenSSL serves one connection at a time, and a refused one may take its time to end.
+    let secure: Vec<SecureSite> = (0..4).map(|_| SecureSite::open(&folder, ports.take().unwrap())).collect();
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    for proxy in [stage.socks, socks] {
-        runtime.block_on(over(stage, &format!("socks5://127.0.0.1:{proxy}"), tls, &certificate));
+    for (proxy, secure) in [stage.socks, socks].into_iter().zip(secure.chunks(2)) {
+        let proxy = format!("socks5://127.0.0.1:{proxy}");
+        runtime.block_on(over(stage, &proxy, &certificate, [secure[0].port, secure[1].port]));
     }
-    drop((tor, openssl));
+    drop(tor);
 }
 
-/// OpenSSL's own server, with a certificate of its own making.
-fn secure_site(folder: &Scratch, port: u16) -> (Process, String) {
-    let (key, certificate) = (folder.join("key.pem"), folder.join("cert.pem"));
+/// OpenSSL's own server.
+struct SecureSite {
+    port: u16,
+    _server: Process,
+}
+
+impl SecureSite {
+    fn open(folder: &Scratch, port: u16) -> Self {
+        let mut serve = Command::new("openssl");
+        serve.args(["s_server", "-www", "-accept", &format!("127.0.0.1:{port}"), "-key"]);
+        serve.arg(folder.join("key.pem")).arg("-cert").arg(folder.join("cert.pem"));
+        let server = Process::start("openssl", &mut serve, &folder.join(&format!("{port}.log"))).unwrap();
+        let listens = || Ok(server.output()?.contains("ACCEPT").then_some(()));
+        found(Duration::from_secs(20), "openssl to listen", listens).unwrap();
+        Self { port, _server: server }
+    }
+}
+
+/// One that nobody vouches for.
+fn certificate(folder: &Scratch) -> String {
+    let certificate = folder.join("cert.pem");
     let mut make = Command::new("openssl");
     make.args([
         "req",
@@ -56,26 +77,13 @@ fn secure_site(folder: &Scratch, port: u16) -> (Process, String) {
         "2",
     ]);
     make.args(["-subj", "/CN=www.local.test", "-addext", "subjectAltName=DNS:www.local.test"]);
-    make.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"])
-        .arg(&key)
-        .arg("-out")
-        .arg(&certificate);
-    assert!(make.output().unwrap().status.success());
-    let mut serve = Command::new("openssl");
-    serve
-        .args(["s_server", "-www", "-accept", &format!("127.0.0.1:{port}"), "-key"])
-        .arg(&key)
-        .arg("-cert")
-        .arg(&certificate);
-    let server = Process::start("openssl", &mut serve, &folder.join("openssl.log")).unwrap();
-    found(Duration::from_secs(20), "openssl to listen", || {
-        Ok(server.output()?.contains("ACCEPT").then_some(()))
-    })
-    .unwrap();
-    (server, std::fs::read_to_string(certificate).unwrap())
+    make.args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout"]).arg(folder.join("key.pem"));
+    assert!(make.arg("-out").arg(&certificate).output().unwrap().status.success());
+    std::fs::read_to_string(certificate).unwrap()
 }
 
-async fn over(stage: &Stage, proxy: &str, tls: u16, certificate: &str) {
+async fn over(stage: &Stage, proxy: &str, certificate: &str, [refused, taken]: [u16; 2]) {
+    let t0 = std::time::Instant::now();
     let config =
         Config { check_urls: vec![stage.site.url("/check")], retries: 1, ..Config::proxy(proxy).unwrap() };
     let client = TorHttpClient::new(config.clone()).unwrap();
@@ -90,15 +98,19 @@ async fn over(stage: &Stage, proxy: &str, tls: u16, certificate: &str) {
     let gone = client.get("http://nx.test/").await;
     assert!(matches!(gone, Err(HttpError::Refused(_))), "{gone:?}");
 
-    let url = format!("https://www.local.test:{tls}/");
-    let strict = client.get(&url).await;
+    eprintln!("T {:?}", t0.elapsed());
+    let strict = client.get(&format!("https://www.local.test:{refused}/")).await;
     assert!(matches!(strict, Err(HttpError::Tls(_))), "nobody vouches for it: {strict:?}");
+    eprintln!("T {:?}", t0.elapsed());
+    let url = format!("https://www.local.test:{taken}/");
     let trusting = Config { extra_roots: Some(certificate.to_owned()), ..config.clone() };
     let page = TorHttpClient::new(trusting).unwrap().get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("TLSv1.3"), "{page}");
+    eprintln!("T {:?}", t0.elapsed());
     let careless = Config { verify_tls: false, ..config.clone() };
     assert!(TorHttpClient::new(careless).unwrap().get(&url).await.unwrap().status().is_success());
 
+    eprintln!("T {:?}", t0.elapsed());
     let raw = SocksClient::new(config);
     let request = b"GET /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     let mut stream = raw.connect("www.local.test", stage.site.port()).await.unwrap();

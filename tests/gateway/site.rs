@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Answers until the test ends.
-pub struct Site {
+pub(super) struct Site {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Site {
-    pub fn open() -> io::Result<Self> {
+    pub(super) fn open() -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let asked = Arc::<Mutex<Vec<String>>>::default();
@@ -26,20 +26,20 @@ impl Site {
         Ok(Self { port, asked })
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(super) fn url(&self, path: &str) -> String {
         format!("http://www.local.test:{}{path}", self.port)
     }
 
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.port
     }
 
     /// The head of the last request.
-    pub fn last(&self) -> String {
+    pub(super) fn last(&self) -> String {
         self.asked.lock().unwrap().last().cloned().unwrap_or_default()
     }
 
-    pub fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 }

@@ -20,6 +20,7 @@ mod caller;
 mod forward;
 mod head;
 mod headers;
+mod progress;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -134,9 +135,15 @@ impl Gateway {
         // One request a connection: what comes after it is nobody's business.
         http.keep_alive(false).half_close(true).max_buf_size(head::MAX_HEAD * 2);
         http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+        let progress = stream.progress();
+        // A client that takes nothing more holds up the answer, and with it a place. The answer's head has its own limit.
+        let patience = self.idle().max(Duration::from_secs(self.config.timeout.0).saturating_mul(2));
         let connection = http.serve_connection(TokioIo::new(stream), service);
         // What went wrong is the client's business: it sees its connection end.
-        let _ = connection.with_upgrades().await;
+        tokio::select! {
+            _ = connection.with_upgrades() => {}
+            () = progress.silence(patience) => self.meter.error("client_silent"),
+        }
     }
 
     async fn answer(&self, request: Request<Incoming>, client: IpAddr, handover: &Handover) -> Answer {

@@ -1,13 +1,14 @@
 //! A body on its way through: counted, and given up when it falls silent.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::progress::Progress;
 use crate::proxy::Meter;
 
 /// What breaks a body off.
@@ -36,26 +37,6 @@ pub(super) struct Metered<B> {
     progress: Arc<Progress>,
 }
 
-/// How far a body has come.
-#[derive(Debug)]
-pub(super) struct Progress(Mutex<(Instant, bool)>);
-
-impl Progress {
-    /// When a piece of it was last on its way.
-    pub(super) fn moved(&self) -> Instant {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    /// Whether it was cut for its length.
-    pub(super) fn was_long(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
-    }
-
-    fn set(&self, now: Instant, long: bool) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (now, long);
-    }
-}
-
 impl<B> Metered<B> {
     /// At most `limit` bytes, no pause longer than `idle`, each byte counted.
     pub(super) fn new(
@@ -66,7 +47,7 @@ impl<B> Metered<B> {
         count: fn(&Meter, usize),
     ) -> Self {
         let alarm = Box::pin(tokio::time::sleep(idle));
-        let progress = Arc::new(Progress(Mutex::new((Instant::now(), false))));
+        let progress = Arc::<Progress>::default();
         Self { body, left: limit, idle, alarm, meter, count, progress }
     }
 

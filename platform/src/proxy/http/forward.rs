@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use url::Url;
 
 use super::answer::{self, Answer, Refusal};
-use super::body::{Metered, Progress};
+use super::body::Metered;
 use super::caller::{Caller, Manner};
 use super::{Gateway, headers, target};
 use crate::http::engine::Failure;
@@ -67,18 +67,11 @@ impl Gateway {
         manner: Manner,
         request: Request<Incoming>,
     ) -> Result<Response<pool::Answer>, Refusal> {
-        let mut progress = None;
-        let mut request = request.map(|body| {
-            let body = Metered::new(
-                body,
-                self.config.request_limit.0,
-                self.idle(),
-                Arc::clone(&self.meter),
-                Meter::up,
-            );
-            progress = Some(body.progress());
-            body.map_err(Into::into).boxed_unsync()
-        });
+        let (head, body) = request.into_parts();
+        let body =
+            Metered::new(body, self.config.request_limit.0, self.idle(), Arc::clone(&self.meter), Meter::up);
+        let progress = body.progress();
+        let mut request = Request::from_parts(head, body.map_err(Into::into).boxed_unsync());
         match manner {
             Manner::Itself => headers::anonymize(request.headers_mut(), &self.config.user_agent),
             Manner::Proxy => headers::trim(request.headers_mut()),
@@ -87,31 +80,18 @@ impl Gateway {
         let exchange = self.client.engine().exchange(url, caller.isolation, request);
         let waited = tokio::select! {
             answer = exchange => Some(answer),
-            () = silence(progress.as_deref(), patience) => None,
+            () = progress.silence(patience) => None,
         };
-        let cut_long = progress.is_some_and(|progress| progress.was_long());
         match waited {
-            _ if cut_long => Err(answer::LONG),
+            _ if progress.was_long() => Err(answer::LONG),
             None => Err(HttpError::Timeout.into()),
             Some(Ok(response)) => Ok(response),
             Some(Err(Failure { error, .. })) => Err(error.into()),
         }
     }
 
-    fn idle(&self) -> Duration {
+    pub(super) fn idle(&self) -> Duration {
         Duration::from_secs(self.config.idle.0)
-    }
-}
-
-/// Ends when nothing has moved for so long.
-async fn silence(progress: Option<&Progress>, patience: Duration) {
-    let mut last = tokio::time::Instant::now();
-    loop {
-        tokio::time::sleep_until(last + patience).await;
-        match progress.map(Progress::moved) {
-            Some(moved) if moved > last => last = moved,
-            _ => return,
-        }
     }
 }
 

@@ -6,9 +6,13 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use super::progress::Progress;
 
 /// Bytes of a head at most.
 pub(super) const MAX_HEAD: usize = 16 * 1024;
@@ -118,11 +122,17 @@ fn field(line: &[u8]) -> Result<(&[u8], &[u8]), Flaw> {
 pub(super) struct Unread<S> {
     bytes: io::Cursor<Vec<u8>>,
     stream: S,
+    progress: Arc<Progress>,
 }
 
 impl<S> Unread<S> {
-    pub(super) const fn new(bytes: Vec<u8>, stream: S) -> Self {
-        Self { bytes: io::Cursor::new(bytes), stream }
+    pub(super) fn new(bytes: Vec<u8>, stream: S) -> Self {
+        Self { bytes: io::Cursor::new(bytes), stream, progress: Arc::default() }
+    }
+
+    /// Tells, now and later, when bytes last came or went.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
     }
 }
 
@@ -135,16 +145,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unread<S> {
         let before = buf.filled().len();
         let _ = Pin::new(&mut self.bytes).poll_read(cx, buf); // always ready
         if buf.filled().len() > before {
-            Poll::Ready(Ok(()))
-        } else {
-            Pin::new(&mut self.stream).poll_read(cx, buf)
+            return Poll::Ready(Ok(()));
         }
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if read.is_ready() {
+            self.progress.set(Instant::now(), false);
+        }
+        read
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Unread<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if written.is_ready() {
+            self.progress.set(Instant::now(), false);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
