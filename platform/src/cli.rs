@@ -7,11 +7,16 @@ mod client;
 mod fetch;
 mod hash;
 mod list;
+mod mail;
+mod mirror;
 mod progress;
 mod proxy;
+mod publish;
 mod run;
+mod search;
 mod selfcheck;
 mod share;
+mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +64,25 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Send a message to another node
+    Send(mail::SendArgs),
+    /// Read what other nodes sent, and fetch what they link to
+    Inbox(mail::InboxArgs),
+    /// List messages that wait to be sent
+    Outbox(list::Args),
+    /// Move a share into the public catalogue, at once; prints its new link
+    Publish(publish::Args),
+    /// Take a share out of the public catalogue, at once; prints its new link
+    Unpublish(publish::Args),
+    /// Print this node's own address, for others to trust and mirror
+    Address,
+    /// Say whom to trust, and see through whom
+    #[command(subcommand)]
+    Trust(trust::Command),
+    /// Copy another node's records and serve them from here
+    Mirror(mirror::Args),
+    /// Find shares by words
+    Search(search::Args),
     /// Close the streams of other programs and share no circuit with what was before
     NewIdentity(list::Args),
     /// Stop the node
@@ -142,6 +166,15 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Send(args) => mail::send(&client, &args).await,
+            Command::Inbox(args) => mail::inbox(&client, &args).await,
+            Command::Outbox(args) => mail::outbox(&client, &args).await,
+            Command::Publish(args) => publish::publish(&client, &args).await,
+            Command::Unpublish(args) => publish::unpublish(&client, &args).await,
+            Command::Address => list::address(&client).await,
+            Command::Trust(command) => trust::run(&client, &command).await,
+            Command::Mirror(args) => mirror::run(&client, &args).await,
+            Command::Search(args) => search::run(&client, &args).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Selfcheck(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
@@ -186,6 +219,26 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "send bob text --no-wait --json",
+            "inbox --json",
+            "inbox fetch 3 --out d --json",
+            "inbox discard 3",
+            "outbox --json",
+            "publish 00 --json",
+            "unpublish 00",
+            "address",
+            "trust add a --name n --untold --degree 2 --yes",
+            "trust list --json",
+            "trust remove n",
+            "trust block n",
+            "trust unblock a",
+            "trust degree 3 --yes --json",
+            "mirror a",
+            "mirror a --once",
+            "mirror a --follow",
+            "mirror list --json",
+            "mirror remove a",
+            "search two words --json",
             "new-identity --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
@@ -200,7 +253,17 @@ mod tests {
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in ["share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"] {
+        for line in [
+            "share",
+            "fetch http://x",
+            "frobnicate",
+            "run --fast",
+            "mirror",
+            "mirror a --once --follow",
+            "trust",
+            "search",
+            "hash p --piece-length many",
+        ] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -9,6 +9,16 @@
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
 //! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
+//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
+//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
+//! | `DELETE /mail/inbox/{number}` | | 204 |
+//! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
+//! | `GET /trust`, `GET /mirrors` | | that part of the status |
+//! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
+//! | `POST /trust/remove`, `/trust/block`, `/trust/unblock`, `/mirrors/remove` | `{"node"}`, a name or an address | 204 |
+//! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
+//! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
+//! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
 //! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
@@ -17,11 +27,13 @@
 
 mod events;
 mod failure;
+mod mail;
 mod metrics;
 mod proxy;
 mod routes;
 pub mod serve;
 mod socket;
+mod tracker;
 
 use std::path::Path;
 
@@ -32,6 +44,7 @@ use crate::node::Handle;
 use serve::Bounds;
 
 pub use socket::SocketError;
+pub(crate) use tracker::{DegreeRequest, NodeRequest, SearchRequest};
 
 /// Connections at once: the owner's programs, each with one or two.
 const CONNECTIONS: usize = 32;

@@ -5,8 +5,10 @@ mod door;
 mod dropped;
 mod fetch;
 mod halves;
+mod herald;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod primary;
@@ -14,9 +16,11 @@ mod proxy;
 mod report;
 mod room;
 mod run;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod voice;
 
 use std::path::PathBuf;
@@ -28,11 +32,14 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::metrics::Metrics;
 use crate::status::{Event, Share, Status};
 
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
+pub use run::MAX_FETCHES;
 pub(crate) use run::run;
-pub use run::{MAX_FETCHES, MAX_SHARES};
+pub use shares::MAX_SHARES;
+pub use tracker::command::{MirrorRequest, TrustRequest};
 
 /// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
-const PORT: u16 = 80;
+pub(crate) const PORT: u16 = 80;
 
 /// What to share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -96,6 +103,8 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Mail(mail::Ask),
+    Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }

@@ -1,5 +1,8 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+mod mail;
+pub mod tracker;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -9,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::sys::{mount, process};
+
+pub use mail::{InEntry, MailEntries, OutEntry};
 
 /// Bytes of the state file at most. A share takes some 300.
 const MAX_STATE: u64 = 16 * 1024 * 1024;
@@ -28,6 +33,10 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
+    /// Messages from and to other nodes.
+    pub mail: MailEntries,
+    /// Trust and mirrors.
+    pub tracker: tracker::Tracker,
 }
 
 /// One share.
@@ -225,6 +234,8 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
+            mail: MailEntries::default(),
+            tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }
 

@@ -3,11 +3,15 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod mail;
 mod proxy;
+mod tracker;
 
 use serde::{Deserialize, Serialize};
 
+pub use mail::Mail;
 pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
+pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -28,6 +32,18 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// Messages from and to other nodes.
+    pub mail: Mail,
+    /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
+    pub address: Option<String>,
+    /// Whether it can be reached there.
+    pub address_reachable: bool,
+    /// Records kept.
+    pub records: Records,
+    /// Whom the owner trusts.
+    pub trust: Trust,
+    /// Nodes whose records are copied.
+    pub mirrors: Vec<Mirror>,
     /// What other programs use.
     pub proxy: Proxy,
 }
@@ -215,4 +231,6 @@ pub enum Event {
     Fetch(Fetch),
     /// A peer was dropped.
     Dropped(Dropped),
+    /// A message came, left, or could not be delivered.
+    Mail(Mail),
 }

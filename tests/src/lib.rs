@@ -16,5 +16,6 @@ pub mod story;
 pub mod talk;
 pub mod usage;
 pub mod verify;
+pub mod visitor;
 pub mod wait;
 mod warden;

@@ -49,6 +49,9 @@ impl Reporter {
         for gone in self.last.shares.iter().filter(|share| same_share(&status.shares, share).is_none()) {
             _ = self.events.send(Event::Unshared { info_hash: gone.info_hash.clone() });
         }
+        if status.mail != self.last.mail {
+            _ = self.events.send(Event::Mail(status.mail));
+        }
         for fetch in &status.fetches {
             if self.last.fetches.iter().find(|last| last.id == fetch.id) != Some(fetch) {
                 _ = self.events.send(Event::Fetch(Fetch::clone(fetch)));
@@ -69,7 +72,7 @@ fn build(node: &Node) -> Status {
     let peers = rooms.flat_map(|room| peers(&room)).collect();
     let (rss, rss_peak) = process::memory();
     node.ground.short.set(rss > node.config.memory.0 / 10 * 9);
-    Status {
+    let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),
         net: node.ground.network.status().borrow().clone(),
@@ -78,8 +81,16 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
+        mail: node.post.get().map(|post| post.view()).unwrap_or_default(),
+        address: node.tracker.as_ref().map(|_| node.primary.address().host()),
+        address_reachable: node.primary.is_reachable(),
         proxy: node.proxies.status(),
+        ..Status::default()
+    };
+    if let Some(tracker) = &node.tracker {
+        tracker.show(&mut status);
     }
+    status
 }
 
 fn peers(room: &Room) -> Vec<Peer> {

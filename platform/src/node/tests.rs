@@ -2,6 +2,9 @@
 
 mod guesses;
 mod landing;
+mod mail;
+mod noon;
+mod tracker;
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +18,7 @@ use crate::config::Config;
 use crate::net::Network;
 use crate::net::memory::Memory;
 use crate::proxy::Proxies;
-use crate::state::StateDir;
+use crate::state::{State, StateDir};
 use crate::status::{FetchState, Status};
 use crate::sys::scratch::Scratch;
 
