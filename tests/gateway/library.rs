@@ -83,7 +83,6 @@ fn certificate(folder: &Scratch) -> String {
 }
 
 async fn over(stage: &Stage, proxy: &str, certificate: &str, [refused, taken]: [u16; 2]) {
-    let t0 = std::time::Instant::now();
     let config =
         Config { check_urls: vec![stage.site.url("/check")], retries: 1, ..Config::proxy(proxy).unwrap() };
     let client = TorHttpClient::new(config.clone()).unwrap();
@@ -98,19 +97,15 @@ async fn over(stage: &Stage, proxy: &str, certificate: &str, [refused, taken]: [
     let gone = client.get("http://nx.test/").await;
     assert!(matches!(gone, Err(HttpError::Refused(_))), "{gone:?}");
 
-    eprintln!("T {:?}", t0.elapsed());
     let strict = client.get(&format!("https://www.local.test:{refused}/")).await;
     assert!(matches!(strict, Err(HttpError::Tls(_))), "nobody vouches for it: {strict:?}");
-    eprintln!("T {:?}", t0.elapsed());
     let url = format!("https://www.local.test:{taken}/");
     let trusting = Config { extra_roots: Some(certificate.to_owned()), ..config.clone() };
     let page = TorHttpClient::new(trusting).unwrap().get(&url).await.unwrap().text().await.unwrap();
     assert!(page.contains("TLSv1.3"), "{page}");
-    eprintln!("T {:?}", t0.elapsed());
     let careless = Config { verify_tls: false, ..config.clone() };
     assert!(TorHttpClient::new(careless).unwrap().get(&url).await.unwrap().status().is_success());
 
-    eprintln!("T {:?}", t0.elapsed());
     let raw = SocksClient::new(config);
     let request = b"GET /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
     let mut stream = raw.connect("www.local.test", stage.site.port()).await.unwrap();
