@@ -17,6 +17,7 @@ mod proxy;
 mod publish;
 mod run;
 mod search;
+mod selfcheck;
 mod share;
 mod trust;
 
@@ -38,14 +39,19 @@ struct Args {
     /// Configuration file [default: none, every default works]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The same as the command of that name
+    #[arg(long)]
+    selfcheck: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the node in the foreground
+    /// Run the node in the foreground; so does no command at all
     Run,
+    /// Tell whether this machine can be a node: network, exits, onion services, leaks
+    Selfcheck(selfcheck::Args),
     /// Offer files or folders; prints the link
     Share(share::Args),
     /// Fetch what a link offers
@@ -131,29 +137,40 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    match args.command {
+    let command = match args.command {
+        Some(_) if args.selfcheck => {
+            return Err(Failure::Usage("--selfcheck goes alone; leave the command out".to_owned()));
+        }
+        None if args.selfcheck => Command::Selfcheck(selfcheck::Args::default()),
+        None => Command::Run,
+        Some(command) => command,
+    };
+    match command {
         Command::Hash(args) => return hash::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let mut config = match &args.config {
+    let config = match &args.config {
         Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => Config::default(),
     };
+    let config = config.with_environment(std::env::vars_os());
+    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(socket) = args.socket {
         config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    match args.command {
+    match command {
         Command::Run => return run::run(config, &runtime),
         Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
         _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
-        match args.command {
+        match command {
             Command::Share(args) => share::run(&client, &args).await,
             Command::Fetch(args) => fetch::run(&client, &args).await,
             Command::List(args) => list::list(&client, &args).await,
@@ -173,9 +190,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Search(args) => search::run(&client, &args).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Keep(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
-                Ok(())
-            }
+            Command::Run
+            | Command::Keep(_)
+            | Command::Selfcheck(_)
+            | Command::Hash(_)
+            | Command::Check(_)
+            | Command::Config => Ok(()),
         }
     })
 }
@@ -204,6 +224,9 @@ mod tests {
     #[test]
     fn the_stable_lines_are_understood() {
         for line in [
+            "",
+            "--selfcheck",
+            "selfcheck --json",
             "run",
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",
@@ -244,7 +267,7 @@ mod tests {
             "keep show f --passphrase-file p --json",
             "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
-            let words = std::iter::once("bulbil").chain(line.split(' '));
+            let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
@@ -252,7 +275,6 @@ mod tests {
     #[test]
     fn wrong_lines_exit_with_2() {
         for line in [
-            "",
             "share",
             "fetch http://x",
             "frobnicate",

@@ -8,6 +8,7 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
 //! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
 //! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
 //! | `DELETE /mail/inbox/{number}` | | 204 |
@@ -30,10 +31,11 @@
 
 mod events;
 mod failure;
-mod mail;
-mod proxy;
 mod friends;
 pub(crate) mod keep;
+mod mail;
+mod metrics;
+mod proxy;
 mod routes;
 pub mod serve;
 mod socket;

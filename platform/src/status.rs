@@ -3,18 +3,18 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
-mod mail;
-mod proxy;
 mod keep;
+mod mail;
 mod meeting;
+mod proxy;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
-pub use mail::Mail;
-pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use keep::{Keep, Losses};
+pub use mail::Mail;
 pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
+pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.

@@ -57,6 +57,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         None
     };
     let (node, inbox) = Handle::new();
+    let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(control.run(node.clone(), stopped.clone()));

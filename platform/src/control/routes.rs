@@ -53,6 +53,7 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .route("/shares", post(share))
         .route("/shares/{info_hash}", delete(unshare))
         .route("/fetches", post(fetch))
+        .merge(super::metrics::router())
         .merge(super::proxy::router())
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
