@@ -8,6 +8,7 @@ mod fetch;
 mod hash;
 mod list;
 mod progress;
+mod publish;
 mod run;
 mod share;
 
@@ -52,6 +53,14 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(publish::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(publish::Key),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -121,6 +130,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Published(args) => publish::published(&client, &args).await,
+            Command::ClientKey(command) => publish::client_key(&client, command).await,
+            Command::Key(command) => publish::key(&client, command).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -159,6 +171,13 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",

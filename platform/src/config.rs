@@ -1,5 +1,6 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+pub mod publish;
 mod quantity;
 
 use std::fs;
@@ -36,6 +37,9 @@ pub struct Config {
     pub swarm: Swarm,
     /// The network.
     pub net: Net,
+    /// Onion services in front of other programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<publish::Publish>,
 }
 
 /// How much is logged.
@@ -178,6 +182,7 @@ impl Default for Config {
             page: Page::default(),
             swarm: Swarm::default(),
             net: Net::default(),
+            publish: Vec::new(),
         }
     }
 }
@@ -246,6 +251,10 @@ impl Config {
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
+        let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
+        for path in named.flatten() {
+            *path = folder.join(&*path);
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -266,7 +275,7 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return Ok(());
+            return publish::check(&self.publish).map_err(ConfigError::Value);
         };
         Err(ConfigError::Value(wrong))
     }

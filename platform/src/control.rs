@@ -8,6 +8,14 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `GET /publish` | | the published services |
+//! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
+//! | `GET /publish/{service}/clients` | | who may find it |
+//! | `POST /publish/clients` | [`AddClient`](crate::publish::command::AddClient) | 201, [`NewClient`](crate::publish::command::NewClient) |
+//! | `DELETE /publish/{service}/clients/{client}` | | 204 |
+//! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
+//! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
+//! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -15,6 +23,7 @@
 
 mod events;
 mod failure;
+mod publish;
 mod routes;
 pub mod serve;
 mod socket;

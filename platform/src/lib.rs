@@ -10,6 +10,7 @@ pub mod link;
 mod logger;
 pub mod net;
 pub mod node;
+pub mod publish;
 pub mod state;
 pub mod status;
 pub mod store;

@@ -90,6 +90,7 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Stop(oneshot::Sender<()>),
+    Publish(crate::publish::command::Command),
 }
 
 /// The other end of a [`Handle`], owned by the node's task.
@@ -144,6 +145,14 @@ impl Handle {
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Asks something of the published services.
+    pub(crate) async fn publish<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
+    ) -> Result<T, NodeError> {
+        self.ask(|reply| Command::Publish(command(reply))).await
     }
 
     /// Sends a command and waits for its answer.

@@ -3,6 +3,8 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod publish;
+
 use serde::{Deserialize, Serialize};
 
 /// One node at one moment.
@@ -24,6 +26,9 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// Onion services in front of other programs, in the order of the configuration.
+    #[serde(default)]
+    pub publish: Vec<publish::Published>,
 }
 
 /// Dropped peers that are remembered.

@@ -12,7 +12,7 @@ use crate::words::{percent, rate, size, span};
 pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {

@@ -26,8 +26,8 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What every request may use.
 #[derive(Clone)]
-struct Api {
-    node: Handle,
+pub(super) struct Api {
+    pub(super) node: Handle,
     stop: watch::Receiver<bool>,
 }
 
@@ -54,6 +54,7 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .route("/fetches", post(fetch))
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
+        .merge(super::publish::router())
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
@@ -100,12 +101,12 @@ async fn stop_node(State(api): State<Api>) -> Result<StatusCode, Failure> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn bad(why: &str) -> Failure {
+pub(super) fn bad(why: &str) -> Failure {
     Failure(StatusCode::BAD_REQUEST, why.to_owned())
 }
 
 /// The body as JSON, if it is short enough and comes soon enough.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let body: Limited<Body> = Limited::new(request.into_body(), BODY);
     let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
     let whole = whole

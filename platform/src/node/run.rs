@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::hash;
 use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
+use crate::publish::Publisher;
 use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
 use crate::status::Share;
 use crate::store::Content;
@@ -48,6 +49,7 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    pub(super) publisher: Publisher,
     state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
@@ -79,6 +81,8 @@ pub(crate) async fn run(
         dropped: DroppedList::new(inbox.events.clone()),
     };
     let public = ServiceKey::from_seed(public.0);
+    let publisher = Publisher::start(&config, state_dir.path(), &network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
     let node = Rc::new(Node {
         catalogue: Catalogue::new(public, ground.clone()),
         config,
@@ -87,6 +91,7 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -166,6 +171,10 @@ impl Node {
                 let done = self.unshare(&info_hash);
                 self.show().await;
                 _ = reply.send(done);
+            }
+            Command::Publish(command) => {
+                self.publisher.obey(command);
+                self.show().await;
             }
             Command::Stop(_) => {}
         }
@@ -332,6 +341,7 @@ impl Node {
     }
 
     fn close(&self) {
+        self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
     }
