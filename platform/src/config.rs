@@ -2,6 +2,7 @@
 
 pub mod publish;
 mod quantity;
+mod tracker;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use quantity::{Bytes, Seconds};
+pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -35,6 +37,8 @@ pub struct Config {
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
+    /// What the node tells others and asks of them.
+    pub tracker: Tracker,
     /// The network.
     pub net: Net,
     /// Onion services in front of other programs.
@@ -181,6 +185,7 @@ impl Default for Config {
             control: Control::default(),
             page: Page::default(),
             swarm: Swarm::default(),
+            tracker: Tracker::default(),
             net: Net::default(),
             publish: Vec::new(),
         }
@@ -275,7 +280,8 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return publish::check(&self.publish).map_err(ConfigError::Value);
+            let sections = [self.tracker.check(), publish::check(&self.publish)];
+            return sections.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Value);
         };
         Err(ConfigError::Value(wrong))
     }
@@ -326,6 +332,7 @@ mod tests {
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),
+            ("[tracker]\ntrust_budget = 0", ["tracker.trust_budget", "1 to 256"]),
             ("[swarm]\nfsync = \"often\"", ["fsync", "`finish`"]),
             ("[net]\nkind = \"clearnet\"", ["kind", "`tor`"]),
             ("[net.tor]\nvanguards = \"none\"", ["vanguards", "`lite`"]),

@@ -13,6 +13,7 @@ mod published;
 mod stream;
 pub mod tor;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub use published::Published;
 pub use stream::Stream;
 
 use crate::config::{self, Config, NetKind};
+use crate::exit::{Host, Isolation, Name, ReachError};
 use crate::status::NetStatus;
 
 /// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
@@ -172,6 +174,35 @@ impl Network {
         match self {
             Self::Tor(tor) => tor.connect(to, access, circuit).await.map(Stream::tor),
             Self::Memory(memory) => memory.connect(to, access).await.map(Stream::memory),
+        }
+    }
+
+    /// Opens a stream to a target outside or to an onion service. [`Exit`](crate::exit::Exit) is how programs use it:
+    /// it sets the limit and keeps identities apart.
+    pub async fn reach(&self, host: &Host, port: u16, isolation: &Isolation) -> Result<Stream, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.reach(host, port, isolation).await.map(Stream::tor),
+            Self::Memory(memory) => memory.reach(host, port).await.map(Stream::memory),
+        }
+    }
+
+    /// The addresses of a name, one at least. The caller sets the limit.
+    pub async fn resolve(&self, name: &Name, isolation: &Isolation) -> Result<Vec<IpAddr>, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.resolve(name, isolation).await,
+            Self::Memory(memory) => memory.resolve(name),
+        }
+    }
+
+    /// The names of an address, one at least. The caller sets the limit.
+    pub async fn resolve_ptr(
+        &self,
+        address: IpAddr,
+        isolation: &Isolation,
+    ) -> Result<Vec<String>, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.resolve_ptr(address, isolation).await,
+            Self::Memory(memory) => memory.resolve_ptr(address),
         }
     }
 

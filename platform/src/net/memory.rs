@@ -15,7 +15,10 @@ use super::{
 };
 use crate::status::NetStatus;
 
+mod outside;
 mod slow;
+
+pub use outside::Server;
 
 /// Bytes under way in one direction of a stream without a configured bandwidth.
 const IN_FLIGHT: usize = 256 * 1024;
@@ -41,6 +44,7 @@ struct Hub {
     pace: Pace,
     services: Mutex<HashMap<Address, Listener>>,
     status: watch::Sender<NetStatus>,
+    outside: outside::Outside,
 }
 
 #[derive(Debug)]
@@ -71,7 +75,8 @@ impl Memory {
             doing: "ready".into(),
             ..NetStatus::default()
         };
-        Self(Arc::new(Hub { pace, services: Mutex::default(), status: watch::Sender::new(status) }))
+        let status = watch::Sender::new(status);
+        Self(Arc::new(Hub { pace, services: Mutex::default(), status, outside: outside::Outside::default() }))
     }
 
     pub(super) fn serve(
@@ -228,7 +233,7 @@ impl Drop for MemoryService {
 
 /// One end of a stream.
 #[derive(Debug)]
-pub(super) struct MemoryStream(DuplexStream);
+pub(in crate::net) struct MemoryStream(DuplexStream);
 
 impl AsyncRead for MemoryStream {
     fn poll_read(

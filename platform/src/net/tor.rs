@@ -3,6 +3,7 @@
 mod access;
 mod bell;
 mod config;
+mod exit;
 mod fault;
 mod isolation;
 pub(super) mod onion;
