@@ -50,7 +50,8 @@ struct Stage {
 #[test]
 fn programs_are_published() {
     let mut stage = Stage::new();
-    let mut node = Node::start(&stage.network, Settings { more: stage.block(), ..Settings::named("front") }).unwrap();
+    let mut node =
+        Node::start(&stage.network, Settings { more: stage.block(), ..Settings::named("front") }).unwrap();
     let mut story = Story::default();
     story.scene("health says published, reachable, backends up", || healthy(&node));
     story.scene("one killed, one hanging, under load", || failover(&node, &mut stage));
@@ -130,7 +131,10 @@ fn healthy(node: &Node) {
     })
     .unwrap();
     assert_eq!(it["urls"][0], format!("http://{}", it["host"].as_str().unwrap()));
-    assert!(it["routes"][0]["backends"].as_array().unwrap().iter().all(|backend| backend["up"] == true), "{it}");
+    assert!(
+        it["routes"][0]["backends"].as_array().unwrap().iter().all(|backend| backend["up"] == true),
+        "{it}"
+    );
     assert!(it["probe_ms"].as_u64().unwrap() > 0);
 }
 
@@ -155,7 +159,9 @@ fn failover(node: &Node, stage: &mut Stage) {
         let share = LOAD.0 * LOAD.1 / 4;
         let past = |count| {
             let what = format!("{count} requests to be served");
-            eventually(REACH, &what, || done.load(Ordering::Relaxed) + failed.load(Ordering::Relaxed) >= count)
+            eventually(REACH, &what, || {
+                done.load(Ordering::Relaxed) + failed.load(Ordering::Relaxed) >= count
+            })
         };
         past(share).unwrap();
         backends[1].kill().unwrap();
@@ -167,8 +173,12 @@ fn failover(node: &Node, stage: &mut Stage) {
     let ups: Vec<bool> =
         it["routes"][0]["backends"].as_array().unwrap().iter().map(|it| it["up"] == true).collect();
     assert!(ups[0] && !ups[1], "{it}");
-    let served: Vec<u64> =
-        it["routes"][0]["backends"].as_array().unwrap().iter().filter_map(|it| it["served"].as_u64()).collect();
+    let served: Vec<u64> = it["routes"][0]["backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|it| it["served"].as_u64())
+        .collect();
     assert!(served.iter().all(|count| *count > 0), "all had their share: {served:?}");
 }
 

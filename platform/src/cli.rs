@@ -119,7 +119,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     if let Command::Run = args.command {
-        return run::run(config, &runtime);
+        return run::run(config, args.config.as_deref(), &runtime);
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {

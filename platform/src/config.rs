@@ -1,5 +1,6 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+pub mod harden;
 pub mod publish;
 mod quantity;
 mod tracker;
@@ -41,6 +42,8 @@ pub struct Config {
     pub tracker: Tracker,
     /// The network.
     pub net: Net,
+    /// What the process gives up.
+    pub harden: harden::Harden,
     /// Onion services in front of other programs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<publish::Publish>,
@@ -187,6 +190,7 @@ impl Default for Config {
             swarm: Swarm::default(),
             tracker: Tracker::default(),
             net: Net::default(),
+            harden: harden::Harden::default(),
             publish: Vec::new(),
         }
     }
@@ -257,7 +261,7 @@ impl Config {
             *path = folder.join(&*path);
         }
         let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
-        for path in named.flatten() {
+        for path in named.flatten().chain(&mut self.harden.folders) {
             *path = folder.join(&*path);
         }
     }

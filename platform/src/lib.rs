@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod exit;
+mod harden;
 pub mod hash;
 mod landing;
 pub mod link;

@@ -3,6 +3,7 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod hardening;
 pub mod publish;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct Status {
     /// Onion services in front of other programs, in the order of the configuration.
     #[serde(default)]
     pub publish: Vec<publish::Published>,
+    /// What the process gave up, and what it could not.
+    #[serde(default)]
+    pub hardening: Vec<hardening::Measure>,
 }
 
 /// Dropped peers that are remembered.

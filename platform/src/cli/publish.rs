@@ -53,13 +53,13 @@ pub(super) enum ClientKey {
 /// `key`.
 #[derive(Debug, Subcommand)]
 pub(super) enum Key {
-    /// Write the keys of a service to a folder, as C tor's HiddenServiceDir
+    /// Write the keys of a service to a folder, as C tor keeps them
     Export(KeyArgs),
     /// Take the keys of a service from such a folder; the service gets that address at once
     Import {
         #[command(flatten)]
         args: KeyArgs,
-        /// Also if that loses the key in the configured key_dir
+        /// Also if that loses the key in the folder that the configuration names
         #[arg(long)]
         replace: bool,
     },

@@ -129,7 +129,7 @@ impl Publish {
         let mut ports: BTreeMap<String, Vec<Backend>> = BTreeMap::new();
         for entry in text.split([',', ' ', '\t', '\n']).filter(|entry| !entry.is_empty()) {
             let (backend, port) = entry.rsplit_once(':').ok_or_else(|| bad_entry(entry))?;
-            virtual_port(port).map_err(|_| bad_entry(entry))?;
+            virtual_port(port).map_err(|()| bad_entry(entry))?;
             let backend: Backend = backend.parse().map_err(|why| format!("HS_ROUTER: {why}"))?;
             ports.entry(port.to_owned()).or_default().push(backend);
         }

@@ -79,6 +79,7 @@ fn build(node: &Node) -> Status {
         peers,
         dropped: node.ground.dropped.all(),
         publish: node.publisher.view(),
+        hardening: crate::harden::measures().to_vec(),
     }
 }
 

@@ -222,7 +222,6 @@ impl AsyncWrite for Conversation {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -132,14 +132,13 @@ impl Publisher {
         if !keys::is_client_name(&request.client) {
             return Err(NodeError::Bad("a client's name has 1 to 64 letters, digits, _ and -".into()));
         }
-        let (key, private): (ClientKey, _) = match request.key {
-            Some(text) => (text.parse().map_err(bad)?, None),
-            None => {
-                let access = AccessKey::random().map_err(|error| NodeError::Failed(error.to_string()))?;
-                let host = service.address().host();
-                let name = host.trim_end_matches(".onion");
-                (access.public(), Some(format!("{name}:descriptor:x25519:{}", *access.base32())))
-            }
+        let (key, private): (ClientKey, _) = if let Some(text) = request.key {
+            (text.parse().map_err(bad)?, None)
+        } else {
+            let access = AccessKey::random().map_err(|error| NodeError::Failed(error.to_string()))?;
+            let host = service.address().host();
+            let name = host.trim_end_matches(".onion");
+            (access.public(), Some(format!("{name}:descriptor:x25519:{}", *access.base32())))
         };
         service.add(Client { name: request.client.clone(), key }).map_err(NodeError::Bad)?;
         Ok(NewClient { client: request.client, key: key.to_string(), private })

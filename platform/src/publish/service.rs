@@ -197,12 +197,11 @@ impl Service {
             return;
         }
         let route = self.routes.iter().find(|route| route.port == knock.port);
-        match route.filter(|_| guests.len() < self.settings.streams as usize) {
-            Some(route) => drop(guests.spawn_local(carry(knock, Rc::clone(route)))),
-            None => {
-                self.tally.refused();
-                guests.spawn_local(knock.refuse());
-            }
+        if let Some(route) = route.filter(|_| guests.len() < self.settings.streams as usize) {
+            guests.spawn_local(carry(knock, Rc::clone(route)));
+        } else {
+            self.tally.refused();
+            guests.spawn_local(knock.refuse());
         }
     }
 
