@@ -8,6 +8,7 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+<<<<<<< HEAD
 //! | `GET /publish` | | the published services |
 //! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
 //! | `GET /publish/{service}/clients` | | who may find it |
@@ -16,6 +17,15 @@
 //! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
 //! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
 //! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
+=======
+//! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
+//! | `GET /trust`, `GET /mirrors` | | that part of the status |
+//! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
+//! | `POST /trust/remove`, `/trust/block`, `/trust/unblock`, `/mirrors/remove` | `{"node"}`, a name or an address | 204 |
+//! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
+//! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
+//! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
+>>>>>>> main
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -27,6 +37,7 @@ mod publish;
 mod routes;
 pub mod serve;
 mod socket;
+mod tracker;
 
 use std::path::Path;
 
@@ -37,6 +48,7 @@ use crate::node::Handle;
 use serve::Bounds;
 
 pub use socket::SocketError;
+pub(crate) use tracker::{DegreeRequest, NodeRequest, SearchRequest};
 
 /// Connections at once: the owner's programs, each with one or two.
 const CONNECTIONS: usize = 32;
