@@ -35,16 +35,16 @@ const PAGE: &str = "the page behind the onion";
 /// Backends, clients, and what they keep.
 struct Stage {
     network: Network,
-    backends: Vec<Process>,
+    /// Each with its own files.
+    backends: Vec<(Process, Scratch)>,
     ports: Vec<u16>,
     /// C tor clients: anybody, and one with a key.
     anybody: u16,
     friend: u16,
     auth: PathBuf,
     scratch: Scratch,
-    _clients: Vec<Process>,
-    _folders: Vec<Scratch>,
-    _ports: Ports,
+    clients: Vec<Process>,
+    ports_left: Ports,
 }
 
 #[test]
@@ -55,8 +55,8 @@ fn programs_are_published() {
     let mut story = Story::default();
     story.scene("health says published, reachable, backends up", || healthy(&node));
     story.scene("one killed, one hanging, under load", || failover(&node, &mut stage));
-    story.scene("client keys", || client_keys(&node, &stage));
-    story.scene("export, wipe, import: the same address", || restore(&mut node, &stage));
+    story.scene("client keys", || client_keys(&node, &mut stage));
+    story.scene("export, wipe, import: the same address", || restore(&mut node, &mut stage));
     story.scene("C tor serves with the exported files", || c_tor_serves(&mut node, &mut stage));
     story.end().unwrap();
 }
@@ -69,12 +69,11 @@ impl Stage {
         fs::create_dir(&site).unwrap();
         fs::write(site.join("page"), PAGE).unwrap();
         let mut own = Ports::reserve(Ipv4Addr::LOCALHOST).unwrap();
-        let (mut backends, mut ports, mut folders) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut backends, mut ports) = (Vec::new(), Vec::new());
         for _ in 0..3 {
             let (port, folder) = (own.take().unwrap(), Scratch::new("backend").unwrap());
-            backends.push(start_http(&folder, &site, port).unwrap());
+            backends.push((start_http(&folder, &site, port).unwrap(), folder));
             ports.push(port);
-            folders.push(folder);
         }
         let (anybody, friend) = (own.take().unwrap(), own.take().unwrap());
         let auth = scratch.join("auth");
@@ -90,8 +89,17 @@ impl Stage {
             )
             .unwrap(),
         ];
-        let (_clients, _folders, _ports) = (clients, folders, own);
-        Self { network, backends, ports, anybody, friend, auth, scratch, _clients, _folders, _ports }
+        Self { network, backends, ports, anybody, friend, auth, scratch, clients, ports_left: own }
+    }
+
+    /// A C tor client that has asked for nothing yet: one asks no directory twice for a service within 15 minutes, and
+    /// what it found before is no longer true.
+    fn newcomer(&mut self) -> u16 {
+        let port = self.ports_left.take().unwrap();
+        let lines = format!("SocksPort 127.0.0.1:{port}\n");
+        let tor = start_tor(&self.scratch, &self.network, &format!("newcomer{port}"), &lines).unwrap();
+        self.clients.push(tor);
+        port
     }
 
     /// The configuration of the service.
@@ -101,10 +109,10 @@ impl Stage {
         write!(text, "[publish.ports]\n80 = [{}]\n", backends.join(", ")).unwrap();
         text
     }
+}
 
-    fn loads(&self, socks: u16, host: &str) -> bool {
-        page(socks, host, 60).is_ok_and(|page| page == PAGE)
-    }
+fn loads(socks: u16, host: &str) -> bool {
+    page(socks, host, 60).is_ok_and(|page| page == PAGE)
 }
 
 /// The page as curl gets it, or curl's exit code.
@@ -141,7 +149,7 @@ fn healthy(node: &Node) {
 /// Whatever had not begun when a backend went is served by another.
 fn failover(node: &Node, stage: &mut Stage) {
     let (socks, host) = (stage.anybody, host(node));
-    eventually(REACH, "C tor to reach the service", || stage.loads(socks, &host)).unwrap();
+    eventually(REACH, "C tor to reach the service", || loads(socks, &host)).unwrap();
     let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let Stage { backends, .. } = stage;
     std::thread::scope(|scope| {
@@ -164,9 +172,9 @@ fn failover(node: &Node, stage: &mut Stage) {
             })
         };
         past(share).unwrap();
-        backends[1].kill().unwrap();
+        backends[1].0.kill().unwrap();
         past(2 * share).unwrap();
-        kill(Pid::from_raw(backends[2].pid().cast_signed()), Signal::SIGSTOP).unwrap();
+        kill(Pid::from_raw(backends[2].0.pid().cast_signed()), Signal::SIGSTOP).unwrap();
     });
     assert_eq!((done.into_inner(), failed.into_inner()), (LOAD.0 * LOAD.1, 0));
     let it = service(node);
@@ -183,13 +191,13 @@ fn failover(node: &Node, stage: &mut Stage) {
 }
 
 /// Added at run time, a client with the key gets in and others do not; revoked, nobody does.
-fn client_keys(node: &Node, stage: &Stage) {
+fn client_keys(node: &Node, stage: &mut Stage) {
     let host = host(node);
     let added = node.json(&["client-key", "add", "shop", "friend", "--json"]).unwrap();
     let line = added["private"].as_str().unwrap();
     fs::write(stage.auth.join("friend.auth_private"), format!("{line}\n")).unwrap();
-    hang_up(&stage._clients[1]);
-    eventually(REACH, "the client with the key to get in", || stage.loads(stage.friend, &host)).unwrap();
+    hang_up(&stage.clients[1]);
+    eventually(REACH, "the client with the key to get in", || loads(stage.friend, &host)).unwrap();
     // C tor keeps the descriptor it has; the introduction points in it are gone.
     assert!(page(stage.anybody, &host, 20).is_err());
     let listed = node.json(&["client-key", "list", "shop", "--json"]).unwrap();
@@ -200,7 +208,8 @@ fn client_keys(node: &Node, stage: &Stage) {
     assert_eq!(service(node)["restricted"], true);
     assert_eq!(node.say(&["client-key", "revoke", "shop", "friend"]).unwrap().code, Some(1));
     assert_eq!(node.say(&["client-key", "open", "shop"]).unwrap().code, Some(0));
-    eventually(REACH, "everybody to get in again", || stage.loads(stage.anybody, &host)).unwrap();
+    let newcomer = stage.newcomer();
+    eventually(REACH, "everybody to get in again", || loads(newcomer, &host)).unwrap();
 }
 
 /// Tells C tor to read its configuration again.
@@ -208,7 +217,7 @@ fn hang_up(tor: &Process) {
     kill(Pid::from_raw(tor.pid().cast_signed()), Signal::SIGHUP).unwrap();
 }
 
-fn restore(node: &mut Node, stage: &Stage) {
+fn restore(node: &mut Node, stage: &mut Stage) {
     let (before, backup) = (host(node), stage.scratch.join("backup"));
     let text = backup.to_str().unwrap();
     let said = node.say(&["key", "export", "shop", text]).unwrap();
@@ -222,7 +231,8 @@ fn restore(node: &mut Node, stage: &Stage) {
     let said = node.say(&["key", "import", "shop", text]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(host(node), before);
-    eventually(REACH, "the old address to be reached", || stage.loads(stage.anybody, &before)).unwrap();
+    let newcomer = stage.newcomer();
+    eventually(REACH, "the old address to be reached", || loads(newcomer, &before)).unwrap();
 }
 
 fn c_tor_serves(node: &mut Node, stage: &mut Stage) {
@@ -235,7 +245,10 @@ fn c_tor_serves(node: &mut Node, stage: &mut Stage) {
         stage.ports[0]
     );
     let tor = start_tor(&stage.scratch, &stage.network, "service", &lines).unwrap();
-    eventually(REACH, "C tor to serve the same address", || stage.loads(stage.anybody, &host)).unwrap();
+    let newcomer = stage.newcomer();
+    let served = eventually(REACH, "C tor to serve the same address", || loads(newcomer, &host));
+    let log = fs::read_to_string(stage.scratch.join("service/tor.log")).unwrap_or_default();
+    assert!(served.is_ok(), "{served:?}; {log}");
     assert_eq!(fs::read_to_string(backup.join("hostname")).unwrap().trim(), host);
     assert!(is_file(&backup.join("hs_ed25519_public_key")));
     drop(tor);

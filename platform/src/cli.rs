@@ -2,6 +2,7 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
@@ -12,6 +13,7 @@ mod progress;
 mod publish;
 mod run;
 mod search;
+mod service;
 mod share;
 mod trust;
 
@@ -56,16 +58,14 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
-<<<<<<< HEAD
     /// List the onion services in front of other programs, and how they are
     Published(list::Args),
     /// Say who may find a published service
     #[command(subcommand)]
-    ClientKey(publish::ClientKey),
+    ClientKey(service::ClientKey),
     /// Back up and restore the keys of a published service
     #[command(subcommand)]
-    Key(publish::Key),
-=======
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -79,7 +79,6 @@ enum Command {
     Mirror(mirror::Args),
     /// Find shares by words
     Search(search::Args),
->>>>>>> main
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -107,6 +106,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -149,18 +151,15 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
-<<<<<<< HEAD
-            Command::Published(args) => publish::published(&client, &args).await,
-            Command::ClientKey(command) => publish::client_key(&client, command).await,
-            Command::Key(command) => publish::key(&client, command).await,
-=======
+            Command::Published(args) => service::published(&client, &args).await,
+            Command::ClientKey(command) => service::client_key(&client, command).await,
+            Command::Key(command) => service::key(&client, command).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
             Command::Trust(command) => trust::run(&client, &command).await,
             Command::Mirror(args) => mirror::run(&client, &args).await,
             Command::Search(args) => search::run(&client, &args).await,
->>>>>>> main
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -199,7 +198,6 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
-<<<<<<< HEAD
             "published --json",
             "client-key add shop ann --key k --json",
             "client-key list shop --json",
@@ -207,7 +205,6 @@ mod tests {
             "client-key open shop",
             "key export shop d",
             "key import shop d --replace",
-=======
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -223,7 +220,6 @@ mod tests {
             "mirror list --json",
             "mirror remove a",
             "search two words --json",
->>>>>>> main
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",

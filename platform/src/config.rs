@@ -17,6 +17,9 @@ pub use tracker::Tracker;
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
 
+/// Where the Tor containers that people move over from have a tmpfs for their state.
+pub const MOUNTED_STATE: &str = "/var/lib/tor/state";
+
 /// Least `memory`: Arti alone needs about this much with a full directory.
 pub const MIN_MEMORY: u64 = 32 * 1024 * 1024;
 
@@ -233,11 +236,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The state directory: as configured, else `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else
+    /// The state directory: as configured, else [`MOUNTED_STATE`] if something is mounted there, else `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else
     /// `/dev/shm/bulbil-<uid>`.
     pub fn state_dir(&self) -> PathBuf {
         if let Some(chosen) = &self.state_dir {
             return chosen.clone();
+        }
+        let mounted = PathBuf::from(MOUNTED_STATE);
+        if crate::sys::mount::is_mount_point(&mounted) {
+            return mounted;
         }
         let uid = crate::sys::process::uid();
         if uid == 0 {

@@ -8,7 +8,6 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
-<<<<<<< HEAD
 //! | `GET /publish` | | the published services |
 //! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
 //! | `GET /publish/{service}/clients` | | who may find it |
@@ -17,7 +16,6 @@
 //! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
 //! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
 //! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
-=======
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -25,7 +23,6 @@
 //! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
 //! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
 //! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
->>>>>>> main
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),

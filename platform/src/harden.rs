@@ -10,9 +10,11 @@ use crate::sys::process;
 use crate::sys::sandbox::{self, Sight};
 use crate::sys::swap::{self, Keeping};
 
-/// Files of the system that a node reads: names and resolvers, its clock's zone, itself, temperatures; and the C library's
-/// own parts, where it is not a static program.
-const SYSTEM: [&str; 11] = [
+/// Files of the system that a node reads: names and resolvers, users (Arti asks whose its folders are), its clock's zone,
+/// itself, temperatures; and the C library's own parts, where it is not a static program.
+const SYSTEM: [&str; 13] = [
+    "/etc/passwd",
+    "/etc/group",
     "/etc/hosts",
     "/etc/resolv.conf",
     "/etc/nsswitch.conf",

@@ -158,7 +158,7 @@ impl Handle {
     }
 
     /// Asks something of the published services.
-    pub(crate) async fn publish<T>(
+    pub(crate) async fn of_publisher<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
     ) -> Result<T, NodeError> {

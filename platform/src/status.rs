@@ -3,12 +3,9 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
-<<<<<<< HEAD
 pub mod hardening;
 pub mod publish;
-=======
 mod tracker;
->>>>>>> main
 
 use serde::{Deserialize, Serialize};
 
@@ -33,14 +30,12 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
-<<<<<<< HEAD
     /// Onion services in front of other programs, in the order of the configuration.
     #[serde(default)]
     pub publish: Vec<publish::Published>,
     /// What the process gave up, and what it could not.
     #[serde(default)]
     pub hardening: Vec<hardening::Measure>,
-=======
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.
@@ -51,7 +46,6 @@ pub struct Status {
     pub trust: Trust,
     /// Nodes whose records are copied.
     pub mirrors: Vec<Mirror>,
->>>>>>> main
 }
 
 /// Dropped peers that are remembered.

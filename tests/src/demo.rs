@@ -3,6 +3,7 @@
 mod bare;
 mod build;
 mod files;
+mod install;
 mod memory;
 mod plot;
 mod report;
@@ -42,6 +43,7 @@ fn run(options: &Options) -> io::Result<bool> {
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
+        Story::Install => install::run(options),
     }
 }
 
@@ -50,6 +52,7 @@ enum Story {
     Files,
     Memory,
     Baseline,
+    Install,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -69,6 +72,7 @@ impl Options {
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
+                "install" => this.story = Story::Install,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -104,6 +108,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   baseline   the same measurement of C tor, nginx and curl alone
+  install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE";

@@ -78,17 +78,14 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
-<<<<<<< HEAD
         publish: node.publisher.view(),
         hardening: crate::harden::measures().to_vec(),
-=======
         address: node.tracker.as_ref().map(|_| node.primary.address().host()),
         address_reachable: node.primary.is_reachable(),
         ..Status::default()
     };
     if let Some(tracker) = &node.tracker {
         tracker.show(&mut status);
->>>>>>> main
     }
     status
 }

@@ -22,13 +22,8 @@ use crate::config::Config;
 use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
-<<<<<<< HEAD
 use crate::publish::Publisher;
-use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
-use crate::status::Share;
-=======
 use crate::state::{FetchEntry, Secret, State, StateDir};
->>>>>>> main
 use crate::store::Content;
 
 /// Fetches of one node, finished ones too.
@@ -54,12 +49,8 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
-<<<<<<< HEAD
     pub(super) publisher: Publisher,
-    state: RefCell<State>,
-=======
     pub(super) state: RefCell<State>,
->>>>>>> main
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -94,13 +85,10 @@ pub(crate) async fn run(
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
-<<<<<<< HEAD
     let publisher = Publisher::start(&config, state_dir.path(), &network)
         .map_err(|why| NodeError::Failed(why.to_string()))?;
-=======
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
->>>>>>> main
     let node = Rc::new(Node {
         primary: Primary::new(public, ground.clone()),
         tracker,
@@ -197,14 +185,11 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
-<<<<<<< HEAD
             Command::Publish(command) => {
                 self.publisher.obey(command);
                 self.show().await;
             }
-=======
             Command::Tracker(command) => self.obey_tracker(command).await,
->>>>>>> main
             Command::Stop(_) => {}
         }
     }

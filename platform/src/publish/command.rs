@@ -82,27 +82,27 @@ pub struct Imported {
 impl Handle {
     /// Lets somebody find a service. The first client closes it to everybody else.
     pub async fn add_client(&self, request: AddClient) -> Result<NewClient, NodeError> {
-        self.publish(|reply| Command::AddClient(request, reply)).await?
+        self.of_publisher(|reply| Command::AddClient(request, reply)).await?
     }
 
     /// Shuts a client out, at once; open streams of the service end.
     pub async fn revoke_client(&self, service: String, client: String) -> Result<(), NodeError> {
-        self.publish(|reply| Command::RevokeClient(service, client, reply)).await?
+        self.of_publisher(|reply| Command::RevokeClient(service, client, reply)).await?
     }
 
     /// Removes all clients of a service and lets everybody find it.
     pub async fn open_to_all(&self, service: String) -> Result<(), NodeError> {
-        self.publish(|reply| Command::OpenToAll(service, reply)).await?
+        self.of_publisher(|reply| Command::OpenToAll(service, reply)).await?
     }
 
     /// The keys of a service.
     pub async fn export_keys(&self, service: String) -> Result<Backup, NodeError> {
-        self.publish(|reply| Command::Export(service, reply)).await?
+        self.of_publisher(|reply| Command::Export(service, reply)).await?
     }
 
     /// Gives a service the keys of a backup; it starts anew under that address.
     pub async fn import_keys(&self, request: Import) -> Result<Imported, NodeError> {
-        self.publish(|reply| Command::Import(request, reply)).await?
+        self.of_publisher(|reply| Command::Import(request, reply)).await?
     }
 }
 
