@@ -27,6 +27,9 @@ const NEEDS: [Need; 5] = [
 /// The machine that this runs on, as the builder calls it.
 const TARGET: &str = concat!("x86_64", "-unknown-linux-musl");
 
+/// Names a container image to look at instead of the one that is built; the package is left out then.
+const IMAGE: &str = "BULBIL_IMAGE";
+
 /// One thing that was looked at.
 #[derive(Debug)]
 struct Row {
@@ -70,12 +73,16 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
         ));
     }
     packages::ensure(&NEEDS)?;
-    println!("building the static program (the first time this takes some minutes)");
-    image(&["static", "--target", TARGET])?;
     let mut rows = Rows::default();
     unit::run(&mut rows)?;
-    debian::run(&mut rows)?;
-    container::run(&mut rows)?;
+    if let Ok(image) = env::var(IMAGE) {
+        container::run(&mut rows, Some(&image))?;
+    } else {
+        println!("building the static program (the first time this takes some minutes)");
+        image(&["static", "--target", TARGET])?;
+        debian::run(&mut rows)?;
+        container::run(&mut rows, None)?;
+    }
     options.write_json(&rows.json())?;
     Ok(rows.0.iter().all(|row| row.pass))
 }

@@ -21,6 +21,9 @@ const REACH: Duration = Duration::from_mins(3);
 /// What the image under test is called.
 const IMAGE: &str = "bulbil-under-test";
 
+/// What the image as it ships is called.
+const SHIPPED: &str = "bulbil-shipped";
+
 /// What the API in the other container answers.
 const PAGE: &str = "an api behind an onion";
 
@@ -42,9 +45,9 @@ struct Stage {
     _web: (Process, Scratch, Ports),
 }
 
-pub(super) fn run(rows: &mut Rows) -> io::Result<()> {
+pub(super) fn run(rows: &mut Rows, given: Option<&str>) -> io::Result<()> {
     let stage = Stage::new()?;
-    rows.timed("container: the image loads", || stage.load());
+    rows.timed("container: the image loads", || stage.load(given));
     rows.timed("container: the proxy's own compose file, strict, serves SOCKS", || stage.proxy());
     rows.timed("container: the onion service's own compose file serves an API", || stage.onion());
     Ok(())
@@ -64,16 +67,17 @@ impl Stage {
     }
 
     /// The image as it ships, and on top of it nothing but the private network's description.
-    fn load(&self) -> io::Result<()> {
-        let shipped = image(&["container", "--target", TARGET, "--tag", "bulbil-shipped"])?;
-        let shipped = shipped.to_string_lossy();
-        self.engine.docker(&["load", "-i", &shipped])?;
+    fn load(&self, given: Option<&str>) -> io::Result<()> {
+        if given.is_none() {
+            let shipped = image(&["container", "--target", TARGET, "--tag", SHIPPED])?;
+            self.engine.docker(&["load", "-i", &shipped.to_string_lossy()])?;
+        }
         let config = fs::read_to_string(top().join("boards/container/bulbil.toml"))?;
         let config = format!("{config}\n[net.tor]\nnetwork_file = \"/etc/network.toml\"\n");
         let arti = self.network.arti_toml();
         self.build(
             IMAGE,
-            "FROM bulbil-shipped\nCOPY bulbil.toml network.toml /etc/\n",
+            &format!("FROM {}\nCOPY bulbil.toml network.toml /etc/\n", given.unwrap_or(SHIPPED)),
             &[("bulbil.toml", config.as_bytes()), ("network.toml", arti.as_bytes())],
         )?;
         let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"))?;
