@@ -2,6 +2,7 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
@@ -18,6 +19,7 @@ mod publish;
 mod run;
 mod search;
 mod selfcheck;
+mod service;
 mod share;
 mod trust;
 
@@ -80,6 +82,14 @@ enum Command {
     /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
     #[command(subcommand)]
     Keep(keep::Command),
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(service::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -122,6 +132,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -163,7 +176,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     match command {
-        Command::Run => return run::run(config, &runtime),
+        Command::Run => return run::run(config, args.config.as_deref(), &runtime),
         Command::Keep(command) => return keep::run(&command, &config, &runtime),
         Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
         _ => {}
@@ -182,6 +195,9 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Send(args) => mail::send(&client, &args).await,
             Command::Inbox(args) => mail::inbox(&client, &args).await,
             Command::Outbox(args) => mail::outbox(&client, &args).await,
+            Command::Published(args) => service::published(&client, &args).await,
+            Command::ClientKey(command) => service::client_key(&client, command).await,
+            Command::Key(command) => service::key(&client, command).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
@@ -240,6 +256,13 @@ mod tests {
             "inbox fetch 3 --out d --json",
             "inbox discard 3",
             "outbox --json",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "publish 00 --json",
             "unpublish 00",
             "address",

@@ -3,9 +3,11 @@
 mod chaff;
 mod environment;
 mod gateway;
+pub mod harden;
 mod keep;
 mod metrics;
 mod proxy;
+pub mod publish;
 mod quantity;
 mod selfcheck;
 mod tracker;
@@ -27,6 +29,9 @@ pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// Where the Tor containers that people move over from have a tmpfs for their state.
+pub const MOUNTED_STATE: &str = "/var/lib/tor/state";
 
 /// Least `memory`: Arti alone needs about this much with a full directory.
 pub const MIN_MEMORY: u64 = 32 * 1024 * 1024;
@@ -63,6 +68,11 @@ pub struct Config {
     pub selfcheck: Selfcheck,
     /// How coarse the figures for Prometheus are.
     pub metrics: Metrics,
+    /// What the process gives up.
+    pub harden: harden::Harden,
+    /// Onion services in front of other programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<publish::Publish>,
 }
 
 /// How much is logged.
@@ -211,6 +221,8 @@ impl Default for Config {
             chaff: Chaff::default(),
             selfcheck: Selfcheck::default(),
             metrics: Metrics::default(),
+            harden: harden::Harden::default(),
+            publish: Vec::new(),
         }
     }
 }
@@ -252,11 +264,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The state directory: as configured, else `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else
-    /// `/dev/shm/bulbil-<uid>`.
+    /// The state directory: as configured, else [`MOUNTED_STATE`] if something is mounted there, else
+    /// `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else `/dev/shm/bulbil-<uid>`.
     pub fn state_dir(&self) -> PathBuf {
         if let Some(chosen) = &self.state_dir {
             return chosen.clone();
+        }
+        let mounted = PathBuf::from(MOUNTED_STATE);
+        if crate::sys::mount::is_mount_point(&mounted) {
+            return mounted;
         }
         let uid = crate::sys::process::uid();
         if uid == 0 {
@@ -285,6 +301,10 @@ impl Config {
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
+        let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
+        for path in named.flatten().chain(&mut self.harden.folders) {
+            *path = folder.join(&*path);
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -305,9 +325,13 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            self.tracker.check().map_err(ConfigError::Value)?;
-            self.chaff.check().map_err(ConfigError::Value)?;
-            self.metrics.check().map_err(ConfigError::Value)?;
+            let sections = [
+                self.tracker.check(),
+                self.chaff.check(),
+                self.metrics.check(),
+                publish::check(&self.publish),
+            ];
+            sections.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Value)?;
             return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))

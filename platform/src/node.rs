@@ -113,6 +113,7 @@ pub(crate) enum Command {
     Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
+    Publish(crate::publish::command::Command),
 }
 
 /// The other end of a [`Handle`], owned by the node's task.
@@ -199,6 +200,14 @@ impl Handle {
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Asks something of the published services.
+    pub(crate) async fn of_publisher<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
+    ) -> Result<T, NodeError> {
+        self.ask(|reply| Command::Publish(command(reply))).await
     }
 
     /// Sends a command and waits for its answer.

@@ -3,10 +3,12 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod hardening;
 mod keep;
 mod mail;
 mod meeting;
 mod proxy;
+pub mod publish;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
@@ -44,6 +46,12 @@ pub struct Status {
     /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
     #[serde(default)]
     pub meetings: Vec<Meeting>,
+    /// Onion services in front of other programs, in the order of the configuration.
+    #[serde(default)]
+    pub publish: Vec<publish::Published>,
+    /// What the process gave up, and what it could not.
+    #[serde(default)]
+    pub hardening: Vec<hardening::Measure>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.

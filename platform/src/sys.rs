@@ -6,6 +6,8 @@ pub mod folder;
 pub mod map;
 pub mod mount;
 pub mod process;
+pub mod sandbox;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod swap;
 pub mod terminal;

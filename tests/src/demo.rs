@@ -3,6 +3,7 @@
 mod bare;
 mod build;
 mod files;
+mod install;
 mod memory;
 mod plot;
 mod report;
@@ -45,6 +46,7 @@ fn run(options: &Options) -> io::Result<bool> {
         Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
         Story::Tracker => tracker::run(options),
+        Story::Install => install::run(options),
     }
 }
 
@@ -54,6 +56,7 @@ enum Story {
     Memory,
     Baseline,
     Tracker,
+    Install,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -74,6 +77,7 @@ impl Options {
                 "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
                 "tracker" => this.story = Story::Tracker,
+                "install" => this.story = Story::Install,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -110,6 +114,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
+  install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE";

@@ -92,6 +92,8 @@ fn build(node: &Node) -> Status {
         mail: node.post.get().map(|post| post.view()).unwrap_or_default(),
         keep: node.keeper.view(&node.state.borrow()),
         meetings: node.friends.view(),
+        publish: node.publisher.view(),
+        hardening: crate::harden::measures().to_vec(),
         address: node.tracker.as_ref().map(|_| node.primary.address().host()),
         address_reachable: node.primary.is_reachable(),
         proxy: node.proxies.status(),
