@@ -3,6 +3,8 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod board;
+
 use serde::{Deserialize, Serialize};
 
 /// One node at one moment.
@@ -24,6 +26,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// The machine around the node, where that is an image of ours.
+    pub board: Option<board::Board>,
 }
 
 /// Dropped peers that are remembered.

@@ -21,7 +21,11 @@ pub(super) fn run(config: Config, runtime: &Runtime) -> Result<(), Failure> {
         log::warn!("core dumps could not be switched off: {error}");
     }
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
-    LocalSet::new().block_on(runtime, serve(config, state))
+    LocalSet::new().block_on(runtime, serve(config, state))?;
+    match crate::power::asked_code() {
+        Some(code) => Err(Failure::Power(code)),
+        None => Ok(()),
+    }
 }
 
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {

@@ -78,6 +78,7 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
+        board: crate::status::board::read(),
     }
 }
 

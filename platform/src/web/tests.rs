@@ -143,6 +143,7 @@ fn full() -> Status {
             info_hash: FILM.into(),
             why: "sent a block that does not match its hash".into(),
         }],
+        ..Status::default()
     }
 }
 
