@@ -8,6 +8,7 @@ mod child;
 mod clock;
 mod console;
 mod dhcp;
+mod disks;
 mod image;
 mod modules;
 mod mounts;
@@ -60,12 +61,13 @@ async fn run() -> Power {
     spawn_local(power::signals(ask.clone()));
     modules::load();
     spawn_local(watchdog::run());
-    power::buttons(&ask);
+    spawn_local(power::buttons(ask.clone()));
     clock::floor(image.epoch);
     let settings = settings::read().await;
     let report = Rc::new(Report::new(&image, &settings));
     network::name(&settings.board, &report);
     spawn_local(network::run(settings.board.clone(), Rc::clone(&report)));
+    spawn_local(disks::run());
     let node = spawn_local(child::run(settings.node, ask, reaper));
     let power = asked.recv().await.unwrap_or(Power::Reboot);
     say(match power {

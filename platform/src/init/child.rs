@@ -19,8 +19,11 @@ use crate::sys::board::system::Power;
 /// The node's folder, in memory: its settings and its state.
 const HOME: &str = "/run/bulbil";
 
+/// User and group of the node; nobody else has them.
+pub(super) const ID: u32 = 10_001;
+
 /// What the node may do. Sockets and shared files are open files; blocking work runs on threads.
-const LIMITS: Limits = Limits { id: 10_001, files: 4096, processes: 512 };
+const LIMITS: Limits = Limits { id: ID, files: 4096, processes: 512 };
 
 /// Pause before it is started again: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

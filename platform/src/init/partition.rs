@@ -14,14 +14,23 @@ const KIND: &[u8] = b"FAT32   ";
 
 /// The device of the boot partition, if the kernel has found it yet.
 pub(super) fn find() -> Option<PathBuf> {
-    let names = fs::read_dir("/sys/class/block").ok()?;
-    names.filter_map(|entry| Some(PathBuf::from("/dev").join(entry.ok()?.file_name()))).find(|device| {
+    devices().into_iter().find(|device| {
         let mut sector = [0; 512];
         File::open(device).and_then(|mut file| file.read_exact(&mut sector)).is_ok() && is_boot(&sector)
     })
 }
 
-fn is_boot(sector: &[u8]) -> bool {
+/// All disks and partitions that the kernel knows, sorted.
+pub(super) fn devices() -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir("/sys/class/block") else { return Vec::new() };
+    let mut devices: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(PathBuf::from("/dev").join(entry.ok()?.file_name()))).collect();
+    devices.sort();
+    devices
+}
+
+/// Whether a file system that starts like this is the boot partition.
+pub(super) fn is_boot(sector: &[u8]) -> bool {
     let at = |start: usize, word: &[u8]| sector.get(start..).is_some_and(|rest| rest.starts_with(word));
     at(LABEL_AT, LABEL) && at(KIND_AT, KIND)
 }

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -34,32 +35,42 @@ pub(super) async fn signals(ask: mpsc::Sender<Power>) {
     let _ = ask.send(power).await; // the end has been asked for already
 }
 
-/// Any key of any device that says it is the power button.
-pub(super) fn buttons(ask: &mpsc::Sender<Power>) {
-    for device in devices() {
-        let ask = ask.clone();
-        // A blocking read each: there are a few devices at most, and nothing else reads them.
-        std::thread::spawn(move || {
-            let Ok(mut file) = File::open(&device) else { return };
-            let mut event = [0; EVENT];
-            while file.read_exact(&mut event).is_ok() {
-                if is_power(&event) {
-                    let _ = ask.blocking_send(Power::Off); // the end has been asked for already
-                    return;
-                }
+/// Any device that has a power button; some come late, as a keyboard on USB does.
+pub(super) async fn buttons(ask: mpsc::Sender<Power>) {
+    let mut seen: Vec<PathBuf> = Vec::new();
+    loop {
+        seen.retain(|device| device.exists());
+        for device in devices() {
+            if !seen.contains(&device) && seen.len() < MAX_DEVICES {
+                seen.push(device.clone());
+                let ask = ask.clone();
+                // A blocking read each: there are a few devices at most.
+                std::thread::spawn(move || listen(&device, &ask));
             }
-        });
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-/// Input devices that have keys and few of them: buttons, not keyboards.
+/// Until the button is pressed or the device is gone.
+fn listen(device: &Path, ask: &mpsc::Sender<Power>) {
+    let Ok(mut file) = File::open(device) else { return };
+    let mut event = [0; EVENT];
+    while file.read_exact(&mut event).is_ok() {
+        if is_power(&event) {
+            let _ = ask.blocking_send(Power::Off); // the end has been asked for already
+            return;
+        }
+    }
+}
+
+/// All input devices, sorted.
 fn devices() -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir("/sys/class/input") else { return Vec::new() };
+    let Ok(entries) = fs::read_dir("/dev/input") else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut events: Vec<String> = names.filter(|name| name.starts_with("event")).collect();
     events.sort();
-    events.truncate(MAX_DEVICES);
-    events.into_iter().map(|name| PathBuf::from("/dev/input").join(name)).collect()
+    events.into_iter().map(|name| Path::new("/dev/input").join(name)).collect()
 }
 
 fn is_power(event: &[u8; EVENT]) -> bool {
@@ -67,6 +78,9 @@ fn is_power(event: &[u8; EVENT]) -> bool {
     let pressed = event.get(20..).is_some_and(|value| value == 1_i32.to_ne_bytes());
     word(16) == Some(KEY) && word(18) == Some(POWER) && pressed
 }
+
+/// Pause between two looks for devices.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Devices that are read at most; a thread each.
 const MAX_DEVICES: usize = 8;
