@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alias;
 pub mod baseline;
 pub mod content;
 pub mod demo;
+pub mod machine;
 pub mod measure;
 pub mod namespace;
 pub mod net;
@@ -16,5 +18,6 @@ pub mod story;
 pub mod talk;
 pub mod usage;
 pub mod verify;
+pub mod visit;
 pub mod wait;
 mod warden;

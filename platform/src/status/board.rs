@@ -17,6 +17,12 @@ pub struct Board {
     pub image: String,
     /// The machine's name on the local network.
     pub name: String,
+    /// Memory of the machine, in bytes.
+    #[serde(default)]
+    pub memory: u64,
+    /// What of it programs could still have.
+    #[serde(default)]
+    pub available: u64,
     /// One for each network interface, in the order they appeared.
     pub links: Vec<Link>,
     /// What became of each key of `bulbil.toml`.
@@ -61,5 +67,7 @@ pub enum Verdict {
 pub(crate) fn read() -> Option<Board> {
     let path = Path::new(FILE);
     let small = std::fs::metadata(path).is_ok_and(|about| about.len() <= MAX_FILE);
-    serde_json::from_slice(&std::fs::read(path).ok().filter(|_| small)?).ok()
+    let mut board: Board = serde_json::from_slice(&std::fs::read(path).ok().filter(|_| small)?).ok()?;
+    (board.memory, board.available) = crate::sys::board::process::machine_memory();
+    Some(board)
 }
