@@ -4,8 +4,11 @@
 //! this is ever logged.
 
 pub mod board;
+mod tracker;
 
 use serde::{Deserialize, Serialize};
+
+pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -28,6 +31,16 @@ pub struct Status {
     pub dropped: Vec<Dropped>,
     /// The machine around the node, where that is an image of ours.
     pub board: Option<board::Board>,
+    /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
+    pub address: Option<String>,
+    /// Whether it can be reached there.
+    pub address_reachable: bool,
+    /// Records kept.
+    pub records: Records,
+    /// Whom the owner trusts.
+    pub trust: Trust,
+    /// Nodes whose records are copied.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Dropped peers that are remembered.
