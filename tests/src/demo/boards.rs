@@ -109,7 +109,7 @@ impl Story<'_> {
             status.pointer("/net/ready")?.as_bool().filter(|ready| *ready).map(|_| status.clone())
         })?;
         rows.passed(self.name, "Tor ready after", since(machine));
-        for (what, pointer) in [("memory used", "used"), ("node's memory", "node")] {
+        for (what, pointer) in [("memory used when idle", "used"), ("of it the node's", "node")] {
             if let Some(mib) = memory(&status, pointer) {
                 rows.passed(self.name, what, Some((mib, "MiB")));
             }
