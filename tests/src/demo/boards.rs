@@ -14,8 +14,8 @@ use crate::alias::Alias;
 use crate::machine::{self, Card, Machine, Start};
 use crate::net::{Network, Shape};
 use crate::node::{Node, Settings};
+use crate::owner::Owner;
 use crate::scratch::Scratch;
-use crate::visit::Visit;
 use crate::{content, packages, wait};
 use rows::Rows;
 
@@ -98,14 +98,14 @@ impl Story<'_> {
 
     fn live(&self, machine: &mut Machine, rows: &mut Rows, folder: &Scratch, hash: &str) -> io::Result<()> {
         let since = |machine: &Machine| Some((machine.began().elapsed().as_secs_f64(), "s"));
-        let mut visit = Visit::new(machine.page(), GUEST)?;
+        let mut owner = Owner::new(machine.page(), GUEST)?;
         wait::found(PAGE_LIMIT, "the board's page", || {
             machine.fail_if_off()?;
-            Ok(visit.knock())
+            Ok(owner.knock())
         })?;
         rows.passed(self.name, "page after", since(machine));
-        begin(&mut visit, self.start)?;
-        let status = until(machine, &visit, READY_LIMIT, "the board to be ready", |status| {
+        begin(&mut owner, self.start)?;
+        let status = until(machine, &owner, READY_LIMIT, "the board to be ready", |status| {
             status.pointer("/net/ready")?.as_bool().filter(|ready| *ready).map(|_| status.clone())
         })?;
         rows.passed(self.name, "Tor ready after", since(machine));
@@ -115,9 +115,9 @@ impl Story<'_> {
             }
         }
         let path = format!("{}/{}", self.start.data_folder(), FILE.0);
-        visit.get("/files")?;
-        visit.post("/shares/add", &[("path", &path), ("for", "bulbil")])?;
-        let link = until(machine, &visit, SHARE_LIMIT, "the share to be reachable", |status| {
+        owner.get("/files")?;
+        owner.post("/shares/add", &[("path", &path), ("for", "bulbil")])?;
+        let link = until(machine, &owner, SHARE_LIMIT, "the share to be reachable", |status| {
             let share = status.pointer("/shares/0")?;
             let reachable = share.pointer("/state/is")?.as_str() == Some("reachable");
             share.get("link")?.as_str().filter(|_| reachable).map(str::to_owned)
@@ -148,7 +148,7 @@ impl Story<'_> {
 }
 
 /// The first run: a password, and the folder to share from, once the board has mounted it.
-fn begin(visit: &mut Visit, start: Start) -> io::Result<()> {
+fn begin(owner: &mut Owner, start: Start) -> io::Result<()> {
     let fields = [
         ("password", PASSWORD),
         ("again", PASSWORD),
@@ -157,8 +157,8 @@ fn begin(visit: &mut Visit, start: Start) -> io::Result<()> {
     ];
     let mut last = None;
     wait::found(PAGE_LIMIT, "the first run", || {
-        visit.get("/first")?;
-        match visit.post("/first", &fields) {
+        owner.get("/first")?;
+        match owner.post("/first", &fields) {
             Ok(_) => Ok(Some(())),
             Err(error) => {
                 last = Some(error.to_string());
@@ -172,7 +172,7 @@ fn begin(visit: &mut Visit, start: Start) -> io::Result<()> {
 /// Looks at the board's status until `look` finds what it wants.
 fn until<T>(
     machine: &mut Machine,
-    visit: &Visit,
+    owner: &Owner,
     limit: Duration,
     what: &str,
     look: impl Fn(&Value) -> Option<T>,
@@ -180,7 +180,7 @@ fn until<T>(
     let mut last = Value::Null;
     let found = wait::found(limit, what, || {
         machine.fail_if_off()?;
-        let Ok(status) = visit.status() else { return Ok(None) };
+        let Ok(status) = owner.status() else { return Ok(None) };
         let found = look(&status);
         last = status;
         Ok(found)

@@ -11,9 +11,9 @@ use crate::scratch::Scratch;
 /// Seconds that one request may take: a small board hashes a password slowly.
 const LIMIT_S: &str = "60";
 
-/// A browser on one page.
+/// A browser on one page, with a jar for its cookies.
 #[derive(Debug)]
-pub struct Visit {
+pub struct Owner {
     /// Where to connect to.
     port: u16,
     /// What the page is called by.
@@ -23,10 +23,10 @@ pub struct Visit {
     _folder: Scratch,
 }
 
-impl Visit {
-    /// A visit to the page behind `port` of this machine, called by the name `host`.
+impl Owner {
+    /// An owner at the page behind `port` of this machine, called by the name `host`.
     pub fn new(port: u16, host: &str) -> io::Result<Self> {
-        let folder = Scratch::new("visit")?;
+        let folder = Scratch::new("owner")?;
         let jar = folder.join("cookies");
         Ok(Self { port, host: host.to_owned(), jar, token: String::new(), _folder: folder })
     }
