@@ -122,6 +122,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    Power(u8),
 }
 
 impl Failure {
@@ -142,6 +144,7 @@ pub fn main() -> ExitCode {
             eprintln!("bulbil: {why}");
             ExitCode::from(1)
         }
+        Err(Failure::Power(code)) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
             eprintln!("bulbil: {why}");
             ExitCode::from(2)

@@ -3,6 +3,7 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod board;
 pub mod hardening;
 mod keep;
 mod mail;
@@ -38,6 +39,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// The machine around the node, where that is an image of ours.
+    pub board: Option<board::Board>,
     /// Messages from and to other nodes.
     pub mail: Mail,
     /// What a power cut would cost.

@@ -37,7 +37,11 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     for measure in measures.iter().filter(|measure| measure.state == State::Off) {
         log::debug!("not hardened, {}: {}", measure.name, measure.why);
     }
-    LocalSet::new().block_on(runtime, serve(config, state))
+    LocalSet::new().block_on(runtime, serve(config, state))?;
+    match crate::power::asked_code() {
+        Some(code) => Err(Failure::Power(code)),
+        None => Ok(()),
+    }
 }
 
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.

@@ -89,6 +89,7 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
+        board: crate::status::board::read(),
         mail: node.post.get().map(|post| post.view()).unwrap_or_default(),
         keep: node.keeper.view(&node.state.borrow()),
         meetings: node.friends.view(),
