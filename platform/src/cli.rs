@@ -7,6 +7,7 @@ mod client;
 mod fetch;
 mod hash;
 mod list;
+mod page;
 mod progress;
 mod run;
 mod share;
@@ -58,6 +59,9 @@ enum Command {
     Hash(hash::Args),
     /// Check a .torrent file, and data against it; needs no node
     Check(check::Args),
+    /// The page: forget its password
+    #[command(subcommand)]
+    Page(page::Action),
     /// Print a configuration file with every default
     Config,
 }
@@ -121,6 +125,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+            Command::Page(action) => page::run(&client, &action).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -160,6 +165,7 @@ mod tests {
             "peers --json",
             "unshare 00",
             "stop",
+            "page reset",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",

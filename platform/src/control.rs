@@ -8,6 +8,7 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `DELETE /page` | | 204: the page has no password any more |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -15,6 +16,7 @@
 
 mod events;
 mod failure;
+mod page;
 mod routes;
 pub mod serve;
 mod socket;

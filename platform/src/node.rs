@@ -6,10 +6,12 @@ mod door;
 mod dropped;
 mod fetch;
 mod halves;
+mod history;
 mod lane;
 mod lesson;
 mod offer;
 mod open;
+mod page;
 mod report;
 mod room;
 mod run;
@@ -25,6 +27,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
 
+pub use history::{History, POINTS, Point, STEPS};
+pub(crate) use page::PageCommand;
 pub(crate) use run::run;
 pub use run::{MAX_FETCHES, MAX_SHARES};
 
@@ -81,6 +85,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    history: watch::Receiver<Arc<History>>,
 }
 
 /// What travels to the node's task.
@@ -89,6 +94,7 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Page(PageCommand),
     Stop(oneshot::Sender<()>),
 }
 
@@ -98,6 +104,7 @@ pub(crate) struct Inbox {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) history: watch::Sender<Arc<History>>,
 }
 
 /// Commands that may wait for the node; a caller past that waits for its turn.
@@ -112,8 +119,9 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = Self { commands, status, events: events.clone() };
-        (handle, Inbox { commands: inbox, status: sender, events })
+        let (recorder, history) = watch::channel(Arc::default());
+        let handle = Self { commands, status, events: events.clone(), history };
+        (handle, Inbox { commands: inbox, status: sender, events, history: recorder })
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -139,6 +147,11 @@ impl Handle {
     /// The node as of now.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// Traffic, memory and temperature of the last hour and day.
+    pub fn history(&self) -> Arc<History> {
+        self.history.borrow().clone()
     }
 
     /// Everything that happens from now on.

@@ -1,5 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+mod page;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -7,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+pub use page::{Audience, MAX_FOLDERS, PageEntry};
 
 use crate::sys::{mount, process};
 
@@ -28,6 +32,8 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
+    /// What the page keeps.
+    pub page: PageEntry,
 }
 
 /// One share.
@@ -221,6 +227,7 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
+            page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
         }
     }
 

@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code, reason = "this folder is where it is allowed; each use says why it is sound")]
 
+pub mod disks;
 pub mod folder;
 pub mod map;
 pub mod mount;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod thermal;

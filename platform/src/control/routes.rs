@@ -58,7 +58,8 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
         })
-        .with_state(Api { node, stop })
+        .with_state(Api { node: node.clone(), stop })
+        .merge(super::page::router(node))
 }
 
 async fn share(State(api): State<Api>, request: Request) -> Result<Response, Failure> {

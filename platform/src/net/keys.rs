@@ -63,6 +63,11 @@ impl AccessKey {
         Self(secret)
     }
 
+    /// As people enter it in Tor Browser: 52 letters and digits, base32 without padding.
+    pub fn reveal(&self) -> String {
+        data_encoding::BASE32_NOPAD.encode(&self.0)
+    }
+
     /// The secret scalar, not yet clamped.
     pub(super) const fn secret(&self) -> &[u8; 32] {
         &self.0

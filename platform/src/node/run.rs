@@ -48,7 +48,7 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -93,7 +93,7 @@ pub(crate) async fn run(
         hashing: Semaphore::new(HASHING),
     });
     node.restore();
-    let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
+    let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
     loop {
         let moving = reporter.report(&node);
@@ -167,6 +167,7 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Page(command) => self.obey_page(command),
             Command::Stop(_) => {}
         }
     }
@@ -336,7 +337,7 @@ impl Node {
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
     }
 
-    fn save(&self) -> Result<(), NodeError> {
+    pub(super) fn save(&self) -> Result<(), NodeError> {
         self.state_dir.save(&self.state.borrow()).map_err(|why| NodeError::Failed(why.to_string()))
     }
 
