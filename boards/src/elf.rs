@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use object::elf::{DT_NEEDED, ET_DYN, FileHeader64, PT_INTERP};
+use object::elf::{DT_NEEDED, EM_AARCH64, ET_DYN, FileHeader64, PT_INTERP};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Endianness, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
@@ -16,6 +16,8 @@ pub(crate) struct Linkage {
     pub(crate) needed: usize,
     /// Position independent, so that the kernel can place it at random.
     pub(crate) movable: bool,
+    /// Runs on 64-bit ARM.
+    pub(crate) for_arm: bool,
     /// Carries no symbol table.
     pub(crate) stripped: bool,
 }
@@ -27,7 +29,8 @@ impl Linkage {
         let header = FileHeader64::<Endianness>::parse(bytes).map_err(wrong)?;
         let endian = header.endian().map_err(wrong)?;
         let movable = header.e_type(endian) == ET_DYN;
-        let mut linkage = Self { interpreter: false, needed: 0, movable, stripped: true };
+        let for_arm = header.e_machine(endian) == EM_AARCH64;
+        let mut linkage = Self { interpreter: false, needed: 0, movable, for_arm, stripped: true };
         for segment in header.program_headers(endian, bytes).map_err(wrong)? {
             linkage.interpreter |= segment.p_type(endian) == PT_INTERP;
             let entries = segment.dynamic(endian, bytes).map_err(wrong)?.unwrap_or_default();

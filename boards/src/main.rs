@@ -1,12 +1,27 @@
 #![doc = include_str!("../README.md")]
 
 mod bare_metal;
+mod board;
+mod boot;
+mod cache;
+mod deb;
+mod disk;
 mod elf;
+mod fat;
+mod image;
+mod imager;
+mod initramfs;
+mod kernel;
+mod mirror;
+mod notices;
+mod packages;
 mod program;
+mod relock;
 mod tool;
 mod workspace;
 mod zig;
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -26,6 +41,13 @@ enum Command {
     Static(program::Request),
     /// What core needs on a microcontroller: proves that it links without an allocator, and measures it
     BareMetal,
+    /// Look up today's versions of Debian's packages and write packages.lock
+    Relock(mirror::Choice),
+    /// The boards there are
+    List,
+    /// A board's image: `cargo image <board>`, or `all`; `cargo image <board> --help` tells more
+    #[command(external_subcommand)]
+    Board(Vec<OsString>),
 }
 
 fn main() -> ExitCode {
@@ -43,5 +65,11 @@ fn run(command: Command) -> io::Result<()> {
     match command {
         Command::Static(request) => program::build(&workspace, &request),
         Command::BareMetal => bare_metal::build(&workspace),
+        Command::List => board::list(&workspace.boards()),
+        Command::Relock(choice) => relock::run(&workspace, &choice),
+        Command::Board(words) => {
+            let words = std::iter::once("cargo image".into()).chain(words);
+            image::build(&workspace, &image::Request::parse_from(words))
+        }
     }
 }

@@ -38,6 +38,11 @@ impl Workspace {
         })
     }
 
+    /// Where boards are described.
+    pub(crate) fn boards(&self) -> PathBuf {
+        self.root.join("boards")
+    }
+
     /// Makes sure the compiler has the standard library of `target`, through rustup when it is missing.
     pub(crate) fn ensure_target(&self, target: &str) -> io::Result<()> {
         if self.sysroot.join("lib/rustlib").join(target).join("lib").is_dir() {

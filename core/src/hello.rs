@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::id::PeerKey;
+use crate::id::{NodeKey, PeerKey};
 use crate::wire::{Opening, Purpose, TooSmall, VERSION};
 
 /// Bytes of a share's token: 128 bits of randomness.
@@ -67,6 +67,14 @@ impl Secrets {
 #[must_use]
 pub fn topic(token: &[u8; TOKEN_LEN]) -> [u8; 32] {
     Sha256::new().chain_update(b"bulbil topic 1").chain_update(token).finalize().into()
+}
+
+/// The token of conversations with a node itself, about its records or with mail for it. Whoever knows the node's key
+/// (on Tor: its address) may open one.
+#[must_use]
+pub fn node_token(node: &NodeKey) -> [u8; TOKEN_LEN] {
+    let hash: [u8; 32] = Sha256::new().chain_update(b"bulbil node 1").chain_update(node.0).finalize().into();
+    hash.first_chunk().copied().unwrap_or_default()
 }
 
 /// Why the other side should be hung up on.
@@ -368,6 +376,14 @@ mod tests {
                 ours = dialer.handle_frame(&frame);
             }
         }
+    }
+
+    #[test]
+    fn the_token_of_a_node_never_changes() {
+        let whole: Vec<u8> = [&b"bulbil node 1"[..], &[7; 32]].concat();
+        let hash: [u8; 32] = Sha256::digest(&whole).into();
+        assert_eq!(node_token(&NodeKey([7; 32])), hash[..TOKEN_LEN]);
+        assert_ne!(node_token(&NodeKey([7; 32])), node_token(&NodeKey([8; 32])));
     }
 
     #[test]

@@ -158,7 +158,7 @@ mod tests {
         for line in [
             "run",
             "run --config f",
-            "share a b --name n --piece-length 65536 --public --json",
+            "share a b --name n --piece-length 65536 --public --browser --json",
             "fetch http://x --out d --json",
             "list --json",
             "status --json",

@@ -2,6 +2,7 @@
 
 mod page;
 mod quantity;
+mod tracker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use page::{FirstRun, Page};
 pub use quantity::{Bytes, Seconds};
+pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -35,6 +37,8 @@ pub struct Config {
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
+    /// What the node tells others and asks of them.
+    pub tracker: Tracker,
     /// The network.
     pub net: Net,
 }
@@ -166,6 +170,7 @@ impl Default for Config {
             control: Control::default(),
             page: Page::default(),
             swarm: Swarm::default(),
+            tracker: Tracker::default(),
             net: Net::default(),
         }
     }
@@ -243,7 +248,7 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return Ok(());
+            return self.tracker.check().map_err(ConfigError::Value);
         };
         Err(ConfigError::Value(wrong))
     }
@@ -295,6 +300,7 @@ mod tests {
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),
+            ("[tracker]\ntrust_budget = 0", ["tracker.trust_budget", "1 to 256"]),
             ("[swarm]\nfsync = \"often\"", ["fsync", "`finish`"]),
             ("[net]\nkind = \"clearnet\"", ["kind", "`tor`"]),
             ("[net.tor]\nvanguards = \"none\"", ["vanguards", "`lite`"]),

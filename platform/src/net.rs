@@ -4,21 +4,31 @@
 //! names. Everything above speaks [`Network`], [`Service`] and [`Stream`] and never learns which network it is.
 
 pub mod address;
+mod client_key;
+mod identity;
 pub mod keys;
+mod knock;
 pub mod memory;
+mod published;
 mod stream;
 pub mod tor;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 pub use address::{Address, BadAddress};
+pub use client_key::{BadClientKey, ClientKey};
+pub use identity::IdentityKey;
 pub use keys::{AccessKey, ServiceKey};
+pub use knock::{Knock, Limits, Offer};
+pub use published::Published;
 pub use stream::Stream;
 
 use crate::config::{self, Config, NetKind};
+use crate::exit::{Host, Isolation, Name, ReachError};
 use crate::status::NetStatus;
 
 /// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
@@ -30,6 +40,9 @@ pub const SECOND_TRY: Duration = Duration::from_secs(15);
 
 /// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
 pub const ACCEPT_QUEUE: usize = 16;
+
+/// Streams of one published service that wait for [`Published::next`]; more are refused.
+pub const KNOCK_QUEUE: usize = 64;
 
 /// What a stream may share with others: streams with equal values may share a circuit, others never do.
 ///
@@ -115,6 +128,16 @@ impl Network {
         }
     }
 
+    /// Publishes `key`'s address with all that `offer` names; each stream is for the caller to take or refuse.
+    ///
+    /// Returns as soon as the service runs; [`Published::reachable`] tells when others can reach it.
+    pub async fn publish(&self, key: &IdentityKey, offer: &Offer) -> Result<Published, NetError> {
+        match self {
+            Self::Tor(tor) => tor.publish(key, offer).await.map(Published::Tor),
+            Self::Memory(memory) => memory.publish(key, offer).map(Published::Memory),
+        }
+    }
+
     /// Opens a stream. Tries another path beside a slow one after [`SECOND_TRY`], gives up after [`CONNECT_DEADLINE`].
     pub async fn connect(
         &self,
@@ -151,6 +174,35 @@ impl Network {
         match self {
             Self::Tor(tor) => tor.connect(to, access, circuit).await.map(Stream::tor),
             Self::Memory(memory) => memory.connect(to, access).await.map(Stream::memory),
+        }
+    }
+
+    /// Opens a stream to a target outside or to an onion service. [`Exit`](crate::exit::Exit) is how programs use it:
+    /// it sets the limit and keeps identities apart.
+    pub async fn reach(&self, host: &Host, port: u16, isolation: &Isolation) -> Result<Stream, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.reach(host, port, isolation).await.map(Stream::tor),
+            Self::Memory(memory) => memory.reach(host, port).await.map(Stream::memory),
+        }
+    }
+
+    /// The addresses of a name, one at least. The caller sets the limit.
+    pub async fn resolve(&self, name: &Name, isolation: &Isolation) -> Result<Vec<IpAddr>, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.resolve(name, isolation).await,
+            Self::Memory(memory) => memory.resolve(name),
+        }
+    }
+
+    /// The names of an address, one at least. The caller sets the limit.
+    pub async fn resolve_ptr(
+        &self,
+        address: IpAddr,
+        isolation: &Isolation,
+    ) -> Result<Vec<String>, ReachError> {
+        match self {
+            Self::Tor(tor) => tor.resolve_ptr(address, isolation).await,
+            Self::Memory(memory) => memory.resolve_ptr(address),
         }
     }
 

@@ -1,6 +1,5 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
-mod catalogue;
 mod dial;
 mod door;
 mod dropped;
@@ -12,12 +11,14 @@ mod lesson;
 mod offer;
 mod open;
 mod page;
+mod primary;
 mod report;
 mod room;
 mod run;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,6 +51,9 @@ pub struct ShareRequest {
     /// Offer it in the public catalogue instead of under an onion of its own.
     #[serde(default)]
     pub public: bool,
+    /// Let any browser read the files at the link. The address then needs no key, so only the token guards it.
+    #[serde(default)]
+    pub browser: bool,
 }
 
 /// What to fetch.

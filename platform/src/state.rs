@@ -24,7 +24,7 @@ const FILE: &str = "state.json";
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct State {
-    /// Seed of the onion service of the public catalogue; made at the first start.
+    /// Seed of the node's own onion service and of the key that signs for it; made at the first start.
     pub catalogue: Option<Secret<32>>,
     /// Number of the newest fetch.
     pub last_fetch: u64,
@@ -46,6 +46,9 @@ pub struct ShareEntry {
     pub sources: Vec<PathBuf>,
     /// Whether it belongs to the public catalogue.
     pub public: bool,
+    /// Whether browsers may read the files.
+    #[serde(default)]
+    pub browser: bool,
     /// Seed of its onion service.
     pub onion: Secret<32>,
     /// Its token.
@@ -215,6 +218,7 @@ mod tests {
                 info_hash: "00".repeat(32),
                 sources: vec!["/srv/a b".into()],
                 public: true,
+                browser: true,
                 onion: Secret([1; 32]),
                 token: Secret([2; 16]),
                 peer: Secret([3; 32]),

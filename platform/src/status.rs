@@ -76,6 +76,8 @@ pub struct Share {
     pub link: String,
     /// Private (one onion for it alone) or in the public catalogue.
     pub public: bool,
+    /// Any browser may read the files at the link; otherwise it finds a page about the share.
+    pub browser: bool,
     /// What works: see [`ShareState`].
     pub state: ShareState,
     /// Bytes served so far.

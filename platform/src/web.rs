@@ -15,6 +15,7 @@ mod guesses;
 mod jobs;
 mod journal;
 mod layout;
+mod offer;
 mod onion;
 mod overview;
 mod password;
@@ -159,7 +160,8 @@ fn pages() -> Router<Shared> {
 fn deeds() -> Router<Shared> {
     Router::new()
         .route("/logout", post(account::sign_out))
-        .route("/shares/add", post(shares::add))
+        .route("/shares/new", post(offer::choose))
+        .route("/shares/add", post(offer::add))
         .route("/shares/forget", post(shares::forget))
         .route("/shares/{info_hash}/unshare", post(shares::unshare))
         .route("/fetches/add", post(fetches::add))

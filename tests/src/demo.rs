@@ -1,5 +1,6 @@
 //! `cargo demo`: Bulbil doing its work on this machine, beside what people use today.
 
+mod bare;
 mod build;
 mod files;
 mod memory;

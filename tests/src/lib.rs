@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod baseline;
+pub mod browser;
 pub mod content;
 pub mod demo;
 pub mod measure;

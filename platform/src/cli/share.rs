@@ -25,6 +25,9 @@ pub(super) struct Args {
     /// List it in the public catalogue instead of giving it an onion of its own
     #[arg(long)]
     public: bool,
+    /// Let any browser download the files at the link, without Bulbil and without the link's client key
+    #[arg(long)]
+    browser: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -42,8 +45,9 @@ pub(super) async fn run(client: &Client, args: &Args) -> Result<(), Failure> {
         }
         paths.push(whole);
     }
-    let request =
-        ShareRequest { paths, name: args.name.clone(), piece_length: args.piece_length, public: args.public };
+    let Args { name, piece_length, public, browser, .. } = args;
+    let (name, piece_length) = (name.clone(), *piece_length);
+    let request = ShareRequest { paths, name, piece_length, public: *public, browser: *browser };
     eprintln!("hashing…");
     let answer = client.post("/shares", &request).await?;
     let share: Share = serde_json::from_slice(&answer).map_err(Failure::failed)?;

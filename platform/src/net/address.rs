@@ -7,6 +7,11 @@ use std::str::FromStr;
 
 use super::tor::onion;
 
+/// The key in `<56 characters>.onion`, once version and checksum match.
+pub fn onion_key(host: &str) -> Result<[u8; 32], BadAddress> {
+    onion::decode(host)
+}
+
 /// Where a service is reached.
 ///
 /// `Display` writes it whole, for links and for the owner; `Debug` hides it, because logs use that.

@@ -5,10 +5,10 @@ use std::fmt;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 use super::tor::onion;
-use super::{Address, NetError};
+use super::{Address, ClientKey, NetError};
 
 /// Separates this use of a token from every other one.
 const ACCESS_DOMAIN: &[u8] = b"bulbil client authorization 1";
@@ -63,9 +63,19 @@ impl AccessKey {
         Self(secret)
     }
 
-    /// As people enter it in Tor Browser: 52 letters and digits, base32 without padding.
-    pub fn reveal(&self) -> String {
-        data_encoding::BASE32_NOPAD.encode(&self.0)
+    /// A new one from the system's randomness, for one client.
+    pub fn random() -> Result<Self, NetError> {
+        ServiceKey::random().map(|key| Self(*key.seed()))
+    }
+
+    /// The public half.
+    pub fn public(&self) -> ClientKey {
+        onion::client_public(self)
+    }
+
+    /// The secret as clients are told it: 52 characters of base 32 (rend-spec-v3, appendix G).
+    pub fn base32(&self) -> Zeroizing<String> {
+        Zeroizing::new(data_encoding::BASE32_NOPAD.encode(&self.0))
     }
 
     /// The secret scalar, not yet clamped.

@@ -10,10 +10,15 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::{mpsc, watch};
 
-use super::{ACCEPT_QUEUE, AccessKey, Address, NetError, ServiceKey};
+use super::{
+    ACCEPT_QUEUE, AccessKey, Address, ClientKey, IdentityKey, KNOCK_QUEUE, NetError, Offer, ServiceKey,
+};
 use crate::status::NetStatus;
 
+mod outside;
 mod slow;
+
+pub use outside::Server;
 
 /// Bytes under way in one direction of a stream without a configured bandwidth.
 const IN_FLIGHT: usize = 256 * 1024;
@@ -39,12 +44,14 @@ struct Hub {
     pace: Pace,
     services: Mutex<HashMap<Address, Listener>>,
     status: watch::Sender<NetStatus>,
+    outside: outside::Outside,
 }
 
 #[derive(Debug)]
 struct Listener {
-    access: Option<AccessKey>,
-    streams: mpsc::Sender<MemoryStream>,
+    /// Who may come; everybody without.
+    clients: Option<Vec<ClientKey>>,
+    streams: mpsc::Sender<(u16, MemoryStream)>,
 }
 
 impl Default for Memory {
@@ -68,7 +75,8 @@ impl Memory {
             doing: "ready".into(),
             ..NetStatus::default()
         };
-        Self(Arc::new(Hub { pace, services: Mutex::default(), status: watch::Sender::new(status) }))
+        let status = watch::Sender::new(status);
+        Self(Arc::new(Hub { pace, services: Mutex::default(), status, outside: outside::Outside::default() }))
     }
 
     pub(super) fn serve(
@@ -77,23 +85,40 @@ impl Memory {
         port: u16,
         access: Option<&AccessKey>,
     ) -> Result<MemoryService, NetError> {
+        let (sender, streams) = mpsc::channel(ACCEPT_QUEUE);
+        self.register(vec![key.address(port)], access.map(|access| vec![access.public()]), sender, streams)
+    }
+
+    pub(super) fn publish(&self, key: &IdentityKey, offer: &Offer) -> Result<MemoryService, NetError> {
+        let addresses = offer.ports.iter().map(|port| key.address(*port)).collect();
+        let (sender, streams) = mpsc::channel(KNOCK_QUEUE);
+        self.register(addresses, offer.clients.clone(), sender, streams)
+    }
+
+    fn register(
+        &self,
+        addresses: Vec<Address>,
+        clients: Option<Vec<ClientKey>>,
+        sender: mpsc::Sender<(u16, MemoryStream)>,
+        streams: mpsc::Receiver<(u16, MemoryStream)>,
+    ) -> Result<MemoryService, NetError> {
         if !self.0.status.borrow().ready {
             return Err(NetError::Shutdown);
         }
-        let address = key.address(port);
-        let (sender, streams) = mpsc::channel(ACCEPT_QUEUE);
         self.0.edit(|services| {
-            if services.contains_key(&address) {
+            if addresses.iter().any(|address| services.contains_key(address)) {
                 return Err(NetError::Local("this address is served already; stop the other service first"));
             }
-            if services.len() >= MAX_SERVICES {
+            if services.len().saturating_add(addresses.len()) > MAX_SERVICES {
                 return Err(NetError::Local("too many services in one process; stop some first"));
             }
-            services.insert(address, Listener { access: access.cloned(), streams: sender });
+            for address in &addresses {
+                services.insert(*address, Listener { clients: clients.clone(), streams: sender.clone() });
+            }
             Ok(())
         })?;
         let hub = Arc::downgrade(&self.0);
-        Ok(MemoryService { address, streams, hub, reachable: watch::Sender::new(true) })
+        Ok(MemoryService { addresses, streams, hub, reachable: watch::Sender::new(true) })
     }
 
     pub(super) async fn connect(
@@ -109,10 +134,12 @@ impl Memory {
         let (ours, theirs) = slow::pair(self.0.pace, IN_FLIGHT);
         self.0.edit(|services| {
             let listener = services.get(&to).ok_or(NetError::NotFound)?;
-            if listener.access.is_some() && listener.access.as_ref() != access {
+            if let Some(clients) = &listener.clients
+                && !access.is_some_and(|access| clients.contains(&access.public()))
+            {
                 return Err(NetError::Unauthorized);
             }
-            listener.streams.try_send(MemoryStream(theirs)).map_err(|_| NetError::Refused)
+            listener.streams.try_send((to.port, MemoryStream(theirs))).map_err(|_| NetError::Refused)
         })?;
         Ok(MemoryStream(ours))
     }
@@ -149,19 +176,38 @@ impl Hub {
 /// One served address. Dropping it takes it out of the table.
 #[derive(Debug)]
 pub struct MemoryService {
-    address: Address,
-    streams: mpsc::Receiver<MemoryStream>,
+    /// At least one.
+    addresses: Vec<Address>,
+    streams: mpsc::Receiver<(u16, MemoryStream)>,
     hub: Weak<Hub>,
     reachable: watch::Sender<bool>,
 }
 
 impl MemoryService {
     pub(super) async fn accept(&mut self) -> Option<MemoryStream> {
+        self.next().await.map(|(_, stream)| stream)
+    }
+
+    /// The next stream, with the port it came to.
+    pub(super) async fn next(&mut self) -> Option<(u16, MemoryStream)> {
         self.streams.recv().await
     }
 
-    pub(super) const fn address(&self) -> Address {
-        self.address
+    pub(super) fn address(&self) -> Address {
+        self.addresses.first().copied().unwrap_or(Address { key: [0; 32], port: 0 })
+    }
+
+    /// From now on these may come.
+    pub(super) fn admit(&self, offer: &Offer) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.edit(|services| {
+                for address in &self.addresses {
+                    if let Some(listener) = services.get_mut(address) {
+                        listener.clients.clone_from(&offer.clients);
+                    }
+                }
+            });
+        }
     }
 
     pub(super) fn reachable(&self) -> watch::Receiver<bool> {
@@ -172,12 +218,13 @@ impl MemoryService {
 impl Drop for MemoryService {
     fn drop(&mut self) {
         if let Some(hub) = self.hub.upgrade() {
-            let address = self.address;
             // After a shutdown somebody else may serve the same address.
             self.streams.close();
             hub.edit(|services| {
-                if services.get(&address).is_some_and(|listener| listener.streams.is_closed()) {
-                    services.remove(&address);
+                for address in &self.addresses {
+                    if services.get(address).is_some_and(|listener| listener.streams.is_closed()) {
+                        services.remove(address);
+                    }
                 }
             });
         }
@@ -186,7 +233,7 @@ impl Drop for MemoryService {
 
 /// One end of a stream.
 #[derive(Debug)]
-pub(super) struct MemoryStream(DuplexStream);
+pub(in crate::net) struct MemoryStream(DuplexStream);
 
 impl AsyncRead for MemoryStream {
     fn poll_read(

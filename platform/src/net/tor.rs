@@ -3,6 +3,7 @@
 mod access;
 mod bell;
 mod config;
+mod exit;
 mod fault;
 mod isolation;
 pub(super) mod onion;
@@ -22,11 +23,11 @@ use tokio::time::Instant;
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
 pub use config::{BadTorConfig, MIN_MEMORY, NetworkSource, TorConfig, Vanguards};
-pub use service::TorService;
+pub use service::{TorKnock, TorService};
 pub use start::StartError;
 pub use stream::TorStream;
 
-use super::{AccessKey, Address, Circuit, NetError, ServiceKey};
+use super::{AccessKey, Address, Circuit, IdentityKey, NetError, Offer, ServiceKey};
 use crate::status::NetStatus;
 use access::AccessBook;
 use isolation::ByCircuit;
@@ -79,6 +80,14 @@ impl Tor {
         access: Option<&AccessKey>,
     ) -> Result<TorService, NetError> {
         service::launch(self, key, port, access).await
+    }
+
+    pub(super) async fn publish(
+        &self,
+        key: &IdentityKey,
+        offer: &Offer,
+    ) -> Result<TorService<TorKnock>, NetError> {
+        service::publish(self, key, offer).await
     }
 
     pub(super) async fn connect(

@@ -1,18 +1,24 @@
-//! A service's door: takes streams, opens conversations, and shows each to the room of its share.
+//! A service's door: takes streams, opens conversations, and shows each to whom it is for: the room of a share, the
+//! records of a share, or who speaks for the node itself.
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bulbil_core::hello::topic;
+use bulbil_core::hello::{Secrets, TOKEN_LEN, topic};
+use bulbil_core::id::PeerKey;
+use bulbil_core::wire::Purpose;
 use log::{debug, warn};
 use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use super::halves::halves;
+use super::halves::{Halves, halves};
 use super::open::{self, name_of};
 use super::room::{Pass, Room};
+use super::voice::{self, Voice};
+use crate::landing::{self, Landing};
 use crate::net::{Service, Stream};
 
 /// Conversations being opened at one door at once. More wait in the network's own queue.
@@ -29,6 +35,40 @@ pub(crate) trait Guide: 'static {
 
     /// Its room, opened if need be.
     fn room(&self, pass: &Pass) -> Option<Rc<Room>>;
+
+    /// Who carries conversations about the records of a share.
+    fn records(&self, pass: &Pass) -> Option<Rc<dyn Callee>>;
+
+    /// What browsers find here. Nothing, unless there are links to it.
+    fn landings(&self) -> Vec<Rc<Landing>> {
+        Vec::new()
+    }
+
+    /// What opens conversations with the node itself. Only the primary service has that.
+    fn node(&self) -> Option<Pass> {
+        None
+    }
+
+    /// Who carries conversations of this purpose with the node itself.
+    fn node_callee(&self, _: Purpose) -> Option<Rc<dyn Callee>> {
+        None
+    }
+}
+
+/// A conversation being carried; it is over when this ends, and is given up when this is dropped.
+pub(crate) type Carrying = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Who carries conversations of one purpose, once they are opened.
+pub(crate) trait Callee {
+    /// Carries one. `caller` is the key it proved: a node's own, or one made for this conversation alone.
+    fn converse(self: Rc<Self>, caller: PeerKey, halves: Halves) -> Carrying;
+}
+
+/// What a caller asked for.
+#[derive(Clone)]
+enum Asked {
+    Share(Pass),
+    Node,
 }
 
 /// Serves until the service ends. The streams it took end with it.
@@ -55,28 +95,66 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
     }
 }
 
-/// Opens the conversation of one caller and carries it.
-async fn welcome(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
-    let mut halves = halves(stream);
-    let asked = Cell::new(None);
-    let find = |wanted: [u8; 32]| {
-        let passes = guide.passes();
-        // Every pass is compared, so that the time tells nothing about which one fits.
-        let fits = passes.into_iter().fold(None, |found, pass| {
-            let same = bool::from(topic(pass.token.as_bytes()).ct_eq(&wanted));
-            if same { Some(pass) } else { found }
-        });
-        let secrets = fits.as_ref().map(Pass::secrets);
-        asked.set(fits);
-        secrets
-    };
-    match open::called(&name, &mut halves, find).await {
-        Ok(key) => {
-            drop(place);
-            if let Some(room) = asked.take().and_then(|pass| guide.room(&pass)) {
-                room.carry(key, None, halves).await;
-            }
-        }
-        Err(why) => debug!("a caller was not let in: {why:?}"),
+/// Hears what kind of caller it is, and lets it in.
+async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+    match voice::hear(&mut stream).await {
+        Voice::Node => converse(stream, name, guide, place).await,
+        Voice::Browser => landing::serve(stream, || guide.landings(), place).await,
+        Voice::Noise => debug!("a caller said nothing that is known here"),
     }
 }
+
+/// Opens the conversation of a node and carries it.
+async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+    let mut halves = halves(stream);
+    let asked = RefCell::new(None);
+    let find = |purpose: Purpose, wanted: [u8; 32]| {
+        let (found, secrets) = find(guide.as_ref(), purpose, wanted).unzip();
+        asked.replace(found);
+        secrets
+    };
+    let (key, purpose) = match open::called(&name, &mut halves, find).await {
+        Ok(opened) => opened,
+        Err(why) => {
+            debug!("a caller was not let in: {why:?}");
+            return;
+        }
+    };
+    drop(place);
+    let Some(asked) = asked.take() else { return };
+    let callee = match (purpose, asked) {
+        (Purpose::Peer, Asked::Share(pass)) => {
+            if let Some(room) = guide.room(&pass) {
+                room.carry(key, None, halves).await;
+            }
+            return;
+        }
+        (Purpose::Mirror, Asked::Share(pass)) => guide.records(&pass),
+        (purpose, Asked::Node) => guide.node_callee(purpose),
+        (Purpose::Mail, Asked::Share(_)) => None,
+    };
+    drop(guide);
+    if let Some(callee) = callee {
+        callee.converse(key, halves).await;
+    }
+}
+
+/// What the topic stands for. Everything is compared, and a key made either way, so that the time tells nothing about
+/// what fits.
+fn find(guide: &dyn Guide, purpose: Purpose, wanted: [u8; 32]) -> Option<(Asked, Secrets)> {
+    let is = |pass: &Pass| bool::from(topic(pass.token.as_bytes()).ct_eq(&wanted));
+    let share =
+        guide.passes().into_iter().fold(None, |found, pass| if is(&pass) { Some(pass) } else { found });
+    let node = guide.node();
+    let is_node = node.as_ref().is_some_and(is);
+    let secrets =
+        share.as_ref().or(node.as_ref()).map_or_else(|| Secrets::new(DECOY, &[0; 32]), Pass::secrets);
+    match (purpose, share) {
+        (Purpose::Peer | Purpose::Mirror, Some(pass)) => Some((Asked::Share(pass), secrets)),
+        (Purpose::Mirror | Purpose::Mail, None) if is_node => Some((Asked::Node, secrets)),
+        _ => None,
+    }
+}
+
+/// Of secrets that are thrown away.
+const DECOY: [u8; TOKEN_LEN] = [0; TOKEN_LEN];

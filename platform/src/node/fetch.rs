@@ -15,7 +15,7 @@ use log::{info, warn};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::door::{self, Guide};
+use super::door::{self, Callee, Guide};
 use super::halves::{Halves, halves};
 use super::lesson::{self, NotLearned};
 use super::open::{self, NotOpened, name_of};
@@ -364,5 +364,9 @@ impl Guide for Fetch {
 
     fn room(&self, _: &Pass) -> Option<Rc<Room>> {
         self.current_room()
+    }
+
+    fn records(&self, _: &Pass) -> Option<Rc<dyn Callee>> {
+        None
     }
 }

@@ -10,9 +10,11 @@ use log::warn;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::door::{self, Guide};
+use super::door::{self, Callee, Guide};
 use super::room::{self, Ground, Pass, Room, ShareLayout};
 use super::shelf::{self, Shelf};
+use crate::landing::Landing;
+use crate::link::Link;
 use crate::net::{Address, ServiceKey};
 use crate::status::{self, ShareState};
 use crate::store::{Content, Served};
@@ -29,8 +31,10 @@ pub(crate) struct OfferParts {
     pub(crate) sources: Vec<std::path::PathBuf>,
     pub(crate) pass: Pass,
     pub(crate) key: ServiceKey,
-    pub(crate) link: String,
+    pub(crate) link: Link,
     pub(crate) public: bool,
+    /// Whether browsers may read the files.
+    pub(crate) browser: bool,
 }
 
 /// See the module.
@@ -39,6 +43,7 @@ pub(crate) struct Offer {
     pub(crate) info_hash: String,
     ground: Ground,
     number: u64,
+    landing: Rc<Landing>,
     state: RefCell<ShareState>,
     room: RefCell<Option<Rc<Room>>>,
     /// Bytes served by rooms that are gone.
@@ -51,7 +56,10 @@ impl Offer {
     /// Offers it; publishing goes on behind.
     pub(crate) fn open(parts: OfferParts, ground: Ground, number: u64) -> Rc<Self> {
         let info_hash = parts.metadata.info_hash().to_string();
+        let (link, sources) = (parts.link.clone(), parts.sources.clone());
+        let metadata = Arc::clone(&parts.metadata);
         let offer = Rc::new(Self {
+            landing: Landing::new(link, metadata, sources, parts.browser, ground.house.clone()),
             parts,
             info_hash,
             ground,
@@ -77,6 +85,12 @@ impl Offer {
         if let Some(room) = self.room.take() {
             room.close();
         }
+        self.landing.close();
+    }
+
+    /// What browsers find at its link.
+    pub(crate) fn landing(&self) -> Rc<Landing> {
+        Rc::clone(&self.landing)
     }
 
     pub(crate) fn set_state(&self, state: ShareState) {
@@ -99,7 +113,10 @@ impl Offer {
     pub(crate) fn view(&self) -> status::Share {
         let now = self.ground.clock.now();
         let (mut peers, mut sent) = (0, 0);
-        let before = self.uploaded.get();
+        let before = self.uploaded.get().saturating_add(self.landing.uploaded());
+        if let Some(fault) = self.landing.take_fault() {
+            self.set_state(ShareState::Failed(shelf::explain_read(fault)));
+        }
         if let Some(room) = self.current_room() {
             (peers, sent) = room.look(|swarm| (swarm.peers(now).count(), swarm.sent()));
             if let Some(fault) = room.change(room::Swarm::take_read_fault) {
@@ -112,8 +129,9 @@ impl Offer {
             name: self.parts.name.clone(),
             size: self.parts.size,
             files: self.parts.files,
-            link: self.parts.link.clone(),
+            link: self.parts.link.to_string(),
             public: self.parts.public,
+            browser: self.parts.browser,
             state: self.state.borrow().clone(),
             uploaded: before.saturating_add(sent),
             peers: u32::try_from(peers).unwrap_or(u32::MAX),
@@ -182,6 +200,14 @@ impl Guide for Offer {
             }
         }
     }
+
+    fn records(&self, _: &Pass) -> Option<Rc<dyn Callee>> {
+        None
+    }
+
+    fn landings(&self) -> Vec<Rc<Landing>> {
+        vec![self.landing()]
+    }
 }
 
 /// Brings the service up and keeps its door, for as long as the offer stands.
@@ -190,7 +216,9 @@ async fn publish(offer: Rc<Offer>) {
     if network.ready().await.is_err() {
         return; // the node is stopping
     }
-    let service = match network.serve(&offer.parts.key, super::PORT, offer.parts.pass.access.as_ref()).await {
+    // A browser has no client key. Nodes that derive one from the link connect all the same.
+    let access = offer.parts.pass.access.as_ref().filter(|_| !offer.parts.browser);
+    let service = match network.serve(&offer.parts.key, super::PORT, access).await {
         Ok(service) => service,
         Err(why) => {
             offer.set_state(ShareState::Failed(why.to_string()));

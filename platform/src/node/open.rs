@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bulbil_core::hello::{Event, Hello, Secrets, TOKEN_LEN};
-use bulbil_core::id::PeerKey;
+use bulbil_core::hello::{Event, Hello, Secrets, TOKEN_LEN, node_token};
+use bulbil_core::id::{NodeKey, PeerKey};
 use bulbil_core::limits::HANDSHAKE_MS;
 use bulbil_core::transport::{RecvFrame, SendFrame};
+use bulbil_core::wire::Purpose;
 use zeroize::Zeroizing;
 
 use super::halves::Halves;
@@ -41,24 +42,48 @@ pub(crate) fn address_of(name: &[u8]) -> Option<Address> {
     (port != 0).then_some(Address { key: *key, port })
 }
 
-/// Opens a conversation with whom we called under `name`.
+/// Opens a conversation about a share with whom we called under `name`.
 pub(crate) async fn dialed(secrets: Secrets, name: &[u8], halves: &mut Halves) -> Result<PeerKey, NotOpened> {
-    let hello = Hello::dial(secrets, name, random()?);
-    in_time(shake(hello, halves, |_| None)).await
+    dialed_about(Purpose::Peer, secrets, name, halves).await
 }
 
-/// Opens a conversation with who called us under `name`. `known` gives the secrets of a topic we have.
+/// Opens a conversation of any purpose with whom we called under `name`.
+pub(crate) async fn dialed_about(
+    purpose: Purpose,
+    secrets: Secrets,
+    name: &[u8],
+    halves: &mut Halves,
+) -> Result<PeerKey, NotOpened> {
+    let hello = Hello::dial(secrets, name, random()?).about(purpose);
+    let (key, _) = in_time(shake(hello, halves, |_, _| None)).await?;
+    Ok(key)
+}
+
+/// Opens a conversation with the node at `address` itself, and makes sure that it is that node. `seed` is that of the
+/// key we prove: our own where the node shall know us, else a random one.
+pub(crate) async fn dialed_node(
+    purpose: Purpose,
+    seed: &[u8; 32],
+    address: Address,
+    halves: &mut Halves,
+) -> Result<(), NotOpened> {
+    let secrets = Secrets::new(node_token(&NodeKey(address.key)), seed);
+    let key = dialed_about(purpose, secrets, &name_of(address), halves).await?;
+    if key.0 == address.key { Ok(()) } else { Err(NotOpened::Foul) }
+}
+
+/// Opens a conversation with who called us under `name`. `known` gives the secrets of a topic we have, for a purpose.
 pub(crate) async fn called(
     name: &[u8],
     halves: &mut Halves,
-    known: impl Fn([u8; 32]) -> Option<Secrets>,
-) -> Result<PeerKey, NotOpened> {
+    known: impl Fn(Purpose, [u8; 32]) -> Option<Secrets>,
+) -> Result<(PeerKey, Purpose), NotOpened> {
     let (token, seed) = (random::<TOKEN_LEN>()?, Zeroizing::new(random::<32>()?));
-    let hello = Hello::listen(Secrets::new(token, &seed), name, random()?);
+    let hello = Hello::listen(Secrets::new(token, &seed), name, random()?).about_anything();
     in_time(shake(hello, halves, known)).await
 }
 
-async fn in_time(shaking: impl Future<Output = Result<PeerKey, NotOpened>>) -> Result<PeerKey, NotOpened> {
+async fn in_time<T>(shaking: impl Future<Output = Result<T, NotOpened>>) -> Result<T, NotOpened> {
     let limit = Duration::from_millis(HANDSHAKE_MS);
     tokio::time::timeout(limit, shaking).await.unwrap_or(Err(NotOpened::Broken))
 }
@@ -66,8 +91,8 @@ async fn in_time(shaking: impl Future<Output = Result<PeerKey, NotOpened>>) -> R
 async fn shake(
     mut hello: Hello,
     halves: &mut Halves,
-    known: impl Fn([u8; 32]) -> Option<Secrets>,
-) -> Result<PeerKey, NotOpened> {
+    known: impl Fn(Purpose, [u8; 32]) -> Option<Secrets>,
+) -> Result<(PeerKey, Purpose), NotOpened> {
     let mut buf = [0; OPENING];
     let mut reached = None;
     loop {
@@ -80,19 +105,22 @@ async fn shake(
             halves.tx.flush().await.map_err(|_| NotOpened::Broken)?;
         }
         if hello.is_done() {
-            return reached.ok_or(NotOpened::Refused);
+            return reached.zip(hello.purpose()).ok_or(NotOpened::Refused);
         }
         let frame = halves.rx.recv().await.map_err(|_| NotOpened::Broken)?;
         match hello.handle_frame(frame).map_err(|_| NotOpened::Foul)? {
             Event::Progress => {}
-            Event::Topic(topic) => hello.answer(known(topic)),
+            Event::Topic(topic) => {
+                let secrets = hello.purpose().and_then(|purpose| known(purpose, topic));
+                hello.answer(secrets);
+            }
             Event::Ready(key) => reached = Some(key),
             Event::Refused => return Err(NotOpened::Refused),
         }
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], NotOpened> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], NotOpened> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| NotOpened::Broken)?;
     Ok(bytes)

@@ -18,7 +18,7 @@ use bulbil_core::swarm::{self, Event, LaneId, NoLane, Over, Settings};
 use bulbil_core::time::Millis;
 use bulbil_core::transport::SendFrame as _;
 use log::{debug, info};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use super::dial;
@@ -73,6 +73,8 @@ pub(crate) struct Ground {
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.
     pub(crate) dropped: super::dropped::DroppedList,
+    /// Room for browsers.
+    pub(crate) house: crate::landing::House,
 }
 
 /// See the module.
@@ -94,6 +96,8 @@ pub(crate) struct Room {
     refused: Cell<bool>,
     /// The name in the owner's link: only its refusal says that the link is no good.
     origin: RefCell<Option<Name>>,
+    /// Turns true when the room is closed: lanes end then, whoever took them.
+    over: watch::Sender<bool>,
     me: Weak<Self>,
 }
 
@@ -145,6 +149,7 @@ impl Room {
             last_error: Cell::new(None),
             refused: Cell::new(false),
             origin: RefCell::default(),
+            over: watch::Sender::new(false),
             me: me.clone(),
         });
         let timers = Rc::downgrade(&room);
@@ -223,7 +228,11 @@ impl Room {
         let gone = Gone { room: self, id };
         let mut buf = vec![0; MAX_FRAME];
         let line = LaneLine::new(self, id, notify, halves.wear.clone());
-        let end = pump::run(&line, (&mut halves.tx, halves.rx.as_mut()), &self.ground.clock, &mut buf).await;
+        let mut over = self.over.subscribe();
+        let end = tokio::select! {
+            end = pump::run(&line, (&mut halves.tx, halves.rx.as_mut()), &self.ground.clock, &mut buf) => end,
+            _ = over.wait_for(|over| *over) => Ended::Hangup,
+        };
         drop(gone);
         match end {
             Ended::Line(Over::Rejected(peer, why)) => self.dropped(peer, &why.to_string()),
@@ -278,8 +287,9 @@ impl Room {
         (next, self.ground.clock, Rc::clone(&self.changed))
     }
 
-    /// Ends every task of the room. Lanes that a door took end with the door.
+    /// Ends every task and every lane of the room, at once.
     pub(crate) fn close(&self) {
+        self.over.send_replace(true);
         self.tasks.borrow_mut().abort_all();
     }
 

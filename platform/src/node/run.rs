@@ -9,15 +9,16 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use tokio::sync::{Notify, Semaphore};
 
-use super::catalogue::Catalogue;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
 use super::offer::{Offer, OfferParts};
+use super::primary::Primary;
 use super::room::{Ground, Pass};
 use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::hash;
+use crate::landing::House;
 use crate::link::{Link, Token};
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
@@ -44,7 +45,7 @@ pub(super) struct Node {
     pub(super) config: Config,
     state_dir: StateDir,
     pub(super) ground: Ground,
-    pub(super) catalogue: Rc<Catalogue>,
+    pub(super) primary: Rc<Primary>,
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
@@ -70,17 +71,19 @@ pub(crate) async fn run(
         Some(seed) => seed.clone(),
         None => state.catalogue.insert(random()?).clone(),
     };
+    let clock = TokioClock::start();
     let ground = Ground {
         network: network.clone(),
-        clock: TokioClock::start(),
+        clock,
         settings: settings(&config),
         short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
+        house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
     let node = Rc::new(Node {
-        catalogue: Catalogue::new(public, ground.clone()),
+        primary: Primary::new(public, ground.clone()),
         config,
         state_dir,
         ground,
@@ -92,6 +95,9 @@ pub(crate) async fn run(
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     });
+    if node.config.tracker.enabled {
+        node.primary.open();
+    }
     node.restore();
     let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
@@ -207,6 +213,7 @@ impl Node {
             info_hash,
             sources,
             public: request.public,
+            browser: request.browser,
             token: random()?,
             onion: random()?,
             peer: random()?,
@@ -220,7 +227,7 @@ impl Node {
 
     fn offer(self: &Rc<Self>, record: ShareEntry, metadata: Content) -> Rc<Offer> {
         let public = record.public;
-        let key = if public { self.catalogue.key().clone() } else { ServiceKey::from_seed(record.onion.0) };
+        let key = if public { self.primary.key().clone() } else { ServiceKey::from_seed(record.onion.0) };
         let token = Token::from_bytes(record.token.0);
         let link = Link { address: key.address(super::PORT), public, token: token.clone() };
         let access = (!public).then(|| AccessKey::derive(token.as_bytes()));
@@ -233,12 +240,13 @@ impl Node {
             sources: record.sources,
             pass,
             key,
-            link: link.to_string(),
+            link,
             public,
+            browser: record.browser,
         };
         let offer = Offer::open(parts, self.ground.clone(), self.number());
         if public {
-            self.catalogue.add(Rc::clone(&offer));
+            self.primary.add(Rc::clone(&offer));
         }
         self.offers.borrow_mut().push(Rc::clone(&offer));
         offer
@@ -326,7 +334,7 @@ impl Node {
         };
         let offer = self.offers.borrow_mut().remove(at);
         offer.close();
-        self.catalogue.remove(&wanted);
+        self.primary.remove(&wanted);
         self.state.borrow_mut().shares.retain(|record| record.info_hash != wanted);
         _ = std::fs::remove_file(self.torrent_path(&wanted)); // in RAM, and useless from now on
         self.save()
@@ -335,6 +343,7 @@ impl Node {
     fn close(&self) {
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
+        self.primary.close();
     }
 
     pub(super) fn save(&self) -> Result<(), NodeError> {

@@ -1,5 +1,8 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod guesses;
+mod landing;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,7 +39,7 @@ async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
 }
 
 fn request(path: &Path, public: bool) -> ShareRequest {
-    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public }
+    ShareRequest { paths: vec![path.to_owned()], name: None, piece_length: None, public, browser: false }
 }
 
 fn last(status: &Status) -> Option<&FetchState> {

@@ -188,7 +188,7 @@ fn entries(folder: &Folder, frame: &Frame) -> Markup {
 fn share_button(frame: &Frame, path: &str, words: &str) -> Markup {
     let name = path.rsplit('/').next().unwrap_or_default();
     frame.form(
-        "/shares/add",
+        "/shares/new",
         "inline",
         &html! {
             input type="hidden" name="path" value=(path);

@@ -92,7 +92,10 @@ impl Frame {
                         (body)
                     }
                     footer {
-                        p { "The same as data: " a href="/status.json" { "status.json" } }
+                        p {
+                            "Bulbil " (env!("CARGO_PKG_VERSION"))
+                            @if !self.figures_only { " · the same as data: " a href="/status.json" { "status.json" } }
+                        }
                     }
                 }
             }

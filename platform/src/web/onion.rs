@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::serve::Listener;
 use tokio::sync::watch;
-use zeroize::Zeroizing;
 
 use super::site::Shared;
 use super::{CONNECTIONS, router};
@@ -126,7 +125,7 @@ async fn offer(
     access: &AccessKey,
     stop: watch::Receiver<bool>,
 ) {
-    let shown = Zeroizing::new(access.reveal());
+    let shown = access.base32();
     let face = Face { host: key.address(PORT).host(), key: shown.to_string(), reachable: false, fault: None };
     *site.onion.lock() = Some(face);
     if network.ready().await.is_err() {

@@ -21,7 +21,6 @@ pub(super) fn section(status: &Status) -> Markup {
                 div { dt { "Onion services" } dd { (services(&status.net)) } }
                 div { dt { "Memory" } dd { (memory(status)) } }
                 div { dt { "Running for" } dd { (span(status.uptime_s)) } }
-                div { dt { "Version" } dd { (status.version) } }
             }
         }
     }

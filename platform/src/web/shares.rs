@@ -1,29 +1,19 @@
 //! What is offered, and offering more.
 
-use std::path::Path;
-use std::time::Duration;
-
 use axum::Extension;
 use axum::extract::{Path as Part, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::browse;
-use super::files;
 use super::frame::{self, Frame};
-use super::guard::Fields;
 use super::jobs::Job;
 use super::layout::{badge, fault, heading, plural, section};
 use super::qr;
 use super::site::Shared;
 use super::visitor::Visitor;
-use crate::node::ShareRequest;
 use crate::status::{Share, ShareState, Status};
 use crate::words::size;
-
-/// Files that are read within this are shared before the browser sees its next page.
-const SOON: Duration = Duration::from_secs(2);
 
 /// `GET /shares`
 pub(super) async fn show(
@@ -53,44 +43,6 @@ pub(super) async fn code(State(site): State<Shared>, Part(info_hash): Part<Strin
     let share = status.shares.iter().find(|share| share.info_hash == info_hash);
     let image = share.and_then(|share| qr::bitmap(&share.link));
     image.map_or_else(frame::missing, |image| ([(header::CONTENT_TYPE, "image/bmp")], image).into_response())
-}
-
-/// `POST /shares/add`
-pub(super) async fn add(
-    State(site): State<Shared>,
-    Extension(visitor): Extension<Visitor>,
-    Extension(fields): Extension<Fields>,
-    uri: Uri,
-) -> Response {
-    let (roots, path) = (files::roots(&site, &visitor), fields.get("path").to_owned());
-    let name = Path::new(&path).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let looked = tokio::task::spawn_blocking(move || browse::allowed(&roots, Path::new(&path)));
-    let refuse = |why: &str| {
-        let frame = Frame::of(&site, &visitor, &uri);
-        let page = page(&site.node.status(), &site.jobs.all(), Some(why), &frame);
-        (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
-    };
-    let Ok(Some(path)) = looked.await else {
-        return refuse(
-            "that lies in none of the allowed folders; choose it under Files, or allow its folder in Settings",
-        );
-    };
-    let Some(job) = site.jobs.begin(&name) else {
-        return refuse("too many shares are being read already; wait until some are done");
-    };
-    let working = Shared::clone(&site);
-    let work = tokio::spawn(async move {
-        let request = ShareRequest { paths: vec![path], name: None, piece_length: None, public: false };
-        let done = working.node.share(request).await;
-        let shared = done.as_ref().ok().map(|share| share.info_hash.clone());
-        working.jobs.end(job, done.err().map(|why| why.to_string()));
-        shared
-    });
-    match tokio::time::timeout(SOON, work).await {
-        Ok(Ok(Some(info_hash))) => Redirect::to(&format!("/shares/{info_hash}?said=shared")).into_response(),
-        Ok(_) => Redirect::to("/shares").into_response(),
-        Err(_) => Redirect::to("/shares?said=reading").into_response(),
-    }
 }
 
 /// `POST /shares/{info_hash}/unshare`

@@ -93,6 +93,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("starting", overview(&starting(), &frame)),
         ("shares", shares::page(&status, &[job(None), job(Some("no room"))], Some("wrong"), &frame)),
         ("share", shares::share_page(&status.shares[0], &frame)),
+        ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
         ("fetches", fetches::page(&status, &frame)),
         ("fetch", fetches::form_page(&[root.clone()], &draft, Some("that is no link"), &frame)),
         ("files", files::page(&[root], &frame)),

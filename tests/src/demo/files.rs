@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::report::{Report, Round};
 use super::yardstick::{self, FILE, LATENCY_MS};
-use super::{Options, build};
+use super::{Options, bare, build};
 use crate::content;
 use crate::measure::Measured;
 use crate::net::{Network, Shape};
@@ -21,6 +21,9 @@ const SMALL_FILES: u32 = 500;
 
 /// Numbers of lanes that are compared.
 const LANES: [u8; 3] = [1, 2, 4];
+
+/// Bare streams at once: as many as a node has lanes to a peer unless told otherwise.
+pub(super) const BARE: u8 = 2;
 
 /// For one fetch: 64 MiB at 0.05 MiB/s.
 const FETCH_LIMIT: Duration = Duration::from_secs(1280);
@@ -100,6 +103,10 @@ impl Stage<'_> {
         }
         self.note_peak(&seed)?;
         drop(seed);
+        if let Some(stream) = build::stream() {
+            println!("measuring bare streams{}", self.label);
+            round.bare = Some(bare::measure(self.network, &stream, FILE, BARE)?);
+        }
         println!("measuring C tor, nginx and curl{}", self.label);
         round.c_tor = yardstick::measure(self.network)?;
         Ok(round)

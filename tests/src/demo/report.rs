@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
+use super::files::BARE;
 use crate::measure::Measured;
 use crate::usage::Usage;
 
@@ -15,6 +16,8 @@ pub(super) struct Round {
     pub(super) lanes: BTreeMap<u8, Measured>,
     /// C tor, nginx and curl.
     pub(super) c_tor: Measured,
+    /// Bare streams of the network plug, where they could be measured.
+    pub(super) bare: Option<Measured>,
 }
 
 impl Round {
@@ -80,6 +83,11 @@ impl Report {
         text += &row("Bulbil", all.serve_cpu_s_per_100mib(), all.fetch_cpu_s_per_100mib());
         let c_tor = &self.plain.c_tor;
         text += &row(C_TOR, c_tor.serve_cpu_s_per_100mib(), c_tor.fetch_cpu_s_per_100mib());
+        if let (Some(bare), Some(ours)) = (&self.plain.bare, self.plain.lanes.get(&BARE)) {
+            text +=
+                &row("Bulbil, 2 lanes alone", ours.serve_cpu_s_per_100mib(), ours.fetch_cpu_s_per_100mib());
+            text += &row("two bare streams", bare.serve_cpu_s_per_100mib(), bare.fetch_cpu_s_per_100mib());
+        }
         text += &heading("Memory, MiB", "peak RSS", "");
         for (name, bytes) in &self.rss_peak {
             let _ = writeln!(text, "  {name:<28}{:>14.1}", mib(*bytes));
@@ -118,6 +126,7 @@ impl Report {
             ratio(all.fetch_cpu_s_per_100mib(), c_tor.fetch_cpu_s_per_100mib())
         );
         at_most(&mut text, "CPU against C tor", ratio(cpu, c_tor_cpu), 3.0, &why);
+        text += &self.layers();
         let file = self.idle.rss_file;
         let why = format!(
             "{:.1} are its program, {:.1} are its own",
@@ -132,6 +141,24 @@ impl Report {
             16.0,
             "`cargo image static` builds smaller ones",
         );
+        text
+    }
+
+    /// What our layers add to the CPU of the network alone.
+    fn layers(&self) -> String {
+        let mut text = String::new();
+        let (Some(bare), Some(ours)) = (&self.plain.bare, self.plain.lanes.get(&BARE)) else {
+            let _ =
+                writeln!(text, "  CPU against bare streams: not measured, BULBIL_STREAM names no program");
+            return text;
+        };
+        let cpu = |one: &Measured| one.serve_cpu_s_per_100mib() + one.fetch_cpu_s_per_100mib();
+        let why = format!(
+            "serving takes {:.2} times theirs, fetching {:.2} times",
+            ratio(ours.serve_cpu_s_per_100mib(), bare.serve_cpu_s_per_100mib()),
+            ratio(ours.fetch_cpu_s_per_100mib(), bare.fetch_cpu_s_per_100mib())
+        );
+        at_most(&mut text, "CPU against bare streams", ratio(cpu(ours), cpu(bare)), 1.2, &why);
         text
     }
 
@@ -197,6 +224,7 @@ mod tests {
         let round = |factor: f64| Round {
             lanes: [(1, moved(64.0 * factor)), (2, moved(32.0 * factor)), (4, moved(16.0 * factor))].into(),
             c_tor: moved(8.0 * factor),
+            bare: Some(moved(16.0 * factor)),
         };
         Report {
             verified: true,
@@ -227,6 +255,14 @@ mod tests {
             *value = json!((value.as_f64().unwrap() * 1e6).round() / 1e6);
         }
         assert_eq!(json, expected);
+    }
+
+    #[test]
+    fn layers_are_compared_where_bare_streams_were_measured() {
+        let mut report = report();
+        assert!(report.aims().lines().any(|line| line.contains("bare streams") && line.ends_with("met")));
+        report.plain.bare = None;
+        assert!(report.aims().contains("not measured"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use arti_client::{Error, ErrorKind, HasKind};
 
+use crate::exit::ReachError;
 use crate::net::NetError;
 
 /// What a failed connect means.
@@ -13,6 +14,60 @@ pub(super) fn of_connect(error: &Error) -> NetError {
 /// Whether trying again in a moment is the cure: right after bootstrap the vanguards may not be chosen yet.
 pub(super) fn too_early(error: &Error) -> bool {
     error.kind() == ErrorKind::BootstrapRequired
+}
+
+/// What a failed way out means. `onion`: the target is an onion service.
+pub(super) fn of_reach(error: &Error, onion: bool) -> ReachError {
+    log::debug!("a target was not reached: {:?}", error.kind());
+    of_target(error.kind(), onion)
+}
+
+/// Whether another circuit may do what this one did not: the exit or the path is at fault, or may be.
+pub(super) fn of_path(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ExitPolicyRejected
+            | ErrorKind::RelayTooBusy
+            | ErrorKind::CircuitCollapse
+            | ErrorKind::CircuitRefused
+            | ErrorKind::TorNetworkTimeout
+            | ErrorKind::TransientFailure
+            | ErrorKind::TorProtocolViolation
+            | ErrorKind::RemoteHostResolutionFailed
+            | ErrorKind::RemoteNetworkTimeout
+    )
+}
+
+fn of_target(kind: ErrorKind, onion: bool) -> ReachError {
+    match kind {
+        ErrorKind::RemoteConnectionRefused => ReachError::Refused,
+        ErrorKind::RemoteNetworkFailed => ReachError::Unreachable,
+        ErrorKind::ExitPolicyRejected | ErrorKind::NoExit => ReachError::Forbidden,
+        ErrorKind::NoPath if !onion => ReachError::Forbidden,
+        ErrorKind::ForbiddenStreamTarget => ReachError::Private,
+        ErrorKind::InvalidStreamTarget | ErrorKind::OnionServiceAddressInvalid if onion => {
+            ReachError::OnionAddress
+        }
+        ErrorKind::InvalidStreamTarget => ReachError::BadName,
+        ErrorKind::RemoteHostNotFound => ReachError::NoSuchName,
+        ErrorKind::RemoteHostResolutionFailed => ReachError::NameFailed,
+        ErrorKind::OnionServiceNotFound => ReachError::OnionNotFound,
+        ErrorKind::OnionServiceNotRunning
+        | ErrorKind::OnionServiceConnectionFailed
+        | ErrorKind::OnionServiceProtocolViolation => ReachError::OnionNotRunning,
+        ErrorKind::OnionServiceMissingClientAuth => ReachError::OnionKeyMissing,
+        ErrorKind::OnionServiceWrongClientAuth => ReachError::OnionKeyWrong,
+        other => match (of_kind(other), onion) {
+            (NetError::NotReady, _) => ReachError::NotReady,
+            (NetError::Shutdown, _) => ReachError::Shutdown,
+            (NetError::Timeout, true) => ReachError::OnionTimeout,
+            (NetError::Timeout, false) => ReachError::Timeout,
+            // An onion service ends a stream like this whatever its reason; the target behind it refused.
+            (NetError::Refused, true) => ReachError::Refused,
+            (_, true) => ReachError::OnionFailed,
+            (_, false) => ReachError::Failed,
+        },
+    }
 }
 
 fn of_kind(kind: ErrorKind) -> NetError {
@@ -50,5 +105,26 @@ mod tests {
         assert_eq!(of_kind(ErrorKind::OnionServiceWrongClientAuth), NetError::Unauthorized);
         assert_eq!(of_kind(ErrorKind::BootstrapRequired), NetError::NotReady);
         assert_eq!(of_kind(ErrorKind::Internal), NetError::Failed);
+    }
+
+    #[test]
+    fn targets_fail_in_their_own_ways() {
+        for (kind, expected) in [
+            (ErrorKind::RemoteConnectionRefused, ReachError::Refused),
+            (ErrorKind::RemoteNetworkFailed, ReachError::Unreachable),
+            (ErrorKind::ExitPolicyRejected, ReachError::Forbidden),
+            (ErrorKind::NoPath, ReachError::Forbidden),
+            (ErrorKind::ForbiddenStreamTarget, ReachError::Private),
+            (ErrorKind::ExitTimeout, ReachError::Timeout),
+            (ErrorKind::RemoteHostNotFound, ReachError::NoSuchName),
+            (ErrorKind::RemoteHostResolutionFailed, ReachError::NameFailed),
+            (ErrorKind::CircuitCollapse, ReachError::Failed),
+        ] {
+            assert_eq!(of_target(kind, false), expected);
+        }
+        assert_eq!(of_target(ErrorKind::TorNetworkTimeout, true), ReachError::OnionTimeout);
+        assert_eq!(of_target(ErrorKind::CircuitCollapse, true), ReachError::OnionFailed);
+        assert_eq!(of_target(ErrorKind::InvalidStreamTarget, true), ReachError::OnionAddress);
+        assert_eq!(of_target(ErrorKind::OnionServiceNotFound, true), ReachError::OnionNotFound);
     }
 }

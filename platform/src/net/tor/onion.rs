@@ -6,7 +6,7 @@ use tor_hscrypto::pk::{HsClientDescEncKey, HsClientDescEncSecretKey, HsId, HsIdK
 use tor_llcrypto::d::Sha3_256;
 use tor_llcrypto::pk::{curve25519, ed25519};
 
-use crate::net::{AccessKey, Address, BadAddress, ServiceKey};
+use crate::net::{AccessKey, Address, BadAddress, ClientKey, IdentityKey, ServiceKey};
 
 /// The only version there is.
 const VERSION: u8 = 3;
@@ -60,6 +60,20 @@ pub(super) fn identity(key: &ServiceKey) -> HsIdKeypair {
     HsIdKeypair::from(ed25519::ExpandedKeypair::from(&ed25519::Keypair::from_bytes(key.seed())))
 }
 
+/// The ed25519 public key of an expanded secret key.
+pub(in crate::net) fn expanded_public(key: &IdentityKey) -> [u8; 32] {
+    expanded(key).map(|pair| pair.public().to_bytes()).unwrap_or_default()
+}
+
+/// The identity key pair of an expanded secret key.
+pub(super) fn expanded_identity(key: &IdentityKey) -> Option<HsIdKeypair> {
+    expanded(key).map(HsIdKeypair::from)
+}
+
+fn expanded(key: &IdentityKey) -> Option<ed25519::ExpandedKeypair> {
+    ed25519::ExpandedKeypair::from_secret_key_bytes(*key.bytes())
+}
+
 /// The address as Arti names it.
 pub(super) fn hsid(address: Address) -> HsId {
     HsId::from(address.key)
@@ -68,6 +82,16 @@ pub(super) fn hsid(address: Address) -> HsId {
 /// The secret half of client authorization.
 pub(super) fn access_secret(access: &AccessKey) -> HsClientDescEncSecretKey {
     HsClientDescEncSecretKey::from(curve25519::StaticSecret::from(*access.secret()))
+}
+
+/// A client's public key as Arti names it.
+pub(super) fn client(key: ClientKey) -> HsClientDescEncKey {
+    HsClientDescEncKey::from(curve25519::PublicKey::from(key.0))
+}
+
+/// The public half of client authorization, by itself.
+pub(in crate::net) fn client_public(access: &AccessKey) -> ClientKey {
+    ClientKey(curve25519::PublicKey::from(&curve25519::StaticSecret::from(*access.secret())).to_bytes())
 }
 
 /// The public half of client authorization.

@@ -12,6 +12,7 @@ use fs_mistrust::Mistrust;
 use futures::{Stream, StreamExt};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tor_hscrypto::pk::HsIdKeypair;
 use tor_hsservice::config::{OnionServiceConfigBuilder, TokenBucketConfig};
 use tor_hsservice::{
     HsIdKeypairSpecifier, HsNickname, OnionService, OnionServiceConfig, RendRequest, RunningOnionService,
@@ -20,10 +21,14 @@ use tor_keymgr::{ArtiEphemeralKeystore, KeyMgr, KeyMgrBuilder, KeystoreSelector}
 use tor_persist::state_dir::StateDirectory;
 
 use super::{Shared, Tor, TorStream, onion};
-use crate::net::{ACCEPT_QUEUE, AccessKey, Address, NetError, ServiceKey};
+use crate::net::{ACCEPT_QUEUE, AccessKey, Address, IdentityKey, KNOCK_QUEUE, NetError, Offer, ServiceKey};
 use crate::status::NetStatus;
 
 mod circuit;
+mod knock;
+mod published;
+
+pub use knock::TorKnock;
 
 /// Rendezvous circuits of all services together. Each takes 20 to 60 KB while idle.
 pub(super) const MAX_CIRCUITS: usize = 256;
@@ -36,6 +41,16 @@ pub(super) const MAX_STREAMS_PER_CIRCUIT: u32 = 8;
 
 /// Introductions a second that an introduction point lets through, and how many at once after a quiet time.
 const INTRODUCTIONS: (u32, u32) = (10, 60);
+
+/// A circuit without streams is closed after one to two of these, which frees it at the client too. Browsers that
+/// come back later pay some two seconds.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// The same for a published service: people read a page before they follow its next link.
+const IDLE_PUBLISHED: Duration = Duration::from_secs(60);
+
+/// How long an answer to a stream request may wait for room in the circuit.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a launch waits for a client that has only just started.
 const LAUNCH_DEADLINE: Duration = Duration::from_secs(5);
@@ -84,24 +99,29 @@ const LAUNCH_FAILED: NetError =
 ///
 /// Dropping it stops publishing and accepting; its keys leave memory and its folder the disk as soon as Arti's tasks
 /// have ended, some milliseconds later. [`close`](Self::close) waits for that.
-pub struct TorService {
+///
+/// `G` is what it hands over: streams it has taken, or knocks for its owner to decide about.
+pub struct TorService<G = TorStream> {
     address: Address,
-    streams: mpsc::Receiver<TorStream>,
+    guests: mpsc::Receiver<G>,
+    /// Gone once the service ends.
+    running: Weak<RunningOnionService>,
+    nickname: HsNickname,
     reachable: watch::Receiver<bool>,
     /// Ends the acceptor with everything it holds.
     stop: Option<oneshot::Sender<()>>,
     gone: watch::Receiver<bool>,
 }
 
-impl std::fmt::Debug for TorService {
+impl<G> std::fmt::Debug for TorService<G> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TorService").field("reachable", &*self.reachable.borrow()).finish_non_exhaustive()
     }
 }
 
-impl TorService {
-    pub(in crate::net) async fn accept(&mut self) -> Option<TorStream> {
-        self.streams.recv().await
+impl<G> TorService<G> {
+    pub(in crate::net) async fn accept(&mut self) -> Option<G> {
+        self.guests.recv().await
     }
 
     pub(in crate::net) const fn address(&self) -> Address {
@@ -114,7 +134,7 @@ impl TorService {
 
     pub(in crate::net) async fn close(mut self) {
         self.stop = None;
-        self.streams.close();
+        self.guests.close();
         // The remover has its own deadline and always ends.
         let _ = self.gone.wait_for(|gone| *gone).await;
     }
@@ -129,15 +149,57 @@ pub(super) async fn launch(
 ) -> Result<TorService, NetError> {
     let nickname = tor.0.services.nickname()?;
     let config = configure(nickname.clone(), access)?;
-    let keys = keys_for(&nickname, key)?;
+    let (sender, guests) = mpsc::channel(ACCEPT_QUEUE);
+    let door = Door {
+        ports: vec![port],
+        guests: Guests::Streams(sender),
+        bounds: Bounds { circuits: MAX_CIRCUITS_PER_SERVICE, streams: MAX_STREAMS_PER_CIRCUIT, idle: IDLE },
+        all: Arc::clone(&tor.0.circuits),
+    };
+    start(tor, (nickname, config), onion::identity(key), key.address(port), door, guests).await
+}
+
+/// See [`Network::publish`](crate::net::Network::publish).
+pub(super) async fn publish(
+    tor: &Tor,
+    key: &IdentityKey,
+    offer: &Offer,
+) -> Result<TorService<TorKnock>, NetError> {
+    let nickname = tor.0.services.nickname()?;
+    let config = published::configure(nickname.clone(), offer)?;
+    let (sender, guests) = mpsc::channel(KNOCK_QUEUE);
+    let limits = offer.limits;
+    let door = Door {
+        ports: offer.ports.clone(),
+        guests: Guests::Knocks(sender),
+        bounds: Bounds {
+            circuits: limits.circuits,
+            streams: limits.streams_per_circuit,
+            idle: IDLE_PUBLISHED,
+        },
+        all: Arc::clone(&tor.0.circuits),
+    };
+    let identity = onion::expanded_identity(key).ok_or(LAUNCH_FAILED)?;
+    let address = key.address(offer.ports.first().copied().unwrap_or_default());
+    start(tor, (nickname, config), identity, address, door, guests).await
+}
+
+async fn start<G>(
+    tor: &Tor,
+    (nickname, config): (HsNickname, OnionServiceConfig),
+    identity: HsIdKeypair,
+    address: Address,
+    door: Door,
+    guests: mpsc::Receiver<G>,
+) -> Result<TorService<G>, NetError> {
+    let keys = keys_for(&nickname, identity)?;
     let (running, rendezvous) = run(tor, config, keys).await?;
     let (stop, stopped) = oneshot::channel();
-    let (sender, streams) = mpsc::channel(ACCEPT_QUEUE);
     let (reach, reachable) = watch::channel(false);
     let (removed, gone) = watch::channel(false);
     let shared = Arc::downgrade(&tor.0);
-    let door = Door { port, streams: sender, all: Arc::clone(&tor.0.circuits) };
     let counter = Counter::new(Weak::clone(&shared));
+    let (weak, own_name) = (Arc::downgrade(&running), nickname.clone());
     tokio::spawn(async move {
         {
             let accepting = circuit::accept_all(rendezvous, door);
@@ -154,7 +216,7 @@ pub(super) async fn launch(
         purge(&shared, &nickname).await;
         let _ = removed.send(true); // nobody may be waiting
     });
-    Ok(TorService { address: key.address(port), streams, reachable, stop: Some(stop), gone })
+    Ok(TorService { address, guests, running: weak, nickname: own_name, reachable, stop: Some(stop), gone })
 }
 
 /// Arti's configuration of one service.
@@ -179,11 +241,11 @@ fn configure(nickname: HsNickname, access: Option<&AccessKey>) -> Result<OnionSe
 }
 
 /// A keystore in memory for this service alone: it goes when the service goes.
-fn keys_for(nickname: &HsNickname, key: &ServiceKey) -> Result<Arc<KeyMgr>, NetError> {
+fn keys_for(nickname: &HsNickname, identity: HsIdKeypair) -> Result<Arc<KeyMgr>, NetError> {
     let store = ArtiEphemeralKeystore::new("memory".into());
     let keys = KeyMgrBuilder::default().primary_store(Box::new(store)).build().map_err(|_| LAUNCH_FAILED)?;
     let place = HsIdKeypairSpecifier::new(nickname.clone());
-    keys.insert(onion::identity(key), &place, KeystoreSelector::Primary, false).map_err(|_| LAUNCH_FAILED)?;
+    keys.insert(identity, &place, KeystoreSelector::Primary, false).map_err(|_| LAUNCH_FAILED)?;
     Ok(Arc::new(keys))
 }
 
@@ -223,9 +285,24 @@ async fn run(
 
 /// What a service's circuits need to know.
 pub(super) struct Door {
-    port: u16,
-    streams: mpsc::Sender<TorStream>,
+    ports: Vec<u16>,
+    guests: Guests,
+    bounds: Bounds,
     all: Arc<Semaphore>,
+}
+
+/// Where streams go: taken already, or for the service's owner to decide.
+enum Guests {
+    Streams(mpsc::Sender<TorStream>),
+    Knocks(mpsc::Sender<TorKnock>),
+}
+
+/// How much one service takes.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    circuits: usize,
+    streams: u32,
+    idle: Duration,
 }
 
 /// This service's part in the numbers of the status.

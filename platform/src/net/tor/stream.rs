@@ -21,6 +21,8 @@ pub struct TorStream {
     inner: DataStream,
     reads: Reads,
     writes: Wear,
+    /// Nothing can replace it, so it never breaks for the memory it costs.
+    lasting: bool,
     /// Given back when the stream is dropped: what its circuit may carry at once.
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -41,7 +43,12 @@ struct Reads {
 impl TorStream {
     pub(super) fn new(inner: DataStream, slot: Option<OwnedSemaphorePermit>) -> Self {
         let reads = Reads { bell: Bell::new(), dry: false, end: None, finished: false, wear: Wear::new() };
-        Self { inner, reads, writes: Wear::new(), _slot: slot }
+        Self { inner, reads, writes: Wear::new(), lasting: false, _slot: slot }
+    }
+
+    /// A stream that carries a whole conversation of somebody else's, however long.
+    pub(super) fn lasting(inner: DataStream) -> Self {
+        Self { lasting: true, ..Self::new(inner, None) }
     }
 
     pub(in crate::net) fn worn(&self) -> bool {
@@ -106,7 +113,7 @@ impl AsyncRead for TorStream {
             return Poll::Ready(Ok(()));
         }
         if !me.reads.finished {
-            if me.reads.wear.spent() {
+            if me.reads.wear.spent() && !me.lasting {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             ready!(me.rest(cx));
@@ -133,7 +140,7 @@ impl AsyncRead for TorStream {
 impl AsyncWrite for TorStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
-        if me.writes.spent() {
+        if me.writes.spent() && !me.lasting {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let inner = &mut me.inner;

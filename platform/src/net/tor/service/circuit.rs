@@ -7,34 +7,32 @@ use futures::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tor_cell::relaycell::msg::{Connected, End, EndReason};
+use tor_cell::relaycell::msg::Connected;
 use tor_hsservice::{RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
 
-use super::{Door, MAX_CIRCUITS_PER_SERVICE, MAX_STREAMS_PER_CIRCUIT};
+use super::knock::{TorKnock, refuse};
+use super::{ANSWER_DEADLINE, Door, Guests};
 use crate::net::tor::TorStream;
 
 /// How long the way to a client's rendezvous point may take.
 const RENDEZVOUS_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A circuit without streams is closed after one to two of these, which frees it at the client too. Browsers that
-/// come back later pay some two seconds.
-const IDLE: Duration = Duration::from_secs(15);
-
-/// How long an answer to a stream request may wait for room in the circuit.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
-
 /// Answers introductions until Arti ends the service. Dropping it ends all circuits without streams.
 pub(super) async fn accept_all(mut rendezvous: impl Stream<Item = RendRequest> + Unpin, door: Door) {
     let door = Arc::new(door);
     let mut circuits = JoinSet::new();
+    let mut numbers: u32 = 0;
     loop {
         tokio::select! {
             request = rendezvous.next() => {
                 let Some(request) = request else { return };
                 let slot = Arc::clone(&door.all).try_acquire_owned().ok();
-                match slot.filter(|_| circuits.len() < MAX_CIRCUITS_PER_SERVICE) {
-                    Some(slot) => drop(circuits.spawn(serve(request, Arc::clone(&door), slot))),
+                match slot.filter(|_| circuits.len() < door.bounds.circuits) {
+                    Some(slot) => {
+                        numbers = numbers.wrapping_add(1);
+                        drop(circuits.spawn(serve(request, Arc::clone(&door), numbers, slot)));
+                    }
                     // The client hears nothing and tries another introduction point later.
                     None => log::debug!("too many circuits: an introduction was not answered"),
                 }
@@ -45,16 +43,16 @@ pub(super) async fn accept_all(mut rendezvous: impl Stream<Item = RendRequest> +
 }
 
 /// One circuit, from its introduction to its end.
-async fn serve(request: RendRequest, door: Arc<Door>, _slot: OwnedSemaphorePermit) {
+async fn serve(request: RendRequest, door: Arc<Door>, number: u32, _slot: OwnedSemaphorePermit) {
     let Ok(Ok(mut requests)) = timeout(RENDEZVOUS_DEADLINE, request.accept()).await else {
         log::debug!("a client's rendezvous failed");
         return;
     };
-    let most = MAX_STREAMS_PER_CIRCUIT as usize;
+    let most = door.bounds.streams as usize;
     let free = Arc::new(Semaphore::new(most));
     loop {
-        match timeout(IDLE, requests.next()).await {
-            Ok(Some(request)) => answer(request, &door, &free).await,
+        match timeout(door.bounds.idle, requests.next()).await {
+            Ok(Some(request)) => answer(request, &door, number, &free).await,
             Ok(None) => return,
             Err(_) if free.available_permits() == most => return,
             Err(_) => {}
@@ -63,16 +61,22 @@ async fn serve(request: RendRequest, door: Arc<Door>, _slot: OwnedSemaphorePermi
 }
 
 /// Takes a stream in, or says no as every onion service does.
-async fn answer(request: StreamRequest, door: &Door, free: &Arc<Semaphore>) {
-    let wanted =
-        matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == door.port);
-    let slot = Arc::clone(free).try_acquire_owned().ok().filter(|_| wanted);
-    let (Some(slot), Ok(place)) = (slot, door.streams.try_reserve()) else {
-        // A refusal that does not get through is as good as one that does.
-        let _ = timeout(ANSWER_DEADLINE, request.reject(End::new_with_reason(EndReason::DONE))).await;
-        return;
+async fn answer(request: StreamRequest, door: &Door, circuit: u32, free: &Arc<Semaphore>) {
+    let port = match request.request() {
+        IncomingStreamRequest::Begin(begin) if door.ports.contains(&begin.port()) => begin.port(),
+        _ => return refuse(request).await,
     };
-    if let Ok(Ok(stream)) = timeout(ANSWER_DEADLINE, request.accept(Connected::new_empty())).await {
-        place.send(TorStream::new(stream, Some(slot)));
+    let Ok(slot) = Arc::clone(free).try_acquire_owned() else { return refuse(request).await };
+    match &door.guests {
+        Guests::Streams(streams) => {
+            let Ok(place) = streams.try_reserve() else { return refuse(request).await };
+            if let Ok(Ok(stream)) = timeout(ANSWER_DEADLINE, request.accept(Connected::new_empty())).await {
+                place.send(TorStream::new(stream, Some(slot)));
+            }
+        }
+        Guests::Knocks(knocks) => match knocks.try_reserve() {
+            Ok(place) => place.send(TorKnock { request, slot, port, circuit }),
+            Err(_) => refuse(request).await,
+        },
     }
 }

@@ -1,0 +1,137 @@
+//! What a browser finds at a share's own link: a page about it and, where the owner allows it, the files.
+//!
+//! Nothing here tells a wrong token from a missing share: every request looks through all shares of the service, and all
+//! that fits none gets the same bytes.
+
+mod answer;
+mod body;
+mod connection;
+mod file;
+mod headers;
+mod page;
+mod range;
+mod spot;
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+
+use bulbil_core::limits::BLOCK_LEN;
+use bulbil_core::pump::Clock as _;
+use bulbil_core::rate::Bucket;
+use bulbil_core::store::StoreError;
+use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::Semaphore;
+
+use crate::clock::TokioClock;
+use crate::link::{Link, TOKEN_LEN, Token};
+use crate::store::{Content, Served};
+
+pub(crate) use connection::serve;
+
+/// Connections of one share's readers at once: a browser opens up to six.
+const SEATS: usize = 12;
+
+/// Connections of the readers of all shares at once.
+const ALL_SEATS: usize = 48;
+
+/// Bytes that may leave at once before `swarm.upload_limit` holds them back, if that is more than a second's worth.
+const BURST: u64 = 256 * 1024;
+
+/// What all landings of a node share.
+#[derive(Clone)]
+pub(crate) struct House(Rc<Shared>);
+
+struct Shared {
+    seats: Arc<Semaphore>,
+    upload: Option<RefCell<Bucket>>,
+    clock: TokioClock,
+}
+
+impl House {
+    /// `upload_limit` in bytes a second, if there is one.
+    pub(crate) fn new(clock: TokioClock, upload_limit: Option<u64>) -> Self {
+        let upload = upload_limit
+            .map(|per_s| RefCell::new(Bucket::new(clock.now(), per_s, per_s.clamp(BLOCK_LEN as u64, BURST))));
+        Self(Rc::new(Shared { seats: Arc::new(Semaphore::new(ALL_SEATS)), upload, clock }))
+    }
+}
+
+/// One share as browsers see it.
+pub(crate) struct Landing {
+    link: Link,
+    content: Arc<Content>,
+    /// Absolute path of each file, by file number.
+    sources: Vec<std::path::PathBuf>,
+    /// Whether the files may be read without Bulbil.
+    browser: bool,
+    house: House,
+    seats: Arc<Semaphore>,
+    served: RefCell<Weak<RefCell<Served>>>,
+    uploaded: Cell<u64>,
+    fault: Cell<Option<StoreError>>,
+    closed: Cell<bool>,
+}
+
+impl Landing {
+    pub(crate) fn new(
+        link: Link,
+        content: Arc<Content>,
+        sources: Vec<std::path::PathBuf>,
+        browser: bool,
+        house: House,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            link,
+            content,
+            sources,
+            browser,
+            house,
+            seats: Arc::new(Semaphore::new(SEATS)),
+            served: RefCell::default(),
+            uploaded: Cell::new(0),
+            fault: Cell::new(None),
+            closed: Cell::new(false),
+        })
+    }
+
+    /// Whether a request names this share. Takes the same time whatever the token is.
+    fn is(&self, public: bool, token: &[u8; TOKEN_LEN]) -> bool {
+        let fits = Choice::from(u8::from(self.link.public == public && !self.closed.get()));
+        (self.link.token.as_bytes().ct_eq(token) & fits).into()
+    }
+
+    /// Ends everything under way. It is found no more.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    /// Bytes of files that went to browsers.
+    pub(crate) fn uploaded(&self) -> u64 {
+        self.uploaded.get()
+    }
+
+    /// Why a file could not be read, once.
+    pub(crate) fn take_fault(&self) -> Option<StoreError> {
+        self.fault.take()
+    }
+
+    /// The files, open for as long as anybody reads.
+    fn served(&self) -> Rc<RefCell<Served>> {
+        let open = self.served.borrow().upgrade();
+        open.unwrap_or_else(|| {
+            let fresh = Served::new(Arc::clone(&self.content), self.sources.clone());
+            let fresh = Rc::new(RefCell::new(fresh));
+            self.served.replace(Rc::downgrade(&fresh));
+            fresh
+        })
+    }
+}
+
+/// The share that a request names, looked for among all of them whichever it is.
+fn find(all: &[Rc<Landing>], public: bool, token: &Token) -> Option<Rc<Landing>> {
+    all.iter().fold(None, |found, landing| {
+        let same = landing.is(public, token.as_bytes());
+        if same { Some(Rc::clone(landing)) } else { found }
+    })
+}

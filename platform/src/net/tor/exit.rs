@@ -1,0 +1,118 @@
+//! Targets outside, through Tor's exits, and onion services as any Tor client reaches them.
+
+use std::future::Future;
+use std::net::IpAddr;
+
+use arti_client::{DangerouslyIntoTorAddr, Error, IntoTorAddr, StreamPrefs, TorAddr};
+use tor_circmgr::isolation::IsolationHelper;
+
+use super::{EARLY, EARLY_STEP, Tor, TorStream, fault};
+use crate::exit::{Host, Isolation, Name, ReachError};
+use crate::net::NetError;
+
+/// Circuits that are tried where the exit or the path is at fault, not the target.
+const TRIES: u8 = 3;
+
+/// The isolation of one value; another try gets another circuit.
+#[derive(Clone, Copy, Debug)]
+struct ByValue(Isolation, u8);
+
+impl IsolationHelper for ByValue {
+    fn compatible_same_type(&self, other: &Self) -> bool {
+        self.0 == other.0 && self.1 == other.1
+    }
+
+    fn join_same_type(&self, other: &Self) -> Option<Self> {
+        self.compatible_same_type(other).then_some(*self)
+    }
+}
+
+impl Tor {
+    pub(in crate::net) async fn reach(
+        &self,
+        host: &Host,
+        port: u16,
+        isolation: &Isolation,
+    ) -> Result<TorStream, ReachError> {
+        let client = self.exit_client()?;
+        let target = target(host, port)?;
+        let onion = matches!(host, Host::Onion(_));
+        let stream =
+            attempt(isolation, onion, async |prefs| client.connect_with_prefs(target.clone(), &prefs).await);
+        Ok(TorStream::lasting(stream.await?))
+    }
+
+    pub(in crate::net) async fn resolve(
+        &self,
+        name: &Name,
+        isolation: &Isolation,
+    ) -> Result<Vec<IpAddr>, ReachError> {
+        let client = self.exit_client()?;
+        let found =
+            attempt(isolation, false, async |prefs| client.resolve_with_prefs(name.as_str(), &prefs).await);
+        found.await.and_then(some)
+    }
+
+    pub(in crate::net) async fn resolve_ptr(
+        &self,
+        address: IpAddr,
+        isolation: &Isolation,
+    ) -> Result<Vec<String>, ReachError> {
+        let client = self.exit_client()?;
+        let found =
+            attempt(isolation, false, async |prefs| client.resolve_ptr_with_prefs(address, &prefs).await);
+        found.await.and_then(some)
+    }
+
+    fn exit_client(&self) -> Result<std::sync::Arc<super::Client>, ReachError> {
+        let client = self.client().map_err(|why| match why {
+            NetError::Shutdown => ReachError::Shutdown,
+            _ => ReachError::NotReady,
+        })?;
+        if client.bootstrap_status().ready_for_traffic() { Ok(client) } else { Err(ReachError::NotReady) }
+    }
+}
+
+/// Does it on one circuit after the other until the answer is the target's own.
+async fn attempt<T, F>(
+    isolation: &Isolation,
+    onion: bool,
+    go: impl Fn(StreamPrefs) -> F,
+) -> Result<T, ReachError>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let started = tokio::time::Instant::now();
+    let mut tried = 0;
+    loop {
+        let mut prefs = StreamPrefs::new();
+        prefs.set_isolation(ByValue(*isolation, tried));
+        let error = match go(prefs).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        if fault::too_early(&error) && started.elapsed() < EARLY {
+            tokio::time::sleep(EARLY_STEP).await;
+            continue;
+        }
+        tried += 1;
+        if onion || tried >= TRIES || !fault::of_path(&error) {
+            return Err(fault::of_reach(&error, onion));
+        }
+    }
+}
+
+/// Nothing is no answer.
+fn some<T>(found: Vec<T>) -> Result<Vec<T>, ReachError> {
+    if found.is_empty() { Err(ReachError::NoSuchName) } else { Ok(found) }
+}
+
+fn target(host: &Host, port: u16) -> Result<TorAddr, ReachError> {
+    match host {
+        // Whoever gave an address knows it already; nothing is looked up here.
+        Host::Ip(ip) => (*ip, port).into_tor_addr_dangerously(),
+        Host::Name(name) => (name.as_str(), port).into_tor_addr(),
+        Host::Onion(onion) => (onion.address(port).host().as_str(), port).into_tor_addr(),
+    }
+    .map_err(|_| ReachError::BadName)
+}
