@@ -109,10 +109,7 @@ async fn onion_once_there(
     mut network: watch::Receiver<Option<Network>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let started = async {
-        let network = network.wait_for(Option::is_some).await.ok()?.clone();
-        network
-    };
+    let started = async { network.wait_for(Option::is_some).await.ok()?.clone() };
     let network = tokio::select! {
         network = started => network,
         _ = stop.wait_for(|stop| *stop) => None,

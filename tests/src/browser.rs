@@ -1,4 +1,4 @@
-//! A real browser: Chromium, driven through chromedriver by WebDriver's JSON over HTTP (W3C WebDriver, section 7).
+//! A real browser: Chromium, driven through chromedriver by JSON over HTTP (the `WebDriver` standard of the W3C, section 7).
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -82,7 +82,7 @@ impl Browser {
         })?;
         let started = this.ask("POST", "/session", &capabilities(look, &this.scratch.join("profile")))?;
         let id = started.get("sessionId").and_then(Value::as_str);
-        this.session = id.ok_or_else(|| io::Error::other("the driver opened no session"))?.to_owned();
+        id.ok_or_else(|| io::Error::other("the driver opened no session"))?.clone_into(&mut this.session);
         Ok(this)
     }
 

@@ -15,7 +15,10 @@ const KINDS: [&str; 15] = [
 ];
 
 /// Places of the system itself: nothing in there is meant to be shared.
-const SYSTEM: [&str; 8] = ["/boot", "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run/credentials"];
+const SYSTEM: [&str; 9] = ["/boot", "/etc", "/usr", "/var", "/proc", "/sys", "/dev", "/run", "/tmp"];
+
+/// What desktops mount for one user lies among them all the same.
+const USERS: &str = "/run/media";
 
 /// One mounted disk.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,7 +64,7 @@ fn entry(line: &str) -> Option<(PathBuf, String, bool)> {
     let mut fields = first.split(' ').skip(4);
     let (at, options) = (unescape(fields.next()?), fields.next()?);
     let kind = second.split(' ').next()?;
-    let system = SYSTEM.iter().any(|place| at.starts_with(place));
+    let system = SYSTEM.iter().any(|place| at.starts_with(place)) && !at.starts_with(USERS);
     let wanted = KINDS.contains(&kind) && !system && at.as_os_str() != "/";
     wanted.then(|| (at, kind.to_owned(), options.split(',').any(|option| option == "ro")))
 }
@@ -80,6 +83,8 @@ mod tests {
     fn disks_of_people_are_told_from_the_rest() {
         let usb = "41 29 8:1 / /media/my\\040stick rw,noatime shared:1 - exfat /dev/sda1 rw";
         assert_eq!(entry(usb), Some(("/media/my stick".into(), "exfat".into(), false)));
+        let stick = "41 29 8:1 / /run/media/me/stick rw - vfat /dev/sda1 rw";
+        assert_eq!(entry(stick).map(|(at, ..)| at), Some("/run/media/me/stick".into()));
         let card = "41 29 8:1 / /data ro,noatime - ext4 /dev/mmcblk0p2 ro";
         assert_eq!(entry(card), Some(("/data".into(), "ext4".into(), true)));
         for other in [

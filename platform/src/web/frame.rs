@@ -9,14 +9,13 @@ use super::site::Site;
 use super::visitor::Visitor;
 
 /// The pages, as the navigation names them.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 9] = [
     ("/", "Overview"),
     ("/shares", "Shares"),
     ("/fetches", "Fetches"),
     ("/files", "Files"),
     ("/peers", "Peers"),
     ("/tor", "Tor"),
-    ("/proxies", "Proxies"),
     ("/statistics", "Statistics"),
     ("/log", "Log"),
     ("/settings", "Settings"),

@@ -40,12 +40,14 @@ impl Jobs {
     }
 
     /// It ended, well or with a fault.
-    pub(super) fn end(&self, id: u64, fault: Option<String>) {
+    pub(super) fn end(&self, id: u64, fault: Option<&str>) {
         let mut inner = self.lock();
         match fault {
             None => inner.all.retain(|job| job.id != id),
-            Some(_) => {
-                inner.all.iter_mut().filter(|job| job.id == id).for_each(|job| job.fault.clone_from(&fault));
+            Some(why) => {
+                for job in inner.all.iter_mut().filter(|job| job.id == id) {
+                    job.fault = Some(why.to_owned());
+                }
             }
         }
     }
@@ -74,7 +76,7 @@ mod tests {
         let jobs = Jobs::default();
         let ids: Vec<u64> = (0..JOBS).map(|_| jobs.begin("x").unwrap()).collect();
         assert_eq!(jobs.begin("y"), None);
-        jobs.end(ids[3], Some("no".to_owned()));
+        jobs.end(ids[3], Some("no"));
         assert!(jobs.all().iter().any(|job| job.fault.as_deref() == Some("no")));
         let new = jobs.begin("y").unwrap();
         assert!(jobs.all().iter().all(|job| job.fault.is_none()));

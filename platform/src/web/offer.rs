@@ -67,7 +67,7 @@ pub(super) async fn add(
     let work = tokio::spawn(async move {
         let done = working.node.share(request).await;
         let shared = done.as_ref().ok().map(|share| share.info_hash.clone());
-        working.jobs.end(job, done.err().map(|why| why.to_string()));
+        working.jobs.end(job, done.err().map(|why| why.to_string()).as_deref());
         shared
     });
     match tokio::time::timeout(SOON, work).await {

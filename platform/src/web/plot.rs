@@ -1,5 +1,7 @@
 //! A series of values as a small SVG plot, and as figures for who cannot see it.
 
+use std::fmt::Write;
+
 use maud::{Markup, html};
 
 /// Width and height of the drawing, in its own units.
@@ -61,9 +63,9 @@ fn runs(series: &Series, points: usize, top: u64) -> Vec<String> {
         if let Some(run) = runs.last_mut() {
             if run.is_empty() {
                 // A point alone would not be seen.
-                run.push_str(&format!("{},{y} ", x.saturating_sub(1)));
+                _ = write!(run, "{},{y} ", x.saturating_sub(1));
             }
-            run.push_str(&format!("{x},{y} "));
+            _ = write!(run, "{x},{y} "); // a String takes everything
         }
     }
     runs.retain(|run| !run.is_empty());

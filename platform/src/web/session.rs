@@ -42,9 +42,10 @@ impl Sessions {
         let secret = secret()?;
         self.0.retain(|session| session.lives(now));
         if self.0.len() >= SESSIONS {
-            let quiet =
-                self.0.iter().enumerate().min_by_key(|(_, session)| session.seen).map(|(index, _)| index);
-            quiet.into_iter().for_each(|index| drop(self.0.swap_remove(index)));
+            let quietest = self.0.iter().enumerate().min_by_key(|(_, session)| session.seen);
+            if let Some(index) = quietest.map(|(index, _)| index) {
+                self.0.swap_remove(index);
+            }
         }
         self.0.push(Session { hash: hash(secret.as_bytes()), epoch: hash(seal), begun: now, seen: now });
         Some(secret)
