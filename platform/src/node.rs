@@ -5,6 +5,7 @@ mod door;
 mod dropped;
 mod fetch;
 mod halves;
+mod herald;
 mod history;
 mod lane;
 mod lesson;
@@ -15,9 +16,11 @@ mod primary;
 mod report;
 mod room;
 mod run;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod voice;
 
 use std::path::PathBuf;
@@ -30,11 +33,13 @@ use crate::status::{Event, Share, Status};
 
 pub use history::{History, POINTS, Point, STEPS};
 pub(crate) use page::PageCommand;
+pub use run::MAX_FETCHES;
 pub(crate) use run::run;
-pub use run::{MAX_FETCHES, MAX_SHARES};
+pub use shares::MAX_SHARES;
+pub use tracker::command::{MirrorRequest, TrustRequest};
 
 /// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
-const PORT: u16 = 80;
+pub(crate) const PORT: u16 = 80;
 
 /// What to share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -99,6 +104,7 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Page(PageCommand),
+    Tracker(tracker::command::Command),
     Stop(oneshot::Sender<()>),
 }
 

@@ -1,6 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
 mod page;
+pub mod tracker;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -34,6 +35,8 @@ pub struct State {
     pub fetches: Vec<FetchEntry>,
     /// What the page keeps.
     pub page: PageEntry,
+    /// Trust and mirrors.
+    pub tracker: tracker::Tracker,
 }
 
 /// One share.
@@ -232,6 +235,7 @@ mod tests {
                 peer: Secret([5; 32]),
             }],
             page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
+            tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }
 

@@ -3,7 +3,11 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod tracker;
+
 use serde::{Deserialize, Serialize};
+
+pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -24,6 +28,16 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
+    pub address: Option<String>,
+    /// Whether it can be reached there.
+    pub address_reachable: bool,
+    /// Records kept.
+    pub records: Records,
+    /// Whom the owner trusts.
+    pub trust: Trust,
+    /// Nodes whose records are copied.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Dropped peers that are remembered.

@@ -137,5 +137,6 @@ pub(super) fn full() -> Status {
             info_hash: FILM.into(),
             why: "sent a block that does not match its hash".into(),
         }],
+        ..Status::default()
     }
 }
