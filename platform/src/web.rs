@@ -21,13 +21,16 @@ mod overview;
 mod password;
 mod peers;
 mod plot;
+mod publish;
 mod qr;
+mod search;
 mod session;
 mod settings;
 mod shares;
 mod site;
 mod statistics;
 mod tor;
+mod trust;
 mod visitor;
 
 use std::io;
@@ -140,6 +143,11 @@ fn pages() -> Router<Shared> {
         .route("/shares", get(shares::show))
         .route("/shares/{info_hash}", get(shares::one))
         .route("/shares/{info_hash}/qr.bmp", get(shares::code))
+        .route("/shares/{info_hash}/publish", get(publish::ask))
+        .route("/search", get(search::show))
+        .route("/search/{id}", get(search::found))
+        .route("/trust", get(trust::show))
+        .route("/trust/qr.bmp", get(trust::code))
         .route("/fetches", get(fetches::show))
         .route("/fetches/new", get(fetches::new))
         .route("/fetches/new/{number}", get(fetches::into))
@@ -161,6 +169,13 @@ fn deeds() -> Router<Shared> {
         .route("/shares/add", post(offer::add))
         .route("/shares/forget", post(shares::forget))
         .route("/shares/{info_hash}/unshare", post(shares::unshare))
+        .route("/shares/{info_hash}/publish", post(publish::publish))
+        .route("/shares/{info_hash}/unpublish", post(publish::unpublish))
+        .route("/shares/{info_hash}/clean", post(publish::clean))
+        .route("/search", post(search::begin))
+        .route("/trust/change", post(trust::change))
+        .route("/trust/degree", post(trust::degree))
+        .route("/fetches/new", post(fetches::draft))
         .route("/fetches/add", post(fetches::add))
         .route("/tor/onion", post(tor::switch))
         .route("/settings/password", post(settings::change_password))
@@ -172,6 +187,7 @@ fn data() -> Router<Shared> {
     Router::new()
         .route("/status.json", get(status_json))
         .route("/statistics.json", get(statistics::data))
+        .route("/search/{id}/data.json", get(search::data))
         .route("/log.json", get(journal::data))
 }
 

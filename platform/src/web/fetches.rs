@@ -44,6 +44,17 @@ pub(super) async fn new(
     form(&site, &visitor, &uri, &Draft::default(), None)
 }
 
+/// `POST /fetches/new`: with a link that was found, which stands in no address.
+pub(super) async fn draft(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
+    uri: Uri,
+) -> Response {
+    let draft = Draft { link: fields.get("link").to_owned(), ..Draft::default() };
+    form(&site, &visitor, &uri, &draft, None)
+}
+
 /// `GET /fetches/new/{number}`: into a folder found under Files.
 pub(super) async fn into(
     State(site): State<Shared>,

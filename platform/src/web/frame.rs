@@ -9,11 +9,13 @@ use super::site::Site;
 use super::visitor::Visitor;
 
 /// The pages, as the navigation names them.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 11] = [
     ("/", "Overview"),
     ("/shares", "Shares"),
     ("/fetches", "Fetches"),
     ("/files", "Files"),
+    ("/search", "Search"),
+    ("/trust", "Trust"),
     ("/peers", "Peers"),
     ("/tor", "Tor"),
     ("/statistics", "Statistics"),

@@ -142,6 +142,12 @@ fn card(share: &Share, frame: &Frame) -> Markup {
             @if let ShareState::Failed(why) = &share.state { p class="notice bad" { (why) } }
             div class="actions" {
                 a href=(path) aria-label={ "Link of " (share.name) } { "Link" }
+                @if frame.token.is_some() && !share.public { a href={ (path) "/publish" } aria-label={ "Publish " (share.name) } { "Publish" } }
+                @if share.public {
+                    (frame.form(&format!("{path}/unpublish"), "inline", &html! {
+                        button type="submit" class="link" aria-label={ "Unpublish " (share.name) } { "Unpublish" }
+                    }))
+                }
                 (frame.form(&format!("{path}/unshare"), "inline", &html! {
                     button type="submit" class="link" aria-label={ "Withdraw " (share.name) } { "Withdraw" }
                 }))
@@ -185,6 +191,8 @@ pub(super) fn share_page(share: &Share, frame: &Frame) -> Markup {
                 }
             }
             div class="actions" {
+                @if frame.token.is_some() && !share.public { a class="button" href={ (path) "/publish" } { "Publish" } }
+                @if share.public { (frame.button(&format!("{path}/unpublish"), "", "Make it private again")) }
                 (frame.form(&format!("{path}/unshare"), "inline", &html! {
                     button type="submit" class="danger" { "Withdraw" }
                 }))

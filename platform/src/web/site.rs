@@ -10,6 +10,7 @@ use super::guesses::Guesses;
 use super::jobs::Jobs;
 use super::onion::Onion;
 use super::password::Hasher;
+use super::search::Searches;
 use super::session::Sessions;
 use crate::config::{Config, Page};
 use crate::node::{Handle, NodeError};
@@ -33,6 +34,7 @@ pub(super) struct Site {
     pub(super) hasher: Hasher,
     pub(super) jobs: Jobs,
     pub(super) onion: Onion,
+    pub(super) searches: Searches,
     sessions: Mutex<Sessions>,
     guesses: Mutex<Guesses>,
     folders: Mutex<Folders>,
@@ -64,6 +66,7 @@ impl Site {
             hasher: Hasher::new(),
             jobs: Jobs::default(),
             onion: Onion::default(),
+            searches: Searches::default(),
             sessions: Mutex::default(),
             guesses: Mutex::default(),
             folders: Mutex::default(),

@@ -8,6 +8,7 @@ mod made_up;
 use super::*;
 use crate::node::{History, Point};
 use crate::status::{FetchState, NetStatus};
+use crate::traces;
 use jobs::Job;
 use made_up::full;
 
@@ -97,6 +98,15 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("fetches", fetches::page(&status, &frame)),
         ("fetch", fetches::form_page(&[root.clone()], &draft, Some("that is no link"), &frame)),
         ("files", files::page(&[root], &frame)),
+        ("publish", publish::page(&status.shares[0], &report(), &frame)),
+        (
+            "publish-clean",
+            publish::page(&status.shares[0], &traces::Report { looked: 3, ..Default::default() }, &frame),
+        ),
+        ("search", search::page(&status, None, Some("search for one or more words"), &frame)),
+        ("found", search::page(&status, Some(&made_up::search()), None, &frame)),
+        ("trust", trust::page(&status, Some(made_up::cost()), None, &frame)),
+        ("trust-none", trust::page(&starting(), None, Some("no"), &frame)),
         ("peers", peers::page(&status, &frame)),
         ("tor", tor::page(&status, Some(&face), None, &frame)),
         ("tor-off", tor::page(&status, None, Some("wrong"), &frame)),
@@ -104,6 +114,20 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("log", journal::page(&[line], &frame)),
         ("settings", settings::page(&settings, &frame)),
     ]
+}
+
+fn report() -> traces::Report {
+    let finding = |name: &str, cleanable| traces::Finding {
+        path: format!("/srv/{name}").into(),
+        traces: [traces::Trace::Location, traces::Trace::Author].into(),
+        cleanable,
+    };
+    traces::Report {
+        findings: vec![finding("a.jpg", true), finding("b.pdf", false)],
+        more: 3,
+        looked: 12,
+        unseen: 2,
+    }
 }
 
 fn starting() -> Status {

@@ -1,6 +1,10 @@
 //! Made-up nodes.
 
-use crate::status::{Dropped, Fetch, FetchState, Lane, Memory, NetStatus, Peer, Share, ShareState, Status};
+use super::super::search::Search;
+use crate::status::{
+    Dropped, Fetch, FetchState, Hit, Lane, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Records,
+    Share, ShareState, Status, Trust, TrustCost, Trusted,
+};
 
 pub(super) const FILM: &str = "3f1c9a70b2d84e65913a0c77de5512ab3f1c9a70b2d84e65913a0c77de5512ab";
 pub(super) const BOOKS: &str = "77aa01d3c5e94410bb6e2f8a90cd31ef77aa01d3c5e94410bb6e2f8a90cd31ef";
@@ -137,6 +141,62 @@ pub(super) fn full() -> Status {
             info_hash: FILM.into(),
             why: "sent a block that does not match its hash".into(),
         }],
-        ..Status::default()
+        address: Some(onion("f")),
+        address_reachable: true,
+        records: Records { served: 40, seen: 1_200, limit: 65_536 },
+        trust: trust(),
+        mirrors: vec![Mirror {
+            address: onion("m"),
+            follow: true,
+            progress: Progress { here: 90, there: Some(120) },
+            state: NodeState::Copying,
+            age_s: Some(4_000),
+        }],
     }
+}
+
+fn onion(letter: &str) -> String {
+    format!("{}.onion", letter.repeat(56))
+}
+
+fn trust() -> Trust {
+    let anna = Trusted {
+        address: onion("a"),
+        name: Some("Anna".into()),
+        degree: 1,
+        told: true,
+        records: 900,
+        state: NodeState::Current,
+        age_s: Some(12),
+        ..Trusted::default()
+    };
+    let far = Trusted {
+        address: onion("g"),
+        degree: 2,
+        through: vec!["Anna".into()],
+        state: NodeState::Waiting("it cannot be reached; the next try is in 2 min".into()),
+        ..Trusted::default()
+    };
+    Trust { degree: 2, budget: 200, capped: true, nodes: vec![anna, far], blocked: vec![onion("x")] }
+}
+
+pub(super) fn cost() -> TrustCost {
+    TrustCost { degree: 3, nodes: 40, added: 38, bytes: 9 << 20, unknown: 4, capped: true, applied: false }
+}
+
+pub(super) fn search() -> Search {
+    let hit = |name: &str, link: Option<String>| Hit {
+        info_hash: FILM.into(),
+        name: name.into(),
+        size: 3 << 30,
+        tags: "film, nature".into(),
+        text: "A year by the <river>.".into(),
+        age_s: 7_000,
+        sources: 3,
+        link,
+        degree: Some(1),
+        through: vec!["Anna".into()],
+    };
+    let hits = vec![hit("Rivers", Some(link("b"))), hit("Lakes", None)];
+    Search { id: 3, words: "river".into(), hits, asked: 4, failed: 1, done: false }
 }
