@@ -1,6 +1,6 @@
 //! A public share outlives its owner: through a mirror that knows who else has it, and through those who have it.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "all of this file is a test")]
 
 use std::fs;
 use std::path::Path;

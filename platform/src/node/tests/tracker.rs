@@ -1,5 +1,8 @@
 //! Records, trust, mirrors and search among whole nodes.
 
+mod liars;
+mod trust;
+
 use std::future::Future;
 
 use tokio::task::{AbortHandle, LocalSet};
@@ -18,10 +21,14 @@ struct Player {
 impl Player {
     /// Starts one, with everything of it on a set of its own.
     fn start(network: &Memory, name: &str) -> Self {
-        let folder = Scratch::new(name);
+        Self::start_with(network, Scratch::new(name), Config::default())
+    }
+
+    /// The same with a state of before, or another configuration.
+    fn start_with(network: &Memory, folder: Scratch, config: Config) -> Self {
         let (node, inbox) = Handle::new();
         let state = StateDir::open(&folder.path().join("state"), true).unwrap();
-        let running = run(Config::default(), state, Network::Memory(network.clone()), inbox);
+        let running = run(config, state, Network::Memory(network.clone()), inbox);
         let set = LocalSet::new();
         set.spawn_local(async move { running.await.unwrap() });
         Self { node, folder, task: tokio::task::spawn_local(set).abort_handle() }
@@ -116,6 +123,69 @@ async fn a_share_outlives_its_owner_through_a_mirror_and_a_fetcher() {
             fs::read(emil.folder.path().join("deltas.bin")).unwrap(),
             "deltas.bin".repeat(70_000).as_bytes()
         );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_share_goes_public_and_back_and_old_links_die() {
+    play(async {
+        let network = Memory::new();
+        let [anna, bert, carl] = ["anna", "bert", "carl"].map(|name| Player::start(&network, name));
+        let share = anna.share("deltas.bin", true).await;
+        bert.mirror(&anna, true).await;
+        assert_eq!(bert.search("deltas").await.len(), 1);
+        let private = anna.node.unpublish(share.info_hash.clone()).await.unwrap();
+        assert!(!private.public && private.link.contains("/private/"));
+        assert!(private.link.rsplit('/').next() != share.link.rsplit('/').next(), "everyone knew the token");
+        until_found(&bert, "deltas", 0).await;
+        let out = carl.folder.path().to_owned();
+        carl.node.fetch(FetchRequest { link: share.link.clone(), out }).await.unwrap();
+        until(&carl.node, |status| matches!(last(status), Some(FetchState::Failed(_)))).await;
+        carl.fetch(&private.link).await;
+        let again = anna.node.publish(share.info_hash.clone()).await.unwrap();
+        assert!(again.link != share.link);
+        until_found(&bert, "deltas", 1).await;
+        anna.node.unshare(share.info_hash.clone()).await.unwrap();
+        until_found(&bert, "deltas", 0).await;
+        let missing = anna.node.publish(share.info_hash).await;
+        assert!(matches!(missing, Err(NodeError::Missing(_))), "{missing:?}");
+    })
+    .await;
+}
+
+/// Waits until a search finds so many.
+async fn until_found(player: &Player, words: &str, count: usize) {
+    let found = async {
+        while player.search(words).await.len() != count {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, found).await.unwrap_or_else(|_| panic!("never {count} of {words}"));
+}
+
+#[tokio::test]
+async fn a_new_source_reaches_a_mirror_and_those_who_fetch() {
+    play(async {
+        let network = Memory::new();
+        let [anna, bert, carl, dora] =
+            ["anna", "bert", "carl", "dora"].map(|name| Player::start(&network, name));
+        let share = anna.share("deltas.bin", true).await;
+        carl.mirror(&anna, true).await;
+        dora.mirror(&anna, false).await;
+        let state = |player: &Player| player.node.status().mirrors[0].clone();
+        assert!(state(&carl).follow && !state(&dora).follow);
+        bert.fetch(&share.link).await;
+        let told = async {
+            while carl.search("deltas").await[0].sources != 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(DEADLINE, told).await.unwrap();
+        // A copy that was made once is asked again only by a search.
+        assert!(dora.node.status().records.served < carl.node.status().records.served);
+        dora.node.mirror_remove(state(&dora).address).await.unwrap();
+        assert_eq!((dora.node.status().records.served, dora.node.status().mirrors.len()), (0, 0));
     })
     .await;
 }
