@@ -5,7 +5,8 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use bulbil_tests::browser::{BROWSER, Browser, Look};
 use bulbil_tests::net::{Network, Shape};
 use bulbil_tests::node::{Node, Settings};
+use bulbil_tests::ports::Ports;
+use bulbil_tests::process::Process;
 use bulbil_tests::scratch::Scratch;
 use bulbil_tests::story::Story;
 use bulbil_tests::wait::{eventually, found};
@@ -49,11 +52,14 @@ fn the_page_in_a_browser() {
     story.scene("first run, without scripts", || first_run(&stage, &plain));
     story.scene("share a folder", || share_a_folder(&stage, &plain));
     story.scene("fetch a link", || fetch_a_link(&stage, &plain));
+    story.scene("publish what tells too much, cleaned, and unpublish", || publish(&stage, &plain));
+    story.scene("trust a node and search it", || trust_and_search(&stage, &plain));
     story.scene("withdraw", || withdraw(&stage, &plain));
     let rich = Browser::start(&Look::default()).unwrap();
     story.scene("sign in from another browser, with scripts", || sign_in(&stage, &rich));
     story.scene("change the password", || change_the_password(&stage, &rich, &plain));
     story.scene("everybody can use it", || everybody(&stage, &rich));
+    story.scene("through its own onion", || own_onion(&stage, &network, &rich));
     story.scene("other names, pages and tokens are refused", || refusals(&stage, &rich));
     story.end().unwrap();
 }
@@ -70,6 +76,13 @@ impl Stage {
     fn port(&self) -> u16 {
         let url = self.board.page_url();
         url.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    fn link_of(&self, name: &str) -> String {
+        let status = self.board.status().unwrap();
+        let shares = status["shares"].as_array().unwrap();
+        let share = shares.iter().find(|share| share["name"] == name).unwrap();
+        share["link"].as_str().unwrap().to_owned()
     }
 
     fn keep(&self, browser: &Browser, name: &str) {
@@ -172,12 +185,129 @@ fn fetch_a_link(stage: &Stage, browser: &Browser) {
     stage.keep(browser, "fetched");
 }
 
+/// A picture with a remark that names someone, in a folder; its public copy does not have it.
+fn publish(stage: &Stage, browser: &Browser) {
+    let picture = b"\xff\xd8\xff\xfe\0\x14taken by Alice Doe\xff\xda\0\x02river\xff\xd9";
+    fs::create_dir(stage.files.join("holiday")).unwrap();
+    fs::write(stage.files.join("holiday/river.jpg"), picture).unwrap();
+    browser.press("Files").unwrap();
+    browser.press(stage.files.path().to_str().unwrap()).unwrap();
+    browser.press("holiday/").unwrap();
+    browser.press("Share this whole folder").unwrap();
+    browser.press("Share").unwrap();
+    must_show(browser, "Give the link");
+    browser.press("Publish").unwrap();
+    must_show(browser, "1 file tells something about who made it");
+    stage.keep(browser, "publish");
+    browser.press("Publish a cleaned copy").unwrap();
+    found(SOON, "the cleaned copy to be public", || {
+        stage.open(browser, "/shares");
+        Ok((shows(browser, "holiday, cleaned") && shows(browser, "public")).then_some(()))
+    })
+    .unwrap();
+    stage.keep(browser, "published");
+    let cleaned = fs::read(stage.files.join("holiday, cleaned/river.jpg")).unwrap();
+    assert!(!cleaned.windows(5).any(|window| window == b"Alice") && cleaned.ends_with(b"river\xff\xd9"));
+    assert_eq!(fs::read(stage.files.join("holiday/river.jpg")).unwrap(), picture);
+    assert!(stage.link_of("holiday, cleaned").contains("/public/"));
+    browser.press("holiday, cleaned").unwrap();
+    browser.press("Make it private again").unwrap();
+    must_show(browser, "It is private again");
+    assert!(stage.link_of("holiday, cleaned").contains("/private/"));
+    browser.press("Publish").unwrap();
+    must_show(browser, "Nothing was found");
+    browser.press("Publish as it is").unwrap();
+    must_show(browser, "in the public catalogue");
+    browser.press("Withdraw").unwrap();
+    must_show(browser, "Nobody can fetch it any more");
+}
+
+fn trust_and_search(stage: &Stage, browser: &Browser) {
+    let songs = stage.files.join("songs.txt");
+    fs::write(&songs, "la la la").unwrap();
+    stage.seed.json(&["share", songs.to_str().unwrap(), "--public", "--json"]).unwrap();
+    let address = found(TOR_LIMIT, "the seed's own address", || {
+        let status = stage.seed.status()?;
+        let up = status["address_reachable"] == true;
+        Ok(status["address"].as_str().filter(|_| up).map(str::to_owned))
+    })
+    .unwrap();
+    browser.press("Trust").unwrap();
+    browser.fill("#trust-node", "no address at all").unwrap();
+    browser.click(&browser.find("form button.main").unwrap()).unwrap();
+    must_show(browser, "onion");
+    assert!(browser.find("[role=alert]").is_ok());
+    browser.fill("#trust-node", &address).unwrap();
+    browser.fill("#name", "The seed").unwrap();
+    browser.click(&browser.find("form button.main").unwrap()).unwrap();
+    must_show(browser, "The seed");
+    stage.keep(browser, "trust");
+    found(TOR_LIMIT, "the song to be found", || {
+        browser.press("Search")?;
+        browser.fill("#words", "songs")?;
+        browser.click(&browser.find("main form button.main")?)?;
+        Ok(shows(browser, "songs.txt").then_some(()))
+    })
+    .unwrap();
+    stage.keep(browser, "found");
+    browser.press("Fetch").unwrap();
+    must_show(browser, "Fetch something");
+    assert!(browser.source().unwrap().contains("/public/"), "the link is filled in");
+}
+
 fn withdraw(stage: &Stage, browser: &Browser) {
     stage.open(browser, "/shares");
     must_show(browser, "album");
     browser.press("Withdraw").unwrap();
     must_show(browser, "Nobody can fetch it any more");
     assert_eq!(stage.board.status().unwrap()["shares"].as_array().unwrap().len(), 0);
+}
+
+/// Chromium behind a C tor client that was given the client key.
+fn own_onion(stage: &Stage, network: &Network, browser: &Browser) {
+    stage.open(browser, "/tor");
+    browser.press("Switch on").unwrap();
+    must_show(browser, "http://");
+    found(TOR_LIMIT, "the page's onion to be reachable", || {
+        stage.open(browser, "/tor");
+        Ok(browser.read(".card.link .good").is_ok_and(|word| word == "reachable").then_some(()))
+    })
+    .unwrap();
+    stage.keep(browser, "tor-onion");
+    let url = browser.read("code.select").unwrap();
+    let key = browser.run("return document.querySelectorAll('code.select')[1].textContent").unwrap();
+    let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let (_tor, socks, _ports) = tor_client(stage, network, &host, key.as_str().unwrap());
+    let far = Browser::start(&Look { scripts: false, socks: Some(socks), ..Look::default() }).unwrap();
+    found(TOR_LIMIT, "the page through Tor", || Ok(far.go(&url).ok().filter(|()| shows(&far, "Sign in"))))
+        .unwrap();
+    far.fill("#password", NEW_PASSWORD).unwrap();
+    far.press("Sign in").unwrap();
+    must_show(&far, "Connected");
+    assert!(far.url().unwrap().contains(".onion"));
+    stage.keep(&far, "through-tor");
+}
+
+fn tor_client(stage: &Stage, network: &Network, host: &str, key: &str) -> (Process, u16, Ports) {
+    let folder = stage.files.join("tor");
+    fs::create_dir_all(folder.join("auth")).unwrap();
+    for closed in [folder.clone(), folder.join("auth")] {
+        fs::set_permissions(closed, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let name = host.trim_end_matches(".onion");
+    fs::write(folder.join("auth/page.auth_private"), format!("{name}:descriptor:x25519:{key}\n")).unwrap();
+    fs::write(folder.join("empty"), "").unwrap();
+    let mut ports = Ports::reserve(Ipv4Addr::LOCALHOST).unwrap();
+    let socks = ports.take().unwrap();
+    let torrc = format!(
+        "{}DataDirectory {1}/data\nGeoIPFile {1}/empty\nGeoIPv6File {1}/empty\nClientOnionAuthDir {1}/auth\nSocksPort {socks}\n",
+        network.client_torrc(),
+        folder.display()
+    );
+    fs::write(folder.join("torrc"), torrc).unwrap();
+    let mut command = Command::new("tor");
+    command.arg("-f").arg(folder.join("torrc")).arg("--defaults-torrc").arg(folder.join("empty"));
+    (Process::start("tor", &mut command, &folder.join("tor.log")).unwrap(), socks, ports)
 }
 
 fn sign_in(stage: &Stage, browser: &Browser) {
@@ -208,12 +338,14 @@ fn change_the_password(stage: &Stage, browser: &Browser, other: &Browser) {
     must_show(other, "Connected");
 }
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "/",
     "/shares",
     "/fetches",
     "/fetches/new",
     "/files",
+    "/search",
+    "/trust",
     "/peers",
     "/tor",
     "/statistics",
@@ -221,31 +353,39 @@ const PAGES: [&str; 10] = [
     "/settings",
 ];
 
-/// What axe calls serious or critical, on every page, wide and narrow, light and dark.
+/// What axe calls serious or critical, on every page; colours in dark too, and no page wider than a narrow window.
 fn everybody(stage: &Stage, browser: &Browser) {
     let checker = fs::read_to_string(axe()).unwrap();
     let dark = Browser::start(&Look { dark: true, size: (500, 1000), ..Look::default() }).unwrap();
     stage.open(&dark, "/login");
-    let mut faults = check(&dark, &checker, "/login, dark");
+    let mut faults = check(&dark, &checker, "/login, dark", "{}");
     dark.fill("#password", NEW_PASSWORD).unwrap();
     dark.press("Sign in").unwrap();
     for path in PAGES {
         let name = path.trim_matches('/').replace('/', "-");
-        for (browser, look) in [(browser, "light"), (&dark, "dark")] {
+        let looks = [(browser, "light", "{}"), (&dark, "dark", "{runOnly: ['color-contrast']}")];
+        for (browser, look, options) in looks {
             stage.open(browser, path);
             stage.keep(browser, &format!("{look}-{}", if name.is_empty() { "overview" } else { &name }));
-            faults.extend(check(browser, &checker, &format!("{path}, {look}")));
+            faults.extend(check(browser, &checker, &format!("{path}, {look}"), options));
             let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").unwrap();
             assert!(wider.as_i64().unwrap() <= 0, "{path} is {wider} px wider than the window");
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // The checker is awake: it finds what is wrong with a page that was spoilt.
+    browser.run("document.querySelector('main').append(document.createElement('img'))").unwrap();
+    let spoilt = check(browser, &checker, "a picture without words", "{}");
+    assert!(spoilt.iter().any(|fault| fault.contains("image-alt")), "{spoilt:?}");
 }
 
-fn check(browser: &Browser, checker: &str, place: &str) -> Vec<String> {
+fn check(browser: &Browser, checker: &str, place: &str, options: &str) -> Vec<String> {
     browser.run(checker).unwrap();
-    let run = "const done = arguments[arguments.length - 1]; axe.run().then(found => done(found.violations), why => done(String(why)))";
-    let found = browser.run_async(run).unwrap();
+    let run = format!(
+        "const done = arguments[arguments.length - 1]; \
+         axe.run({options}).then(found => done(found.violations), why => done(String(why)))"
+    );
+    let found = browser.run_async(&run).unwrap();
     let serious = |fault: &&serde_json::Value| fault["impact"] == "serious" || fault["impact"] == "critical";
     let found = found.as_array().unwrap_or_else(|| panic!("{place}: axe failed: {found}"));
     let tell = |fault: &serde_json::Value| {
