@@ -97,7 +97,8 @@ pub(crate) async fn run(
     let public = ServiceKey::from_seed(public.0);
     let friends = Friends::new(ground.clone(), public.clone());
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
-    let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
+    let tracker = wanted
+        .map(|budget| Tracker::new(&public, (budget, config.memory.0), state_dir.path(), ground.clone()));
     let node = Rc::new(Node {
         friends,
         keeper: Keeper::new(&config.keep, &state_dir),
