@@ -53,6 +53,8 @@ pub(super) struct Node {
     /// None where it is switched off.
     pub(super) tracker: Option<Rc<Tracker>>,
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
+    /// Shares that were published and are still up at their private address.
+    pub(super) moving: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
     /// None where the node has no address of its own.
@@ -112,6 +114,7 @@ pub(crate) async fn run(
         state_dir,
         ground,
         offers: RefCell::default(),
+        moving: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
         proxies,

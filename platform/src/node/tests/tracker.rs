@@ -133,7 +133,8 @@ async fn a_share_outlives_its_owner_through_a_mirror_and_a_fetcher() {
 async fn a_share_goes_public_and_back_and_old_links_die() {
     play(async {
         let network = Memory::new();
-        let [anna, bert, carl] = ["anna", "bert", "carl"].map(|name| Player::start(&network, name));
+        let [anna, bert, carl, dora] =
+            ["anna", "bert", "carl", "dora"].map(|name| Player::start(&network, name));
         let share = anna.share("deltas.bin", true).await;
         bert.mirror(&anna, true).await;
         assert_eq!(bert.search("deltas").await.len(), 1);
@@ -141,17 +142,29 @@ async fn a_share_goes_public_and_back_and_old_links_die() {
         assert!(!private.public && private.link.contains("/private/"));
         assert!(private.link.rsplit('/').next() != share.link.rsplit('/').next(), "everyone knew the token");
         until_found(&bert, "deltas", 0).await;
-        let out = carl.folder.path().to_owned();
-        carl.node.fetch(FetchRequest { link: share.link.clone(), out }).await.unwrap();
-        until(&carl.node, |status| matches!(last(status), Some(FetchState::Failed(_)))).await;
+        refused(&carl, &share.link).await;
         carl.fetch(&private.link).await;
         let again = anna.node.publish(share.info_hash.clone()).await.unwrap();
         assert!(again.link != share.link);
         until_found(&bert, "deltas", 1).await;
+        // Its private address is still up for those who are there, but not for longer than it is public.
+        anna.node.unpublish(share.info_hash.clone()).await.unwrap();
+        refused(&dora, &private.link).await;
+        until_found(&bert, "deltas", 0).await;
         anna.node.unshare(share.info_hash.clone()).await.unwrap();
         until_found(&bert, "deltas", 0).await;
         let missing = anna.node.publish(share.info_hash).await;
         assert!(matches!(missing, Err(NodeError::Missing(_))), "{missing:?}");
+    })
+    .await;
+}
+
+/// A fetch by this link gets nowhere.
+async fn refused(player: &Player, link: &str) {
+    let out = player.folder.path().to_owned();
+    player.node.fetch(FetchRequest { link: link.to_owned(), out }).await.unwrap();
+    until(&player.node, |status| {
+        matches!(last(status), Some(FetchState::Failed(_) | FetchState::Waiting(_)))
     })
     .await;
 }
