@@ -212,10 +212,10 @@ async fn those_we_trust_keep_our_records_while_we_are_away() {
         let [anna, bert, carl] = ["anna", "bert", "carl"].map(|name| Player::start(&network, name));
         anna.trust(&bert, "bert").await;
         bert.trust(&anna, "anna").await;
-        carl.trust(&bert, "bert").await;
         let share = anna.share("deltas.bin", true).await;
         until(&bert.node, |status| status.records.served == 3).await; // two of hers, and that she is trusted
         anna.kill().await;
+        carl.trust(&bert, "bert").await;
         let found = carl.search("deltas").await;
         assert_eq!(found[0].link.as_ref(), Some(&share.link));
         bert.node.trust_remove("anna".to_owned()).await.unwrap();
