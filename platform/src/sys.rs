@@ -8,3 +8,4 @@ pub mod mount;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod terminal;

@@ -11,6 +11,7 @@ pub mod packages;
 pub mod ports;
 pub mod process;
 pub mod program;
+pub mod python;
 pub mod scratch;
 pub mod story;
 pub mod talk;

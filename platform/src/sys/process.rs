@@ -3,7 +3,7 @@
 use std::io;
 
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, umask};
 
@@ -20,6 +20,18 @@ pub fn harden() -> io::Result<()> {
     prctl::set_dumpable(false)?;
     // SAFETY: ignoring a signal runs no code of ours.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// Open files that proxies with thousands of connections need.
+const FILES: u64 = 8192;
+
+/// As many open files as this program may need: the usual limit of 1 024 is meant for programs that use `select`.
+pub fn raise_files() -> io::Result<()> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < FILES.min(hard) {
+        setrlimit(Resource::RLIMIT_NOFILE, FILES.min(hard), hard)?;
+    }
     Ok(())
 }
 
@@ -74,7 +86,7 @@ mod tests {
     #[test]
     fn core_dumps_are_off_after_hardening() {
         harden().unwrap();
-        assert_eq!(nix::sys::resource::getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
+        assert_eq!(getrlimit(Resource::RLIMIT_CORE).unwrap(), (0, 0));
         assert!(!prctl::get_dumpable().unwrap());
     }
 }
