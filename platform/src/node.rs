@@ -13,6 +13,7 @@ mod lesson;
 mod mail;
 mod offer;
 mod open;
+mod porch;
 mod primary;
 mod proxy;
 mod report;
@@ -37,6 +38,7 @@ use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};
+pub(crate) use porch::Place;
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
