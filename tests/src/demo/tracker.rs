@@ -61,7 +61,7 @@ impl Cast {
     fn start(network: &Network) -> io::Result<Self> {
         let node = |name: &str| Node::start(network, Settings::named(name));
         let files = Scratch::new("tracker")?;
-        let sha256 = content::write_file(&files.join(&format!("{WORD}.bin")), SIZE, 11)?;
+        let sha256 = content::write_file(&files.join(format!("{WORD}.bin")), SIZE, 11)?;
         Ok(Self {
             anna: node("anna")?,
             ben: node("ben")?,
@@ -81,7 +81,7 @@ impl Cast {
         rows.step("all six nodes are reachable at their own addresses", TIME, || {
             timed(|| self.everyone().into_iter().try_for_each(|node| address(node).map(drop)))
         });
-        let path = self.files.join(&format!("{WORD}.bin"));
+        let path = self.files.join(format!("{WORD}.bin"));
         let mut link = String::new();
         rows.step("anna shares privately", TIME, || {
             timed(|| {
