@@ -1,7 +1,13 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod chaff;
+mod environment;
+mod gateway;
 mod keep;
+mod metrics;
+mod proxy;
 mod quantity;
+mod selfcheck;
 mod tracker;
 
 use std::fs;
@@ -10,8 +16,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use chaff::Chaff;
+pub use gateway::Gateway;
 pub use keep::Keep;
+pub use metrics::Metrics;
+pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
+pub use selfcheck::Selfcheck;
 pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
@@ -42,8 +53,16 @@ pub struct Config {
     pub tracker: Tracker,
     /// The network.
     pub net: Net,
+    /// Listeners for other programs.
+    pub proxy: Proxy,
     /// What survives a reboot.
     pub keep: Keep,
+    /// Requests of no use.
+    pub chaff: Chaff,
+    /// What the check of oneself looks for.
+    pub selfcheck: Selfcheck,
+    /// How coarse the figures for Prometheus are.
+    pub metrics: Metrics,
 }
 
 /// How much is logged.
@@ -187,7 +206,11 @@ impl Default for Config {
             swarm: Swarm::default(),
             tracker: Tracker::default(),
             net: Net::default(),
+            proxy: Proxy::default(),
             keep: Keep::default(),
+            chaff: Chaff::default(),
+            selfcheck: Selfcheck::default(),
+            metrics: Metrics::default(),
         }
     }
 }
@@ -282,7 +305,10 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return self.tracker.check().map_err(ConfigError::Value);
+            self.tracker.check().map_err(ConfigError::Value)?;
+            self.chaff.check().map_err(ConfigError::Value)?;
+            self.metrics.check().map_err(ConfigError::Value)?;
+            return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
     }
@@ -312,6 +338,8 @@ mod tests {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
+        full.proxy.http.password = Some(Password("secret".into()));
+        full.proxy.socks.password = Some(Password("secret".into()));
         full.keep.file = Some("/boot/bulbil.age".into());
         full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();

@@ -208,6 +208,14 @@ impl Network {
         }
     }
 
+    /// Whether the network itself listens at this address: the only kind of address that this process may connect to.
+    pub fn knows(&self, address: std::net::SocketAddr) -> bool {
+        match self {
+            Self::Tor(tor) => tor.knows(address),
+            Self::Memory(_) => false,
+        }
+    }
+
     /// How far the network is, now and from now on.
     pub fn status(&self) -> watch::Receiver<NetStatus> {
         match self {
@@ -237,6 +245,9 @@ pub(crate) type Guards = BTreeMap<String, serde_json::Value>;
 /// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
 const TOR_SHARE: u64 = 6;
 
+/// Circuits to exits for these are made before anybody asks, where there is a proxy: what browsers ask for first.
+const PROXY_PORTS: [u16; 2] = [443, 80];
+
 /// What Tor is told, from what the owner said.
 fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
     let tor = &config.net.tor;
@@ -249,6 +260,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
             config::Vanguards::Full => tor::Vanguards::Full,
         },
         reduced_padding: tor.reduced_padding,
+        predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
         ..tor::TorConfig::new(tor_state(state_dir), state_dir.join("cache"))
     }
 }

@@ -10,9 +10,11 @@ mod halves;
 mod herald;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod primary;
+mod proxy;
 mod report;
 mod room;
 mod run;
@@ -30,9 +32,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::keep::Passphrase;
+use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
@@ -94,6 +98,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// What travels to the node's task.
@@ -102,9 +107,11 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
+    Mail(mail::Ask),
     Friend(friends::Ask),
     Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
     Tracker(tracker::command::Command),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }
 
@@ -128,8 +135,15 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = Self { commands, status, events: events.clone() };
+        let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
+        let handle = Self { commands, status, events: events.clone(), metrics };
         (handle, Inbox { commands: inbox, status: sender, events })
+    }
+
+    /// The same handle, with figures as coarse as this says.
+    #[must_use]
+    pub(crate) fn with_metrics(self, config: &crate::config::Metrics) -> Self {
+        Self { metrics: Arc::new(Metrics::new(config)), ..self }
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -175,6 +189,11 @@ impl Handle {
     /// The node as of now.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
+    pub fn metrics(&self) -> String {
+        self.metrics.tell(&self.status())
     }
 
     /// Everything that happens from now on.

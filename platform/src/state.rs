@@ -1,5 +1,6 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+mod mail;
 pub mod tracker;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::sys::{mount, process};
+
+pub use mail::{InEntry, MailEntries, OutEntry};
 
 /// Bytes of the state file at most. A share takes some 300.
 const MAX_STATE: u64 = 16 * 1024 * 1024;
@@ -31,6 +34,8 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
+    /// Messages from and to other nodes.
+    pub mail: MailEntries,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
 }
@@ -261,6 +266,7 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
+            mail: MailEntries::default(),
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }

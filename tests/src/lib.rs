@@ -17,5 +17,6 @@ pub mod story;
 pub mod talk;
 pub mod usage;
 pub mod verify;
+pub mod visitor;
 pub mod wait;
 mod warden;

@@ -12,7 +12,7 @@ use crate::words::{percent, rate, size, span};
 pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
@@ -77,6 +77,7 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
             status.records.served
         ))?;
     }
+    super::proxy::status(&status.proxy)?;
     print(format_args!(
         "memory  {} of {}, at most {} so far",
         size(memory.rss),

@@ -11,6 +11,7 @@ use crate::control::Control;
 use crate::keep::{self, Passphrase, TakenUp};
 use crate::net::Network;
 use crate::node::{self, Handle};
+use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::sys::process;
 use crate::web::Web;
@@ -18,6 +19,9 @@ use crate::web::Web;
 /// Runs until stopped by a signal or by `bulbil stop`.
 pub(super) fn run(mut config: Config, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
+    if let Err(error) = process::raise_files() {
+        log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
+    }
     if let Err(error) = process::harden() {
         log::warn!("core dumps could not be switched off: {error}");
     }
@@ -53,6 +57,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         None
     };
     let (node, inbox) = Handle::new();
+    let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(control.run(node.clone(), stopped.clone()));
@@ -62,7 +67,9 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
-    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
+    let proxies = Proxies::new(network.clone(), &config);
+    proxies.listen(&config, &stop.subscribe()).await;
+    let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;
     ended

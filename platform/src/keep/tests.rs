@@ -43,6 +43,7 @@ fn full(folder: &Path) -> StateDir {
         shares: vec![share],
         fetches: vec![fetch],
         tracker,
+        mail: crate::state::MailEntries::default(),
     };
     dir.save(&state).unwrap();
     fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();

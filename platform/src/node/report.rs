@@ -49,6 +49,9 @@ impl Reporter {
         for gone in self.last.shares.iter().filter(|share| same_share(&status.shares, share).is_none()) {
             _ = self.events.send(Event::Unshared { info_hash: gone.info_hash.clone() });
         }
+        if status.mail != self.last.mail {
+            _ = self.events.send(Event::Mail(status.mail));
+        }
         for meeting in &status.meetings {
             let last = self.last.meetings.iter().find(|last| last.id == meeting.id);
             let told =
@@ -86,10 +89,12 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
+        mail: node.post.get().map(|post| post.view()).unwrap_or_default(),
         keep: node.keeper.view(&node.state.borrow()),
         meetings: node.friends.view(),
         address: node.tracker.as_ref().map(|_| node.primary.address().host()),
         address_reachable: node.primary.is_reachable(),
+        proxy: node.proxies.status(),
         ..Status::default()
     };
     if let Some(tracker) = &node.tracker {

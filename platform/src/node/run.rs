@@ -1,6 +1,8 @@
 //! The node's own task: owns the shares and fetches, answers commands, and tells the world how it is.
 
-use std::cell::{Cell, RefCell};
+mod mail;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use super::door::Callee;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
 use super::friends::Friends;
+use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
 use super::room::{Ground, Pass};
@@ -24,6 +27,7 @@ use crate::keep::Keeper;
 use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
+use crate::proxy::Proxies;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -50,9 +54,12 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    /// None where the node has no address of its own.
+    pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     pub(super) keeper: Rc<Keeper>,
     pub(super) friends: Rc<Friends>,
     pub(super) state: RefCell<State>,
+    pub(super) proxies: Proxies,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -66,6 +73,7 @@ pub(crate) async fn run(
     config: Config,
     state_dir: StateDir,
     network: Network,
+    proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
     let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
@@ -101,6 +109,8 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        proxies,
+        post: OnceCell::new(),
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -157,6 +167,7 @@ impl Node {
         if let Some(tracker) = &self.tracker {
             self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
             self.primary.open();
+            self.open_mail();
             tracker.apply(self.plan());
         }
         let (shares, fetches) = {
@@ -196,9 +207,11 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Mail(ask) => self.mail(ask).await,
             Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
             Command::Friend(ask) => self.meet(ask).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
+            Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
         }
     }
@@ -295,6 +308,7 @@ impl Node {
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
+        self.post.get().inspect(|post| post.close());
         if let Some(tracker) = &self.tracker {
             tracker.close();
         }

@@ -2,6 +2,8 @@
 
 mod guesses;
 mod landing;
+mod mail;
+mod noon;
 mod tracker;
 
 use std::fs;
@@ -15,7 +17,8 @@ use super::{FetchRequest, Handle, NodeError, ShareRequest, run};
 use crate::config::Config;
 use crate::net::Network;
 use crate::net::memory::Memory;
-use crate::state::StateDir;
+use crate::proxy::Proxies;
+use crate::state::{State, StateDir};
 use crate::status::{FetchState, Status};
 use crate::sys::scratch::Scratch;
 
@@ -26,7 +29,9 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) fn start(network: &Memory, folder: &Path) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
-    let running = run(Config::default(), state, Network::Memory(network.clone()), inbox);
+    let (config, network) = (Config::default(), Network::Memory(network.clone()));
+    let proxies = Proxies::new(network.clone(), &config);
+    let running = run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });
     handle
 }
