@@ -2,6 +2,7 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
@@ -11,6 +12,7 @@ mod keep;
 mod list;
 mod mail;
 mod mirror;
+mod page;
 mod passphrase;
 mod progress;
 mod proxy;
@@ -18,6 +20,7 @@ mod publish;
 mod run;
 mod search;
 mod selfcheck;
+mod service;
 mod share;
 mod trust;
 
@@ -80,6 +83,14 @@ enum Command {
     /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
     #[command(subcommand)]
     Keep(keep::Command),
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(service::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -101,6 +112,9 @@ enum Command {
     Hash(hash::Args),
     /// Check a .torrent file, and data against it; needs no node
     Check(check::Args),
+    /// The page: forget its password
+    #[command(subcommand)]
+    Page(page::Action),
     /// Print a configuration file with every default
     Config,
 }
@@ -112,6 +126,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    Power(u8),
 }
 
 impl Failure {
@@ -122,6 +138,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -129,6 +148,7 @@ pub fn main() -> ExitCode {
             eprintln!("bulbil: {why}");
             ExitCode::from(1)
         }
+        Err(Failure::Power(code)) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
             eprintln!("bulbil: {why}");
             ExitCode::from(2)
@@ -163,7 +183,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     match command {
-        Command::Run => return run::run(config, &runtime),
+        Command::Run => return run::run(config, args.config.as_deref(), &runtime),
         Command::Keep(command) => return keep::run(&command, &config, &runtime),
         Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
         _ => {}
@@ -186,6 +206,10 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
         Command::Send(args) => mail::send(client, &args).await,
         Command::Inbox(args) => mail::inbox(client, &args).await,
         Command::Outbox(args) => mail::outbox(client, &args).await,
+        Command::Published(args) => service::published(client, &args).await,
+        Command::ClientKey(command) => service::client_key(client, command).await,
+        Command::Key(command) => service::key(client, command).await,
+        Command::Page(action) => page::run(client, &action).await,
         Command::Publish(args) => publish::publish(client, &args).await,
         Command::Unpublish(args) => publish::unpublish(client, &args).await,
         Command::Address => list::address(client).await,
@@ -243,6 +267,13 @@ mod tests {
             "inbox fetch 3 --out d --json",
             "inbox discard 3",
             "outbox --json",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -260,6 +291,7 @@ mod tests {
             "search two words --json",
             "new-identity --json",
             "stop",
+            "page reset",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",

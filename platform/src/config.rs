@@ -3,15 +3,17 @@
 mod chaff;
 mod environment;
 mod gateway;
+pub mod harden;
 mod keep;
 mod metrics;
+mod page;
 mod proxy;
+pub mod publish;
 mod quantity;
 mod selfcheck;
 mod tracker;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,7 @@ pub use chaff::Chaff;
 pub use gateway::Gateway;
 pub use keep::Keep;
 pub use metrics::Metrics;
+pub use page::{FirstRun, Page};
 pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
 pub use selfcheck::Selfcheck;
@@ -27,6 +30,9 @@ pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// Where the Tor containers that people move over from have a tmpfs for their state.
+pub const MOUNTED_STATE: &str = "/var/lib/tor/state";
 
 /// Least `memory`: Arti alone needs about this much with a full directory.
 pub const MIN_MEMORY: u64 = 32 * 1024 * 1024;
@@ -45,7 +51,7 @@ pub struct Config {
     pub log: Level,
     /// The control socket.
     pub control: Control,
-    /// The status page.
+    /// The page.
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
@@ -63,6 +69,11 @@ pub struct Config {
     pub selfcheck: Selfcheck,
     /// How coarse the figures for Prometheus are.
     pub metrics: Metrics,
+    /// What the process gives up.
+    pub harden: harden::Harden,
+    /// Onion services in front of other programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<publish::Publish>,
 }
 
 /// How much is logged.
@@ -90,18 +101,6 @@ pub enum Level {
 pub struct Control {
     /// Its path; `control.sock` in the state directory by default.
     pub socket: Option<PathBuf>,
-}
-
-/// The status page.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Page {
-    /// Address and port; port 0 takes a free one. Loopback only: the page has no password.
-    pub listen: SocketAddr,
-    /// Whether there is a page at all.
-    pub enabled: bool,
-    /// How often an open page reloads itself.
-    pub refresh: Seconds,
 }
 
 /// Shares and fetches.
@@ -211,13 +210,9 @@ impl Default for Config {
             chaff: Chaff::default(),
             selfcheck: Selfcheck::default(),
             metrics: Metrics::default(),
+            harden: harden::Harden::default(),
+            publish: Vec::new(),
         }
-    }
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 3090)), enabled: true, refresh: Seconds(5) }
     }
 }
 
@@ -252,11 +247,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The state directory: as configured, else `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else
-    /// `/dev/shm/bulbil-<uid>`.
+    /// The state directory: as configured, else [`MOUNTED_STATE`] if something is mounted there, else
+    /// `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else `/dev/shm/bulbil-<uid>`.
     pub fn state_dir(&self) -> PathBuf {
         if let Some(chosen) = &self.state_dir {
             return chosen.clone();
+        }
+        let mounted = PathBuf::from(MOUNTED_STATE);
+        if crate::sys::mount::is_mount_point(&mounted) {
+            return mounted;
         }
         let uid = crate::sys::process::uid();
         if uid == 0 {
@@ -285,6 +284,10 @@ impl Config {
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
+        let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
+        for path in named.flatten().chain(&mut self.harden.folders) {
+            *path = folder.join(&*path);
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -292,22 +295,20 @@ impl Config {
         let Swarm { lanes_min, lanes_max, .. } = self.swarm;
         let wrong = if self.memory.0 < MIN_MEMORY {
             format!("memory = \"{}\" is too little; the least is \"{}\"", self.memory, Bytes(MIN_MEMORY))
-        } else if !self.page.listen.ip().is_loopback() {
-            format!(
-                "page.listen = \"{}\" is not a loopback address; the page has no password, so only 127.0.0.0/8 \
-                 and [::1] are allowed",
-                self.page.listen
-            )
-        } else if self.page.refresh.0 == 0 {
-            "page.refresh = \"0 s\" is too short; the least is \"1 s\"".to_owned()
+        } else if let Some(wrong) = self.page.fault() {
+            wrong
         } else if lanes_max == 0 || lanes_max > most {
             format!("swarm.lanes_max = {lanes_max} is out of range; 1 to {most} are allowed")
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            self.tracker.check().map_err(ConfigError::Value)?;
-            self.chaff.check().map_err(ConfigError::Value)?;
-            self.metrics.check().map_err(ConfigError::Value)?;
+            let sections = [
+                self.tracker.check(),
+                self.chaff.check(),
+                self.metrics.check(),
+                publish::check(&self.publish),
+            ];
+            sections.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Value)?;
             return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
@@ -359,7 +360,8 @@ mod tests {
             ("memory = \"1 MiB\"", ["memory", "32 MiB"]),
             ("memory = \"lots\"", ["memory", "96 MiB"]),
             ("log = \"loud\"", ["log", "`info`"]),
-            ("[page]\nlisten = \"0.0.0.0:80\"", ["page.listen", "loopback"]),
+            ("[page]\nnames = [\"http://x\"]", ["page.names", "without http://"]),
+            ("[page]\nfolders = [\"x\"]", ["page.folders", "absolute"]),
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),

@@ -60,11 +60,13 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .merge(super::mail::router())
         .merge(friends::router())
         .merge(keep::router())
+        .merge(super::publish::router())
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
         })
         .with_state(Api { node: node.clone(), stop })
+        .merge(super::page::router(node.clone()))
         .merge(tracker::router(node))
 }
 

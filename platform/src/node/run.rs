@@ -28,6 +28,7 @@ use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::proxy::Proxies;
+use crate::publish::Publisher;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -58,6 +59,7 @@ pub(super) struct Node {
     pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     pub(super) keeper: Rc<Keeper>,
     pub(super) friends: Rc<Friends>,
+    pub(super) publisher: Publisher,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
@@ -76,10 +78,10 @@ pub(crate) async fn run(
     proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
-    let node = make(config, state_dir, network.clone(), proxies, &inbox)?;
+    let node = make(config, state_dir, &network, proxies, &inbox)?;
     node.restore();
     tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
-    let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
+    let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
     loop {
         let moving = reporter.report(&node);
@@ -110,7 +112,7 @@ pub(crate) async fn run(
 fn make(
     config: Config,
     state_dir: StateDir,
-    network: Network,
+    network: &Network,
     proxies: Proxies,
     inbox: &Inbox,
 ) -> Result<Rc<Node>, NodeError> {
@@ -122,7 +124,7 @@ fn make(
     };
     let clock = TokioClock::start();
     let ground = Ground {
-        network,
+        network: network.clone(),
         clock,
         settings: settings(&config),
         short: Rc::default(),
@@ -134,6 +136,8 @@ fn make(
     };
     let public = ServiceKey::from_seed(public.0);
     let friends = Friends::new(ground.clone(), public.clone());
+    let publisher = Publisher::start(&config, state_dir.path(), network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     Ok(Rc::new(Node {
@@ -149,6 +153,7 @@ fn make(
         started: Instant::now(),
         proxies,
         post: OnceCell::new(),
+        publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -221,6 +226,11 @@ impl Node {
             Command::Mail(ask) => self.mail(ask).await,
             Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
             Command::Friend(ask) => self.meet(ask).await,
+            Command::Publish(command) => {
+                self.publisher.obey(command);
+                self.show().await;
+            }
+            Command::Page(command) => self.obey_page(command),
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
@@ -316,6 +326,7 @@ impl Node {
 
     fn close(&self) {
         self.friends.close();
+        self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
