@@ -153,6 +153,8 @@ fn sight(config: &Config, state: &Path, config_file: Option<&Path>) -> Sight {
     write.push(state.to_owned());
     write.extend(config.socket().parent().map(Path::to_owned));
     write.extend(config.harden.folders.iter().cloned());
+    // The keep file is replaced, which takes its folder.
+    write.extend(config.keep.file.as_deref().and_then(Path::parent).map(Path::to_owned));
     for service in &config.publish {
         // Made now: what does not exist cannot be allowed.
         if let Some(folder) = &service.key_dir {
