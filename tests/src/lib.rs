@@ -3,10 +3,13 @@
 pub mod baseline;
 pub mod content;
 pub mod demo;
+pub mod foreign;
 pub mod measure;
+pub mod names;
 pub mod namespace;
 pub mod net;
 pub mod node;
+pub mod outside;
 pub mod packages;
 pub mod ports;
 pub mod process;
