@@ -122,7 +122,7 @@ fn accounts(stage: &Stage) {
 
     let status = stage.fetcher.status().unwrap();
     let expected = ["dropped", "fetches", "memory", "net", "peers", "shares", "uptime_s", "version"];
-    assert_eq!(keys(&status), expected);
+    assert!(expected.iter().all(|key| keys(&status).contains(key)), "{status}");
     assert_eq!(status["dropped"], Value::Array(Vec::new()));
     assert_eq!(status["fetches"][0]["state"]["is"], "done");
     let said = stage.fetcher.say(&["status"]).unwrap();

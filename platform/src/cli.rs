@@ -7,10 +7,14 @@ mod client;
 mod fetch;
 mod hash;
 mod list;
+mod mirror;
 mod progress;
 mod proxy;
+mod publish;
 mod run;
+mod search;
 mod share;
+mod trust;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +59,19 @@ enum Command {
     },
     /// Close the streams of other programs and share no circuit with what was before
     NewIdentity(list::Args),
+    /// Move a share into the public catalogue, at once; prints its new link
+    Publish(publish::Args),
+    /// Take a share out of the public catalogue, at once; prints its new link
+    Unpublish(publish::Args),
+    /// Print this node's own address, for others to trust and mirror
+    Address,
+    /// Say whom to trust, and see through whom
+    #[command(subcommand)]
+    Trust(trust::Command),
+    /// Copy another node's records and serve them from here
+    Mirror(mirror::Args),
+    /// Find shares by words
+    Search(search::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -125,6 +142,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Peers(args) => list::peers(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
+            Command::Publish(args) => publish::publish(&client, &args).await,
+            Command::Unpublish(args) => publish::unpublish(&client, &args).await,
+            Command::Address => list::address(&client).await,
+            Command::Trust(command) => trust::run(&client, &command).await,
+            Command::Mirror(args) => mirror::run(&client, &args).await,
+            Command::Search(args) => search::run(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
             Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
         }
@@ -164,6 +187,21 @@ mod tests {
             "peers --json",
             "unshare 00",
             "new-identity --json",
+            "publish 00 --json",
+            "unpublish 00",
+            "address",
+            "trust add a --name n --untold --degree 2 --yes",
+            "trust list --json",
+            "trust remove n",
+            "trust block n",
+            "trust unblock a",
+            "trust degree 3 --yes --json",
+            "mirror a",
+            "mirror a --once",
+            "mirror a --follow",
+            "mirror list --json",
+            "mirror remove a",
+            "search two words --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
@@ -177,8 +215,18 @@ mod tests {
 
     #[test]
     fn wrong_lines_exit_with_2() {
-        for line in ["", "share", "fetch http://x", "frobnicate", "run --fast", "hash p --piece-length many"]
-        {
+        for line in [
+            "",
+            "share",
+            "fetch http://x",
+            "frobnicate",
+            "run --fast",
+            "mirror",
+            "mirror a --once --follow",
+            "trust",
+            "search",
+            "hash p --piece-length many",
+        ] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             assert_eq!(Args::try_parse_from(words).unwrap_err().exit_code(), 2, "{line}");
         }

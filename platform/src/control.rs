@@ -9,6 +9,13 @@
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
 //! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
+//! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
+//! | `GET /trust`, `GET /mirrors` | | that part of the status |
+//! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
+//! | `POST /trust/remove`, `/trust/block`, `/trust/unblock`, `/mirrors/remove` | `{"node"}`, a name or an address | 204 |
+//! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
+//! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
+//! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -20,6 +27,7 @@ mod proxy;
 mod routes;
 pub mod serve;
 mod socket;
+mod tracker;
 
 use std::path::Path;
 
@@ -30,6 +38,7 @@ use crate::node::Handle;
 use serve::Bounds;
 
 pub use socket::SocketError;
+pub(crate) use tracker::{DegreeRequest, NodeRequest, SearchRequest};
 
 /// Connections at once: the owner's programs, each with one or two.
 const CONNECTIONS: usize = 32;

@@ -5,6 +5,7 @@ mod door;
 mod dropped;
 mod fetch;
 mod halves;
+mod herald;
 mod lane;
 mod lesson;
 mod offer;
@@ -14,9 +15,11 @@ mod proxy;
 mod report;
 mod room;
 mod run;
+mod shares;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod tracker;
 mod voice;
 
 use std::path::PathBuf;
@@ -27,11 +30,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::status::{Event, Share, Status};
 
+pub use run::MAX_FETCHES;
 pub(crate) use run::run;
-pub use run::{MAX_FETCHES, MAX_SHARES};
+pub use shares::MAX_SHARES;
+pub use tracker::command::{MirrorRequest, TrustRequest};
 
 /// Virtual port of every service of ours: what browsers try first, and nothing tells it from a web site.
-const PORT: u16 = 80;
+pub(crate) const PORT: u16 = 80;
 
 /// What to share.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -95,6 +100,7 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Proxy(proxy::Command),
+    Tracker(tracker::command::Command),
     Stop(oneshot::Sender<()>),
 }
 

@@ -1,5 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+pub mod tracker;
+
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -28,6 +30,8 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
+    /// Trust and mirrors.
+    pub tracker: tracker::Tracker,
 }
 
 /// One share.
@@ -225,6 +229,7 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
+            tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }
 

@@ -4,10 +4,12 @@
 //! this is ever logged.
 
 mod proxy;
+mod tracker;
 
 use serde::{Deserialize, Serialize};
 
 pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
+pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -30,6 +32,16 @@ pub struct Status {
     pub dropped: Vec<Dropped>,
     /// What other programs use.
     pub proxy: Proxy,
+    /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
+    pub address: Option<String>,
+    /// Whether it can be reached there.
+    pub address_reachable: bool,
+    /// Records kept.
+    pub records: Records,
+    /// Whom the owner trusts.
+    pub trust: Trust,
+    /// Nodes whose records are copied.
+    pub mirrors: Vec<Mirror>,
 }
 
 /// Dropped peers that are remembered.

@@ -157,6 +157,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.next_tick = now;
     }
 
+    /// Somebody said that a member of the swarm is there. Forgotten when others make better use of the place.
+    pub fn hear_name(&mut self, now: Millis, name: &[u8]) {
+        self.book.heard(name);
+        self.next_tick = now;
+    }
+
     /// A call that should be made now. Answer with [`lane_open`](Self::lane_open) or
     /// [`dial_failed`](Self::dial_failed). Call until `None`.
     pub fn poll_dial(&mut self, now: Millis) -> Option<Dial> {

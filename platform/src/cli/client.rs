@@ -65,6 +65,17 @@ impl Client {
         Ok(Lines { body: answer.into_body(), buffer: Vec::new() })
     }
 
+    /// Sends a value; the answer comes line by line.
+    pub(super) async fn lines(&self, path: &str, value: &impl Serialize) -> Result<Lines, Failure> {
+        let body = serde_json::to_vec(value).map_err(Failure::failed)?;
+        let answer = self.send(Method::POST, path, body.into()).await?;
+        if answer.status().is_success() {
+            return Ok(Lines { body: answer.into_body(), buffer: Vec::new() });
+        }
+        let body = Limited::new(answer.into_body(), ANSWER).collect().await.map_err(|_| gone())?;
+        Err(Failure::Failed(reason(&body.to_bytes())))
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, Failure> {
         let answer = self.send(method, path, body).await?;
         let good = answer.status().is_success();

@@ -70,6 +70,14 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
     }
     print(format_args!("onions  {} of {} reachable", net.services_reachable, net.services))?;
     super::proxy::status(&status.proxy)?;
+    if let Some(address) = &status.address {
+        print(format_args!("address {address}"))?;
+        let (trust, mirrors) = (status.trust.nodes.len(), status.mirrors.len());
+        print(format_args!(
+            "records {} served, {trust} nodes trusted, {mirrors} mirrored",
+            status.records.served
+        ))?;
+    }
     print(format_args!(
         "memory  {} of {}, at most {} so far",
         size(memory.rss),
@@ -79,6 +87,13 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
     let (shares, fetches, peers) = (status.shares.len(), status.fetches.len(), status.peers.len());
     print(format_args!("shares  {shares}\nfetches {fetches}\npeers   {peers}"))?;
     print(format_args!("up      {}, version {}", span(status.uptime_s), status.version))
+}
+
+/// `bulbil address`.
+pub(super) async fn address(client: &Client) -> Result<(), Failure> {
+    let status: Status = client.get("/status").await?;
+    let off = "the tracker is off, so the node has no address of its own; set enabled = true under [tracker]";
+    print(status.address.ok_or_else(|| Failure::Failed(off.to_owned()))?)
 }
 
 pub(super) async fn peers(client: &Client, args: &Args) -> Result<(), Failure> {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::events;
 use super::failure::Failure;
+use super::tracker;
 use crate::node::{FetchRequest, Handle, ShareRequest};
 
 /// Bytes of a request's body at most: a share of some thousand paths.
@@ -59,7 +60,8 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
         })
-        .with_state(Api { node, stop })
+        .with_state(Api { node: node.clone(), stop })
+        .merge(tracker::router(node))
 }
 
 async fn share(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
@@ -85,11 +87,16 @@ async fn fetch(State(api): State<Api>, request: Request) -> Result<Response, Fai
 }
 
 async fn unshare(State(api): State<Api>, Path(info_hash): Path<String>) -> Result<StatusCode, Failure> {
-    if info_hash.len() != 64 || !info_hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(bad("an info-hash has 64 hexadecimal digits; `bulbil list` shows them"));
-    }
-    api.node.unshare(info_hash.to_ascii_lowercase()).await?;
+    api.node.unshare(self::info_hash(&info_hash)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// An info-hash as the node writes it.
+pub(super) fn info_hash(text: &str) -> Result<String, Failure> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(bad("an info-hash has 64 hexadecimal digits; `bulbil list` shows them"))
 }
 
 async fn follow(State(api): State<Api>) -> Response {
@@ -101,12 +108,12 @@ async fn stop_node(State(api): State<Api>) -> Result<StatusCode, Failure> {
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn bad(why: &str) -> Failure {
+pub(super) fn bad(why: &str) -> Failure {
     Failure(StatusCode::BAD_REQUEST, why.to_owned())
 }
 
 /// The body as JSON, if it is short enough and comes soon enough.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
     let body: Limited<Body> = Limited::new(request.into_body(), BODY);
     let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
     let whole = whole

@@ -41,6 +41,14 @@ pub enum BadAddress {
 }
 
 impl Address {
+    /// Reads a node's own address as people give it: with or without `http://`, port and slash at the end.
+    pub fn of_node(text: &str) -> Result<Self, BadAddress> {
+        let text = text.trim();
+        let text = text.strip_prefix("http://").unwrap_or(text);
+        let text = text.strip_suffix('/').unwrap_or(text);
+        if text.contains(':') { text.parse() } else { format!("{text}:{}", crate::node::PORT).parse() }
+    }
+
     /// The address without its port: `<56 characters>.onion`.
     pub fn host(&self) -> String {
         onion::encode(&self.key)
@@ -86,6 +94,15 @@ mod tests {
         assert_eq!(address.host(), SITE);
         assert_eq!(address.to_string(), format!("{SITE}:80"));
         assert_eq!(format!("{}:80", SITE.to_uppercase()).parse(), Ok(address));
+    }
+
+    #[test]
+    fn a_node_is_named_in_several_ways() {
+        let address: Address = format!("{SITE}:80").parse().unwrap();
+        for text in [SITE.to_owned(), format!(" http://{SITE}/ "), format!("{SITE}:80")] {
+            assert_eq!(Address::of_node(&text), Ok(address), "{text}");
+        }
+        assert_eq!(Address::of_node("friend"), Err(BadAddress::Form));
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) async fn call(room: Weak<Room>, call: Dial) {
         return;
     };
     let circuit = Circuit { swarm: room.number, lane: call.lane };
-    let stream = match room.ground.network.connect(address, room.pass.access.as_ref(), circuit).await {
+    let stream = match room.ground.network.connect(address, room.access(&call.name).as_ref(), circuit).await {
         Ok(stream) => stream,
         Err(error) => {
             debug!("call failed: {error}");
@@ -27,7 +27,7 @@ pub(crate) async fn call(room: Weak<Room>, call: Dial) {
         }
     };
     let mut halves = halves(stream);
-    match open::dialed(room.pass.secrets(), &call.name, &mut halves).await {
+    match open::dialed(room.secrets(&call.name), &call.name, &mut halves).await {
         Ok(key) => room.carry(key, Some(&call.name), halves).await,
         Err(NotOpened::Refused) => room.call_failed(&call.name, None),
         Err(why) => {

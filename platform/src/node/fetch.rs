@@ -1,5 +1,8 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
+mod learn;
+mod touch;
+
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,13 +19,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::door::{self, Callee, Guide};
-use super::halves::{Halves, halves};
-use super::lesson::{self, NotLearned};
-use super::open::{self, NotOpened, name_of};
+use super::halves::Halves;
+use super::open::name_of;
 use super::room::{self, Ground, Pass, Room};
 use super::shelf::{Shelf, explain_write};
+use super::tracker::{Callers, LinkRecords, Source};
 use crate::link::Link;
-use crate::net::{Circuit, NetError, ServiceKey};
+use crate::net::ServiceKey;
 use crate::status::{self, FetchState};
 use crate::store::{Content, Fetched, OpenError};
 
@@ -43,6 +46,8 @@ pub(crate) struct FetchParts {
     pub(crate) fsync: crate::config::Fsync,
     /// Known from before a restart.
     pub(crate) metadata: Option<Arc<Content>>,
+    /// Places for conversations about who serves it. None without a tracker.
+    pub(crate) callers: Option<Callers>,
 }
 
 /// See the module.
@@ -56,11 +61,21 @@ pub(crate) struct Fetch {
     /// Told when the metadata becomes known, so that the node can keep it.
     learned: Learned,
     reachable: Cell<bool>,
+    /// Others who serve the same, as records say.
+    known: RefCell<Vec<Source>>,
+    links: RefCell<Option<Rc<LinkRecords>>>,
     task: RefCell<Option<JoinHandle<()>>>,
 }
 
 /// Hears the number of a fetch and what was learned about it.
 pub(crate) type Learned = Rc<dyn Fn(u64, &Content)>;
+
+/// A conversation that was opened and carries no blocks yet.
+struct Lane {
+    name: [u8; 34],
+    key: PeerKey,
+    halves: Halves,
+}
 
 /// Why an attempt ended.
 enum Trouble {
@@ -82,6 +97,8 @@ impl Fetch {
             room: RefCell::default(),
             learned,
             reachable: Cell::new(false),
+            known: RefCell::default(),
+            links: RefCell::default(),
             task: RefCell::default(),
         });
         let running = tokio::task::spawn_local(Rc::clone(&fetch).run());
@@ -164,6 +181,7 @@ impl Fetch {
             None => {
                 info!("a fetch is done: every byte is verified and written");
                 self.set_state(FetchState::Done); // and served on until the node stops
+                self.declare();
             }
             Some(why) => {
                 warn!("a fetch failed; `bulbil list` says which and why");
@@ -187,41 +205,12 @@ impl Fetch {
         }
         let room = self.enter().await?;
         let name = name_of(self.parts.link.address);
-        room.set_origin(&name, lane.is_some());
-        if let Some((key, halves)) = lane {
+        room.set_origin(&name, lane.as_ref().is_some_and(|lane: &Lane| lane.name == name));
+        if let Some(Lane { name, key, halves }) = lane {
             let own = Rc::clone(&room);
             room.spawn(async move { own.carry(key, Some(&name), halves).await });
         }
         self.finish(&room).await
-    }
-
-    /// Reads the metadata from the link itself.
-    async fn learn(&self) -> Result<(Content, (PeerKey, Halves)), Trouble> {
-        self.set_state(FetchState::Connecting);
-        self.ground.network.ready().await.map_err(|why| Trouble::Final(why.to_string()))?;
-        let (link, pass) = (&self.parts.link, &self.parts.pass);
-        let circuit = Circuit { swarm: self.number, lane: u32::MAX };
-        let stream = self.ground.network.connect(link.address, pass.access.as_ref(), circuit).await;
-        let mut halves = halves(stream.map_err(net_trouble)?);
-        let key =
-            open::dialed(pass.secrets(), &name_of(link.address), &mut halves).await.map_err(
-                |why| match why {
-                    NotOpened::Refused => Trouble::Final(REFUSED.into()),
-                    NotOpened::Broken => Trouble::Passing("the connection broke while it was opened".into()),
-                    NotOpened::Foul => {
-                        Trouble::Final("what answers at this link is no Bulbil node of this version".into())
-                    }
-                },
-            )?;
-        self.set_state(FetchState::Learning);
-        match lesson::learn(None, &mut halves, self.ground.clock).await {
-            Ok(learned) => {
-                let metadata = Content::new(learned.info, learned.layers);
-                Ok((metadata.map_err(|why| Trouble::Final(why.to_string()))?, (key, halves)))
-            }
-            Err(why @ NotLearned::Broken) => Err(Trouble::Passing(why.to_string())),
-            Err(why) => Err(Trouble::Final(format!("{why}; ask its owner for a new link"))),
-        }
     }
 
     /// Opens the store and the room, and lets other fetchers reach us.
@@ -258,6 +247,7 @@ impl Fetch {
         self.set_state(FetchState::Fetching);
         let serving = Rc::clone(self);
         room.spawn(async move { serving.serve().await });
+        self.get_in_touch(&room, metadata.info_hash());
         Ok(room)
     }
 
@@ -288,6 +278,7 @@ impl Fetch {
         if let Some(room) = self.current_room().filter(|_| up && !self.reachable.replace(up)) {
             let name = name_of(self.parts.key.address(super::PORT));
             room.set_names(name.as_slice().try_into().into_iter().collect());
+            self.declare();
         }
     }
 
@@ -328,13 +319,6 @@ const TICK: Duration = Duration::from_secs(1);
 const REFUSED: &str =
     "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
 
-fn net_trouble(why: NetError) -> Trouble {
-    match why {
-        NetError::Unauthorized => Trouble::Final(why.to_string()),
-        other => Trouble::Passing(other.to_string()),
-    }
-}
-
 /// Room may be made while we wait; everything else is the owner's to change.
 fn open_trouble(why: OpenError) -> Trouble {
     match why {
@@ -367,6 +351,6 @@ impl Guide for Fetch {
     }
 
     fn records(&self, _: &Pass) -> Option<Rc<dyn Callee>> {
-        None
+        Some(self.links.borrow().clone()? as Rc<dyn Callee>)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulbil_core::pump::Clock as _;
+use bulbil_core::tracker::{Body, Visibility};
 use log::warn;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use super::door::{self, Callee, Guide};
 use super::room::{self, Ground, Pass, Room, ShareLayout};
 use super::shelf::{self, Shelf};
+use super::tracker::{LinkRecords, Tracker};
 use crate::landing::Landing;
 use crate::link::Link;
 use crate::net::{Address, ServiceKey};
@@ -33,6 +35,8 @@ pub(crate) struct OfferParts {
     pub(crate) key: ServiceKey,
     pub(crate) link: Link,
     pub(crate) public: bool,
+    /// Who serves it, among those who hold the link. None without a tracker.
+    pub(crate) links: Option<Rc<LinkRecords>>,
     /// Whether browsers may read the files.
     pub(crate) browser: bool,
 }
@@ -91,6 +95,38 @@ impl Offer {
     /// What browsers find at its link.
     pub(crate) fn landing(&self) -> Rc<Landing> {
         Rc::clone(&self.landing)
+    }
+
+    /// Takes over what its predecessor served, for the count.
+    pub(crate) fn succeed(&self, before: &Self) {
+        self.uploaded.set(before.view().uploaded);
+    }
+
+    /// Says who serves it: to all if it is public, else to those who hold the link, once one of them has called.
+    pub(crate) fn declare(&self, tracker: Option<&Rc<Tracker>>) {
+        let (Some(tracker), Some(links)) = (tracker, &self.parts.links) else { return };
+        if !self.parts.public {
+            if links.is_used() {
+                links.claim(self.address());
+            }
+            return;
+        }
+        let listing = Rc::downgrade(tracker);
+        links.set_hear(Rc::new(move |_, signed| {
+            if let Some(tracker) = listing.upgrade() {
+                tracker.list_peer(signed);
+            }
+        }));
+        links.claim(self.address());
+        let body = Body::Share {
+            info_hash: self.parts.metadata.info_hash(),
+            name: &self.parts.name,
+            size: self.parts.size,
+            tags: "",
+            text: "",
+            visibility: Visibility::Public,
+        };
+        tracker.list(body, links);
     }
 
     pub(crate) fn set_state(&self, state: ShareState) {
@@ -202,7 +238,9 @@ impl Guide for Offer {
     }
 
     fn records(&self, _: &Pass) -> Option<Rc<dyn Callee>> {
-        None
+        let links = self.parts.links.as_ref()?;
+        links.claim(self.address());
+        Some(Rc::clone(links) as Rc<dyn Callee>)
     }
 
     fn landings(&self) -> Vec<Rc<Landing>> {

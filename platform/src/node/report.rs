@@ -69,7 +69,7 @@ fn build(node: &Node) -> Status {
     let peers = rooms.flat_map(|room| peers(&room)).collect();
     let (rss, rss_peak) = process::memory();
     node.ground.short.set(rss > node.config.memory.0 / 10 * 9);
-    Status {
+    let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),
         net: node.ground.network.status().borrow().clone(),
@@ -79,7 +79,14 @@ fn build(node: &Node) -> Status {
         peers,
         dropped: node.ground.dropped.all(),
         proxy: node.proxies.status(),
+        address: node.tracker.as_ref().map(|_| node.primary.address().host()),
+        address_reachable: node.primary.is_reachable(),
+        ..Status::default()
+    };
+    if let Some(tracker) = &node.tracker {
+        tracker.show(&mut status);
     }
+    status
 }
 
 fn peers(room: &Room) -> Vec<Peer> {

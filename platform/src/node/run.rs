@@ -9,25 +9,22 @@ use std::time::{Duration, Instant};
 use log::{info, warn};
 use tokio::sync::{Notify, Semaphore};
 
+use super::door::Callee;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
-use super::offer::{Offer, OfferParts};
+use super::offer::Offer;
 use super::primary::Primary;
 use super::room::{Ground, Pass};
-use super::{Command, FetchRequest, Inbox, NodeError, ShareRequest, report};
+use super::tracker::Tracker;
+use super::{Command, FetchRequest, Inbox, NodeError, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
-use crate::hash;
 use crate::landing::House;
-use crate::link::{Link, Token};
+use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::proxy::Proxies;
-use crate::state::{FetchEntry, Secret, ShareEntry, State, StateDir};
-use crate::status::Share;
+use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
-
-/// Shares of one node. Each private one is an onion service; Tor clients slow down beyond some fifty.
-pub const MAX_SHARES: usize = 256;
 
 /// Fetches of one node, finished ones too.
 pub const MAX_FETCHES: usize = 256;
@@ -44,18 +41,20 @@ const SHOW_TURNS: usize = 16;
 /// Everything the node owns. Lives on one thread.
 pub(super) struct Node {
     pub(super) config: Config,
-    state_dir: StateDir,
+    pub(super) state_dir: StateDir,
     pub(super) ground: Ground,
     pub(super) primary: Rc<Primary>,
+    /// None where it is switched off.
+    pub(super) tracker: Option<Rc<Tracker>>,
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
     pub(super) proxies: Proxies,
-    state: RefCell<State>,
+    pub(super) state: RefCell<State>,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
-    hashing: Semaphore,
+    pub(super) hashing: Semaphore,
 }
 
 /// Runs a node until it is told to stop. Must be called within a `LocalSet`.
@@ -82,11 +81,16 @@ pub(crate) async fn run(
         short: Rc::default(),
         news: Rc::new(Notify::new()),
         dropped: DroppedList::new(inbox.events.clone()),
+        sources: Rc::default(),
+        renew: Rc::new(Notify::new()),
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
+    let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
+    let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     let node = Rc::new(Node {
         primary: Primary::new(public, ground.clone()),
+        tracker,
         config,
         state_dir,
         ground,
@@ -99,9 +103,6 @@ pub(crate) async fn run(
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     });
-    if node.config.tracker.enabled {
-        node.primary.open();
-    }
     node.restore();
     let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
     let mut net = network.status();
@@ -122,6 +123,7 @@ pub(crate) async fn run(
                 None => return Ok(()),
             },
             () = node.ground.news.notified() => {}
+            () = node.ground.renew.notified() => node.declare(),
             _ = net.changed() => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -140,13 +142,18 @@ fn settings(config: &Config) -> bulbil_core::swarm::Settings {
 impl Node {
     /// Takes up what was going on before a restart.
     fn restore(self: &Rc<Self>) {
+        if let Some(tracker) = &self.tracker {
+            self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
+            self.primary.open();
+            tracker.apply(self.plan());
+        }
         let (shares, fetches) = {
             let state = self.state.borrow();
             (state.shares.clone(), state.fetches.clone())
         };
         for record in shares {
             match self.load(&record.info_hash) {
-                Some(metadata) => drop(self.offer(record, metadata)),
+                Some(metadata) => drop(self.offer(record, Arc::new(metadata), None)),
                 None => {
                     warn!("a share of before could not be taken up: its metadata is gone; share it again");
                 }
@@ -178,12 +185,13 @@ impl Node {
                 _ = reply.send(done);
             }
             Command::Proxy(command) => self.obey_proxy(command),
+            Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Stop(_) => {}
         }
     }
 
     /// Brings the status up to date, so that whoever asks after an answer sees what it was about.
-    async fn show(&self) {
+    pub(super) async fn show(&self) {
         let before = self.reports.get();
         self.ground.news.notify_one();
         for _ in 0..SHOW_TURNS {
@@ -192,68 +200,6 @@ impl Node {
             }
             tokio::task::yield_now().await; // the loop of `run` is awake and reports next
         }
-    }
-
-    async fn share(self: &Rc<Self>, request: ShareRequest) -> Result<Share, NodeError> {
-        if self.offers.borrow().len() >= MAX_SHARES {
-            return Err(NodeError::Failed(format!(
-                "{MAX_SHARES} shares are the limit; withdraw one with `bulbil unshare`"
-            )));
-        }
-        let _turn = self.hashing.acquire().await.map_err(|_| NodeError::Stopping)?;
-        let (paths, name, piece) = (request.paths, request.name, request.piece_length);
-        let hashing =
-            tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
-        let hashed =
-            hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
-        let sources = hashed.files.iter().map(|file| file.source.clone()).collect();
-        let metadata =
-            Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
-        let info_hash = metadata.info_hash().to_string();
-        if self.offers.borrow().iter().any(|offer| offer.info_hash == info_hash) {
-            return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
-        }
-        let record = ShareEntry {
-            info_hash,
-            sources,
-            public: request.public,
-            browser: request.browser,
-            token: random()?,
-            onion: random()?,
-            peer: random()?,
-        };
-        self.keep(&metadata)?;
-        self.state.borrow_mut().shares.push(record.clone());
-        self.save()?;
-        let offer = self.offer(record, metadata);
-        Ok(offer.view())
-    }
-
-    fn offer(self: &Rc<Self>, record: ShareEntry, metadata: Content) -> Rc<Offer> {
-        let public = record.public;
-        let key = if public { self.primary.key().clone() } else { ServiceKey::from_seed(record.onion.0) };
-        let token = Token::from_bytes(record.token.0);
-        let link = Link { address: key.address(super::PORT), public, token: token.clone() };
-        let access = (!public).then(|| AccessKey::derive(token.as_bytes()));
-        let pass = Pass { token, seed: record.peer, access };
-        let parts = OfferParts {
-            name: metadata.name().to_owned(),
-            size: metadata.layout().total(),
-            files: metadata.paths().len() as u64,
-            metadata: Arc::new(metadata),
-            sources: record.sources,
-            pass,
-            key,
-            link,
-            public,
-            browser: record.browser,
-        };
-        let offer = Offer::open(parts, self.ground.clone(), self.number());
-        if public {
-            self.primary.add(Rc::clone(&offer));
-        }
-        self.offers.borrow_mut().push(Rc::clone(&offer));
-        offer
     }
 
     fn fetch(self: &Rc<Self>, request: &FetchRequest) -> Result<u64, NodeError> {
@@ -308,6 +254,7 @@ impl Node {
             key: ServiceKey::from_seed(record.onion.0),
             fsync: self.config.swarm.fsync,
             metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
+            callers: self.tracker.as_ref().map(|tracker| tracker.link_callers()),
         };
         let node = Rc::downgrade(self);
         let learned = Rc::new(move |id, metadata: &Content| {
@@ -330,55 +277,55 @@ impl Node {
         }
     }
 
-    fn unshare(&self, info_hash: &str) -> Result<(), NodeError> {
-        let wanted = info_hash.to_ascii_lowercase();
-        let found = self.offers.borrow().iter().position(|offer| offer.info_hash == wanted);
-        let Some(at) = found else {
-            return Err(NodeError::Missing("no share has this info-hash; `bulbil list` shows them".into()));
-        };
-        let offer = self.offers.borrow_mut().remove(at);
-        offer.close();
-        self.primary.remove(&wanted);
-        self.state.borrow_mut().shares.retain(|record| record.info_hash != wanted);
-        _ = std::fs::remove_file(self.torrent_path(&wanted)); // in RAM, and useless from now on
-        self.save()
-    }
-
     fn close(&self) {
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
+        if let Some(tracker) = &self.tracker {
+            tracker.close();
+        }
     }
 
-    fn save(&self) -> Result<(), NodeError> {
+    /// What the owner wants of the tracker.
+    pub(super) fn plan(&self) -> crate::state::tracker::Tracker {
+        self.state.borrow().tracker.clone()
+    }
+
+    /// Keeps what the owner wants of the tracker.
+    pub(super) fn set_plan(&self, plan: crate::state::tracker::Tracker) -> Result<(), NodeError> {
+        self.state.borrow_mut().tracker = plan;
+        self.save()
+    }
+
+    pub(super) fn save(&self) -> Result<(), NodeError> {
         self.state_dir.save(&self.state.borrow()).map_err(|why| NodeError::Failed(why.to_string()))
     }
 
-    fn torrent_path(&self, info_hash: &str) -> PathBuf {
+    pub(super) fn torrent_path(&self, info_hash: &str) -> PathBuf {
         self.state_dir.path().join(format!("{info_hash}.torrent"))
     }
 
     /// Keeps metadata beside the state, as a `.torrent`.
-    fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
+    pub(super) fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
         std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
             |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
         )
     }
 
-    fn load(&self, info_hash: &str) -> Option<Content> {
+    pub(super) fn load(&self, info_hash: &str) -> Option<Content> {
         let bytes = std::fs::read(self.torrent_path(info_hash)).ok()?;
         Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash().to_string() == info_hash)
     }
 
     /// A number nothing else of this run has: rooms on the same circuit would be linkable.
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         let number = self.numbers.get().saturating_add(1);
         self.numbers.set(number);
         number
     }
 }
 
-fn random<const N: usize>() -> Result<Secret<N>, NodeError> {
+pub(super) fn random<const N: usize>() -> Result<Secret<N>, NodeError> {
     let mut bytes = Secret([0; N]);
     getrandom::fill(&mut bytes.0).map_err(|_| {
         NodeError::Failed("the system gives no randomness; check that /dev/urandom exists".into())

@@ -2,6 +2,7 @@
 
 mod guesses;
 mod landing;
+mod tracker;
 
 use std::fs;
 use std::path::Path;

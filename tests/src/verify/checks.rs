@@ -69,7 +69,7 @@ fn documentation() -> io::Result<Outcome> {
 }
 
 fn programs() -> io::Result<Outcome> {
-    holds("build --locked --workspace")
+    holds("build --locked --workspace --bins --tests")
 }
 
 fn tests() -> io::Result<Outcome> {

@@ -1,0 +1,109 @@
+//! Learning what a link stands for: from the link's own node, and if that is slow or gone, from others who serve the share.
+
+use std::time::Duration;
+
+use bulbil_core::id::{InfoHash, NodeKey};
+use bulbil_core::peer::Name;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::sync::Notify;
+
+use super::{Fetch, Lane, REFUSED, Trouble};
+use crate::net::{AccessKey, Circuit, NetError};
+use crate::node::halves::halves;
+use crate::node::lesson::{self, NotLearned};
+use crate::node::open::{self, NotOpened, address_of, name_of};
+use crate::status::FetchState;
+use crate::store::Content;
+
+/// So long the link's own node has before another one is asked beside it, and each of those before the next.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Others that are asked at most.
+const MAX_OTHERS: usize = 8;
+
+impl Fetch {
+    /// Reads the metadata from whoever gives it first. What the link's own node says against it holds.
+    pub(super) async fn learn(&self) -> Result<(Content, Lane), Trouble> {
+        self.set_state(FetchState::Connecting);
+        self.ground.network.ready().await.map_err(|why| Trouble::Final(why.to_string()))?;
+        let lost = Notify::new();
+        let mut tries = FuturesUnordered::new();
+        for (at, (name, info_hash)) in self.teachers().into_iter().enumerate() {
+            let (lost, at) = (&lost, u32::try_from(at).unwrap_or(u32::MAX));
+            tries.push(async move {
+                if at > 0 {
+                    _ = tokio::time::timeout(PATIENCE.saturating_mul(at), lost.notified()).await; // either will do
+                }
+                (at, self.learn_from(&name, info_hash, u32::MAX.saturating_sub(at)).await)
+            });
+        }
+        let mut trouble = Trouble::Passing("nobody answered".into());
+        while let Some((at, outcome)) = tries.next().await {
+            match outcome {
+                Ok(learned) => return Ok(learned),
+                Err(why @ Trouble::Final(_)) if at == 0 => return Err(why),
+                Err(why) if at == 0 => {
+                    trouble = why;
+                    lost.notify_waiters();
+                }
+                Err(_) => {}
+            }
+        }
+        Err(trouble)
+    }
+
+    /// Whom to ask, the link's own node first. Of others only what that node has signed is believed: that the share is
+    /// this one.
+    fn teachers(&self) -> Vec<(Name, Option<InfoHash>)> {
+        let link = &self.parts.link;
+        let origin = name_of(link.address).as_slice().try_into().ok().map(|name: Name| (name, None));
+        let signed = self.ground.sources.shares_of(&NodeKey(link.address.key));
+        let others = self
+            .ground
+            .sources
+            .find(|source| link.public && source.token == link.token && signed.contains(&source.info_hash));
+        let others = others.into_iter().map(|source| (source.name, Some(source.info_hash)));
+        let others = others.filter(|(name, _)| origin.as_ref().is_none_or(|(origin, _)| origin != name));
+        origin.clone().into_iter().chain(others.take(MAX_OTHERS)).collect()
+    }
+
+    async fn learn_from(
+        &self,
+        name: &[u8],
+        info_hash: Option<InfoHash>,
+        lane: u32,
+    ) -> Result<(Content, Lane), Trouble> {
+        let pass = &self.parts.pass;
+        let address = address_of(name).ok_or_else(|| Trouble::Passing("the name is no address".into()))?;
+        let other = info_hash.map(|_| AccessKey::derive(pass.token.as_bytes()));
+        let access = pass.access.as_ref().or(other.as_ref());
+        let circuit = Circuit { swarm: self.number, lane };
+        let stream = self.ground.network.connect(address, access, circuit).await;
+        let mut halves = halves(stream.map_err(net_trouble)?);
+        let key = open::dialed(pass.secrets(), name, &mut halves).await.map_err(|why| match why {
+            NotOpened::Refused => Trouble::Final(REFUSED.into()),
+            NotOpened::Broken => Trouble::Passing("the connection broke while it was opened".into()),
+            NotOpened::Foul => {
+                Trouble::Final("what answers at this link is no Bulbil node of this version".into())
+            }
+        })?;
+        self.set_state(FetchState::Learning);
+        match lesson::learn(info_hash, &mut halves, self.ground.clock).await {
+            Ok(learned) => {
+                let metadata = Content::new(learned.info, learned.layers);
+                let name = name_of(address);
+                Ok((metadata.map_err(|why| Trouble::Final(why.to_string()))?, Lane { name, key, halves }))
+            }
+            Err(why @ NotLearned::Broken) => Err(Trouble::Passing(why.to_string())),
+            Err(why) => Err(Trouble::Final(format!("{why}; ask its owner for a new link"))),
+        }
+    }
+}
+
+fn net_trouble(why: NetError) -> Trouble {
+    match why {
+        NetError::Unauthorized => Trouble::Final(why.to_string()),
+        other => Trouble::Passing(other.to_string()),
+    }
+}

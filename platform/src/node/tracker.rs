@@ -1,0 +1,400 @@
+//! What the node tells others and asks of them: its records, whom it trusts, whom it mirrors, what it finds.
+//!
+//! Served to everyone who knows our address: our own records, and those of nodes we mirror. Records of trusted nodes are
+//! copied as well, each node's into a store of its own, but only to be searched here; whoever wants them asks that node.
+
+pub(super) mod command;
+mod horizon;
+mod link;
+mod neighbour;
+mod plan;
+mod records;
+mod search;
+mod sources;
+mod talk;
+mod view;
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulbil_core::id::{InfoHash, NodeKey, PeerKey};
+use bulbil_core::limits::{RECORD_LIFE_S, RENEW_S};
+use bulbil_core::tracker::{Body, Kind, Rank, Record, Visibility};
+use bulbil_core::trust::Horizon;
+use ed25519_dalek::SigningKey;
+use log::info;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use super::door::{Callee, Carrying};
+use super::halves::Halves;
+use super::open;
+use super::room::Ground;
+use crate::net::{Address, ServiceKey};
+use crate::state::Secret;
+use crate::state::tracker::Tracker as Plan;
+use neighbour::{Bond, Calling, Neighbour};
+use records::{PLACE_BYTES, Records};
+use talk::Talk;
+
+pub(crate) use link::LinkRecords;
+pub(crate) use sources::{Source, Sources};
+
+/// Seconds for which a node that serves a share says so; said again at half of it. A node that is gone is called in vain for
+/// so long.
+const PEER_LIFE_S: u64 = 7 * 24 * 3600;
+
+/// Conversations about our records that others may have with us at once; some 100 KiB each.
+const MAX_CALLERS: usize = 16;
+
+/// The same about the records of all shares together.
+const MAX_LINK_CALLERS: usize = 32;
+
+/// Records of one trusted node: as many as a store keeps of one author.
+const TRUSTED_PLACES: usize = bulbil_core::limits::AUTHOR_QUOTA;
+
+/// Nodes called at once.
+const MAX_CALLS: usize = 4;
+
+/// A part of the node's memory that may hold the records we serve: 4 096 of them by default.
+const MEMORY_SHARE: u64 = 64;
+
+/// Between two looks for what has expired.
+const EXPIRE: Duration = Duration::from_secs(60);
+
+/// Numbers of our circuits start here: rooms count from one.
+const FIRST_NUMBER: u64 = 1 << 62;
+
+/// Everyone trusted.
+type Reach = Horizon<256>;
+
+/// How many conversations there may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Callers(Arc<Semaphore>);
+
+impl Callers {
+    fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most)))
+    }
+
+    /// A place, if there is one.
+    fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// See the module. Lives on the node's thread.
+pub(crate) struct Tracker {
+    ground: Ground,
+    seed: Secret<32>,
+    us: NodeKey,
+    budget: usize,
+    served: Rc<Records>,
+    callers: Callers,
+    link_callers: Callers,
+    plan: RefCell<Plan>,
+    reach: RefCell<Box<Reach>>,
+    neighbours: RefCell<Vec<Rc<Neighbour>>>,
+    numbers: Cell<u64>,
+    /// Trust may have changed.
+    rethink: Notify,
+    calls: Semaphore,
+    me: Weak<Self>,
+}
+
+impl Tracker {
+    /// Serves nothing and knows nobody yet. `memory` is that of the whole node, in bytes.
+    pub(crate) fn new(key: &ServiceKey, budget: usize, memory: u64, ground: Ground) -> Rc<Self> {
+        let places = usize::try_from(memory / MEMORY_SHARE / PLACE_BYTES).unwrap_or(usize::MAX);
+        let served = Records::new(places.clamp(512, 65_536), Visibility::Public);
+        ground.sources.add(&served);
+        let us = NodeKey(key.address(super::PORT).key);
+        let tracker = Rc::new_cyclic(|me: &Weak<Self>| Self {
+            ground,
+            seed: Secret(*key.seed()),
+            us,
+            budget,
+            served,
+            callers: Callers::new(MAX_CALLERS),
+            link_callers: Callers::new(MAX_LINK_CALLERS),
+            plan: RefCell::default(),
+            reach: RefCell::default(),
+            neighbours: RefCell::default(),
+            numbers: Cell::new(FIRST_NUMBER),
+            rethink: Notify::new(),
+            calls: Semaphore::new(MAX_CALLS),
+            me: me.clone(),
+        });
+        let sources = Rc::clone(&tracker.ground.sources);
+        tracker.served.set_hear(Rc::new(move |record, _| sources.heard(record)));
+        tokio::task::spawn_local(run_timers(Rc::downgrade(&tracker)));
+        tracker
+    }
+
+    /// Places for conversations about the records of shares.
+    pub(crate) fn link_callers(&self) -> Callers {
+        self.link_callers.clone()
+    }
+
+    /// Lists a public share and where it is served; `link` knows who else does.
+    pub(crate) fn list(&self, share: Body<'_>, link: &LinkRecords) {
+        self.served.claim(&self.key(), share, RECORD_LIFE_S);
+        for signed in link.signed() {
+            self.served.put(&signed, Rank::STRANGER);
+        }
+    }
+
+    /// Lists one more record about who serves a public share.
+    pub(crate) fn list_peer(&self, signed: &[u8]) {
+        self.served.put(signed, Rank::STRANGER);
+    }
+
+    /// Takes a share out of the list, at once and everywhere. `seed` is that of our key in its swarm.
+    pub(crate) fn unlist(&self, info_hash: InfoHash, seed: &Secret<32>) {
+        self.served.retract(&self.key(), Kind::Share, info_hash.0);
+        self.served.retract(&SigningKey::from_bytes(&seed.0), Kind::Peer, info_hash.0);
+    }
+
+    /// Ends every conversation.
+    pub(crate) fn close(&self) {
+        self.neighbours.borrow().iter().for_each(|neighbour| neighbour.let_go());
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_bytes(&self.seed.0)
+    }
+
+    /// Does what the owner wants from now on.
+    pub(crate) fn apply(self: &Rc<Self>, plan: Plan) {
+        let before = told(&self.plan.borrow());
+        self.plan.replace(plan);
+        let now = told(&self.plan.borrow());
+        for gone in before.iter().filter(|address| !now.contains(address)) {
+            self.served.retract(&self.key(), Kind::Trust, gone.key);
+        }
+        self.renew();
+        self.reconsider();
+        self.purge();
+    }
+
+    /// Says again what we say about ourselves.
+    fn renew(&self) {
+        for address in told(&self.plan.borrow()) {
+            let name = open::name_of(address);
+            let body = Body::Trust { node: NodeKey(address.key), name: &name };
+            self.served.claim(&self.key(), body, RECORD_LIFE_S);
+        }
+    }
+
+    /// Works out anew whom we trust, and keeps up with exactly those and the mirrored ones.
+    fn reconsider(self: &Rc<Self>) {
+        let web = self.web(self.plan.borrow().degree);
+        self.reach.replace(Box::new(web.horizon(self.plan.borrow().degree, self.budget)));
+        let wanted = self.wanted();
+        let kept = |neighbour: &Neighbour| wanted.contains(&(neighbour.address, neighbour.bond));
+        let (stay, gone): (Vec<_>, Vec<_>) = self.neighbours.take().into_iter().partition(|one| kept(one));
+        for neighbour in gone {
+            neighbour.let_go();
+        }
+        self.neighbours.replace(stay);
+        for (address, bond) in wanted {
+            let known = self.neighbours.borrow().iter().any(|neighbour| neighbour.address == address);
+            if !known {
+                self.meet(address, bond);
+            }
+        }
+        self.ground.news.notify_one();
+    }
+
+    /// Whom to keep up with: everyone mirrored, then everyone trusted, but nobody blocked.
+    fn wanted(&self) -> Vec<(Address, Bond)> {
+        let plan = self.plan.borrow();
+        let blocked = addresses(&plan.blocked);
+        let mut wanted: Vec<(Address, Bond)> = Vec::new();
+        for mirror in &plan.mirrors {
+            let bond = if mirror.follow { Bond::Follow } else { Bond::Once };
+            if let Ok(address) = Address::of_node(&mirror.address)
+                && !blocked.contains(&address)
+            {
+                wanted.push((address, bond));
+            }
+        }
+        for reached in self.reach.borrow().nodes() {
+            let address = Address { key: reached.node.0, port: super::PORT };
+            if !wanted.iter().any(|(known, _)| known.key == address.key) {
+                wanted.push((address, Bond::Trusted));
+            }
+        }
+        wanted
+    }
+
+    /// Begins to keep up with a node.
+    fn meet(self: &Rc<Self>, address: Address, bond: Bond) {
+        let places = if bond == Bond::Trusted { TRUSTED_PLACES } else { self.served.places() };
+        let number = self.numbers.get();
+        self.numbers.set(number.wrapping_add(1));
+        let neighbour = Neighbour::new(address, bond, places, self.ground.clone(), number);
+        self.ground.sources.add(&neighbour.records);
+        let me = self.me.clone();
+        neighbour.records.set_hear(Rc::new(move |record, bytes| {
+            if let Some(tracker) = me.upgrade() {
+                tracker.heard(record, bytes, bond != Bond::Trusted);
+            }
+        }));
+        self.neighbours.borrow_mut().push(Rc::clone(&neighbour));
+        let (me, other) = (self.me.clone(), Rc::downgrade(&neighbour));
+        neighbour.keep(async move {
+            let (Some(tracker), Some(neighbour)) = (me.upgrade(), other.upgrade()) else { return };
+            let calling = || tracker.calling(&neighbour);
+            match bond {
+                Bond::Follow => neighbour.follow(calling).await,
+                Bond::Once => tracker.visit_until_there(&neighbour).await,
+                Bond::Trusted => drop(tracker.visit(&neighbour, Duration::ZERO).await),
+            }
+        });
+    }
+
+    /// Asks a node for what changed, unless that was done within `age`.
+    async fn visit(&self, neighbour: &Rc<Neighbour>, age: Duration) -> Result<(), String> {
+        let Ok(_call) = self.calls.acquire().await else { return Ok(()) };
+        neighbour.visit(age, || self.calling(neighbour)).await
+    }
+
+    /// A copy that is made once is tried until it was made.
+    async fn visit_until_there(&self, neighbour: &Rc<Neighbour>) {
+        let mut retry = bulbil_core::rate::Backoff::new(5_000, 300_000);
+        while self.visit(neighbour, Duration::MAX).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(retry.failed(0))).await;
+        }
+    }
+
+    /// What a conversation with this node is opened with: those whom the owner trusts himself learn who we are, all
+    /// others talk to a key that nobody will see again.
+    fn calling(&self, neighbour: &Neighbour) -> Calling {
+        let node = neighbour.node();
+        let ours = self.reach.borrow().find(&node).is_some_and(|reached| reached.degree == 1);
+        let random = || open::random().map_or_else(|_| self.seed.clone(), Secret);
+        let seed = if ours { self.seed.clone() } else { random() };
+        let me = self.me.clone();
+        let wants = Box::new(move |record: &Record<'_>| {
+            let tracker = me.upgrade()?;
+            let rank = tracker.rank_of(&record.author)?;
+            Some(if record.author == node { rank.min(Rank(1)) } else { rank })
+        });
+        Calling { seed, wants }
+    }
+
+    /// How far away an author is; `None` for those who are blocked, and for ourselves: nobody tells us what we said.
+    fn rank_of(&self, author: &NodeKey) -> Option<Rank> {
+        if *author == self.us || self.is_blocked(author) {
+            return None;
+        }
+        Some(self.reach.borrow().find(author).map_or(Rank::STRANGER, |reached| Rank(reached.degree)))
+    }
+
+    fn is_blocked(&self, node: &NodeKey) -> bool {
+        addresses(&self.plan.borrow().blocked).iter().any(|address| address.key == node.0)
+    }
+
+    /// A record came into a neighbour's store.
+    fn heard(&self, record: &Record<'_>, bytes: &[u8], mirrored: bool) {
+        if matches!(record.body.about().0, Kind::Trust) {
+            self.rethink.notify_one();
+        }
+        if mirrored && let Some(rank) = self.rank_of(&record.author) {
+            self.served.put(bytes, rank);
+        } else {
+            self.ground.sources.heard(record);
+        }
+    }
+
+    /// Forgets records that nobody we keep up with gave us, and those of blocked authors.
+    fn purge(&self) {
+        let mut known = std::collections::HashSet::new();
+        for neighbour in self.neighbours.borrow().iter().filter(|one| one.bond != Bond::Trusted) {
+            neighbour.records.with(|store| {
+                let authors = store.iter().filter_map(|(bytes, _)| Record::decode(bytes).ok());
+                known.extend(authors.map(|record| record.author));
+            });
+        }
+        let mut own = std::collections::HashSet::new();
+        self.served.with(|store| {
+            let ours = store.iter().filter(|(_, rank)| *rank == Rank::OWN);
+            own.extend(ours.filter_map(|(bytes, _)| Record::decode(bytes).ok()).map(|record| record.author));
+        });
+        let gone = self.served.rank(|author| {
+            if own.contains(author) {
+                return Some(Rank::OWN);
+            }
+            self.rank_of(author).filter(|_| known.contains(author))
+        });
+        for neighbour in self.neighbours.borrow().iter() {
+            neighbour.records.rank(|author| self.rank_of(author));
+        }
+        if gone > 0 {
+            info!("{gone} records were forgotten");
+        }
+    }
+}
+
+/// Addresses of those we tell others that we trust.
+fn told(plan: &Plan) -> Vec<Address> {
+    let told = plan.trust.iter().filter(|entry| entry.told);
+    told.filter_map(|entry| Address::of_node(&entry.address).ok()).collect()
+}
+
+fn addresses(texts: &[String]) -> Vec<Address> {
+    texts.iter().filter_map(|text| Address::of_node(text).ok()).collect()
+}
+
+impl Callee for Tracker {
+    /// Answers, and tells what changes. Takes nothing: records come from those we call.
+    fn converse(self: Rc<Self>, caller: PeerKey, mut halves: Halves) -> Carrying {
+        Box::pin(async move {
+            if self.is_blocked(&NodeKey(caller.0)) {
+                return;
+            }
+            let Some(_place) = self.callers.enter() else { return };
+            let clock = self.ground.clock;
+            let talk =
+                Talk::new(&self.served, (false, false), clock, halves.wear.clone(), Box::new(|_| None));
+            drop(self);
+            talk.run(&mut halves).await;
+        })
+    }
+}
+
+/// Looks for what expired, and renews what is ours, for as long as the tracker is there.
+async fn run_timers(tracker: Weak<Tracker>) {
+    let mut renewed = tokio::time::Instant::now();
+    loop {
+        let Some(now) = tracker.upgrade() else { return };
+        let woken = tokio::select! {
+            () = now.rethink.notified() => true,
+            () = tokio::time::sleep(EXPIRE) => false,
+        };
+        if woken {
+            now.reconsider();
+            continue;
+        }
+        let gone = now.served.expire();
+        let neighbours = now.neighbours.borrow().clone();
+        let gone: usize =
+            neighbours.iter().map(|one| one.records.expire()).sum::<usize>().saturating_add(gone);
+        if gone > 0 {
+            now.rethink.notify_one();
+        }
+        if renewed.elapsed() >= Duration::from_secs(RENEW_S) {
+            renewed = tokio::time::Instant::now();
+            now.renew();
+            now.ground.renew.notify_one();
+            for neighbour in neighbours.into_iter().filter(|one| one.bond == Bond::Trusted) {
+                let tracker = Rc::clone(&now);
+                tokio::task::spawn_local(async move {
+                    _ = tracker.visit(&neighbour, Duration::from_secs(RENEW_S / 2)).await; // its state says why
+                });
+            }
+        }
+    }
+}
