@@ -5,6 +5,7 @@ mod build;
 mod files;
 mod memory;
 mod plot;
+mod proxy;
 mod report;
 mod yardstick;
 
@@ -41,6 +42,7 @@ fn run(options: &Options) -> io::Result<bool> {
     match options.story {
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
+        Story::Proxy => proxy::run(options),
         Story::Baseline => yardstick::run(options),
     }
 }
@@ -49,6 +51,7 @@ fn run(options: &Options) -> io::Result<bool> {
 enum Story {
     Files,
     Memory,
+    Proxy,
     Baseline,
 }
 
@@ -68,6 +71,7 @@ impl Options {
             match argument.as_str() {
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
+                "proxy" => this.story = Story::Proxy,
                 "baseline" => this.story = Story::Baseline,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
@@ -75,8 +79,8 @@ impl Options {
                 other => return Err(format!("unknown argument: {other}")),
             }
         }
-        if this.size.is_some() && this.story != Story::Memory {
-            return Err("--size belongs to the story `memory`".to_owned());
+        if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
+            return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
         }
         Ok(this)
     }
@@ -103,6 +107,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
+  proxy      what other programs get from SOCKS and DNS, beside C tor: speed, load, and memory over long transfers
   baseline   the same measurement of C tor, nginx and curl alone
 
   --once     end after the story instead of leaving the status page up until Ctrl-C

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod baseline;
+pub mod client;
 pub mod content;
 pub mod demo;
 pub mod foreign;
