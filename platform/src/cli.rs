@@ -2,17 +2,24 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
+mod friends;
 mod hash;
+mod keep;
 mod list;
+mod mail;
 mod mirror;
+mod passphrase;
 mod progress;
 mod proxy;
 mod publish;
 mod run;
 mod search;
+mod selfcheck;
+mod service;
 mod share;
 mod trust;
 
@@ -34,14 +41,19 @@ struct Args {
     /// Configuration file [default: none, every default works]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The same as the command of that name
+    #[arg(long)]
+    selfcheck: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the node in the foreground
+    /// Run the node in the foreground; so does no command at all
     Run,
+    /// Tell whether this machine can be a node: network, exits, onion services, leaks
+    Selfcheck(selfcheck::Args),
     /// Offer files or folders; prints the link
     Share(share::Args),
     /// Fetch what a link offers
@@ -57,8 +69,27 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
-    /// Close the streams of other programs and share no circuit with what was before
-    NewIdentity(list::Args),
+    /// Send a message to another node
+    Send(mail::SendArgs),
+    /// Read what other nodes sent, and fetch what they link to
+    Inbox(mail::InboxArgs),
+    /// List messages that wait to be sent
+    Outbox(list::Args),
+    /// Make a friend code: prints eight words to read to a friend, and waits until they were used
+    Invite(friends::Invite),
+    /// Meet a friend who read eight words to you
+    Accept(friends::Accept),
+    /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
+    #[command(subcommand)]
+    Keep(keep::Command),
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(service::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -72,6 +103,8 @@ enum Command {
     Mirror(mirror::Args),
     /// Find shares by words
     Search(search::Args),
+    /// Close the streams of other programs and share no circuit with what was before
+    NewIdentity(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -89,6 +122,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    Power(u8),
 }
 
 impl Failure {
@@ -99,6 +134,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,6 +144,7 @@ pub fn main() -> ExitCode {
             eprintln!("bulbil: {why}");
             ExitCode::from(1)
         }
+        Err(Failure::Power(code)) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
             eprintln!("bulbil: {why}");
             ExitCode::from(2)
@@ -114,42 +153,68 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    match args.command {
+    let command = match args.command {
+        Some(_) if args.selfcheck => {
+            return Err(Failure::Usage("--selfcheck goes alone; leave the command out".to_owned()));
+        }
+        None if args.selfcheck => Command::Selfcheck(selfcheck::Args::default()),
+        None => Command::Run,
+        Some(command) => command,
+    };
+    match command {
         Command::Hash(args) => return hash::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let mut config = match &args.config {
+    let config = match &args.config {
         Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => Config::default(),
     };
+    let config = config.with_environment(std::env::vars_os());
+    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(socket) = args.socket {
         config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    if let Command::Run = args.command {
-        return run::run(config, &runtime);
+    match command {
+        Command::Run => return run::run(config, args.config.as_deref(), &runtime),
+        Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
+        _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
-        match args.command {
+        match command {
             Command::Share(args) => share::run(&client, &args).await,
             Command::Fetch(args) => fetch::run(&client, &args).await,
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Invite(args) => friends::invite(&client, &args).await,
+            Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
-            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
+            Command::Send(args) => mail::send(&client, &args).await,
+            Command::Inbox(args) => mail::inbox(&client, &args).await,
+            Command::Outbox(args) => mail::outbox(&client, &args).await,
+            Command::Published(args) => service::published(&client, &args).await,
+            Command::ClientKey(command) => service::client_key(&client, command).await,
+            Command::Key(command) => service::key(&client, command).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
             Command::Trust(command) => trust::run(&client, &command).await,
             Command::Mirror(args) => mirror::run(&client, &args).await,
             Command::Search(args) => search::run(&client, &args).await,
+            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+            Command::Run
+            | Command::Keep(_)
+            | Command::Selfcheck(_)
+            | Command::Hash(_)
+            | Command::Check(_)
+            | Command::Config => Ok(()),
         }
     })
 }
@@ -178,6 +243,9 @@ mod tests {
     #[test]
     fn the_stable_lines_are_understood() {
         for line in [
+            "",
+            "--selfcheck",
+            "selfcheck --json",
             "run",
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",
@@ -186,7 +254,18 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
-            "new-identity --json",
+            "send bob text --no-wait --json",
+            "inbox --json",
+            "inbox fetch 3 --out d --json",
+            "inbox discard 3",
+            "outbox --json",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -202,13 +281,19 @@ mod tests {
             "mirror list --json",
             "mirror remove a",
             "search two words --json",
+            "new-identity --json",
             "stop",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
+            "invite --name n --json",
+            "accept a b c d e f g h --name n --wait 60 --json",
+            "keep save f --passphrase-file p",
+            "keep show f --passphrase-file p --json",
+            "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
-            let words = std::iter::once("bulbil").chain(line.split(' '));
+            let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
@@ -216,11 +301,13 @@ mod tests {
     #[test]
     fn wrong_lines_exit_with_2() {
         for line in [
-            "",
             "share",
             "fetch http://x",
             "frobnicate",
             "run --fast",
+            "keep",
+            "keep save",
+            "keep save f --passphrase secret",
             "mirror",
             "mirror a --once --follow",
             "trust",

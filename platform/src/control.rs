@@ -8,7 +8,22 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
-//! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
+//! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
+//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
+//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
+//! | `DELETE /mail/inbox/{number}` | | 204 |
+//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `DELETE /friends/{id}` | | 204 |
+//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
+//! | `GET /publish` | | the published services |
+//! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
+//! | `GET /publish/{service}/clients` | | who may find it |
+//! | `POST /publish/clients` | [`AddClient`](crate::publish::command::AddClient) | 201, [`NewClient`](crate::publish::command::NewClient) |
+//! | `DELETE /publish/{service}/clients/{client}` | | 204 |
+//! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
+//! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
+//! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -16,6 +31,7 @@
 //! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
 //! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
 //! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
+//! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -23,7 +39,12 @@
 
 mod events;
 mod failure;
+mod friends;
+pub(crate) mod keep;
+mod mail;
+mod metrics;
 mod proxy;
+mod publish;
 mod routes;
 pub mod serve;
 mod socket;

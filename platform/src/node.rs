@@ -1,13 +1,16 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
+mod asked;
 mod dial;
 mod door;
 mod dropped;
 mod fetch;
+mod friends;
 mod halves;
 mod herald;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod primary;
@@ -28,8 +31,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::status::{Event, Share, Status};
+use crate::keep::Passphrase;
+use crate::metrics::Metrics;
+use crate::status::{Event, Meeting, Share, Status};
 
+pub use friends::{AcceptRequest, InviteRequest};
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
@@ -91,6 +98,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// What travels to the node's task.
@@ -99,9 +107,13 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
-    Proxy(proxy::Command),
+    Mail(mail::Ask),
+    Friend(friends::Ask),
+    Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
     Tracker(tracker::command::Command),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
+    Publish(crate::publish::command::Command),
 }
 
 /// The other end of a [`Handle`], owned by the node's task.
@@ -124,8 +136,15 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = Self { commands, status, events: events.clone() };
+        let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
+        let handle = Self { commands, status, events: events.clone(), metrics };
         (handle, Inbox { commands: inbox, status: sender, events })
+    }
+
+    /// The same handle, with figures as coarse as this says.
+    #[must_use]
+    pub(crate) fn with_metrics(self, config: &crate::config::Metrics) -> Self {
+        Self { metrics: Arc::new(Metrics::new(config)), ..self }
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -143,6 +162,26 @@ impl Handle {
         self.ask(|reply| Command::Unshare(info_hash, reply)).await?
     }
 
+    /// Makes a friend code; [`status`](Self::status) tells what becomes of it.
+    pub async fn invite(&self, request: InviteRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Invite(request, reply))).await?
+    }
+
+    /// Takes a friend's code and begins to call; [`status`](Self::status) tells how it goes.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Accept(request, reply))).await?
+    }
+
+    /// Ends a friend code, at once, or forgets one that has ended.
+    pub async fn cancel_meeting(&self, id: u64) -> Result<(), NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Cancel(id, reply))).await?
+    }
+
+    /// Everything worth keeping, as the bytes of a keep file.
+    pub async fn keep(&self, passphrase: Passphrase) -> Result<Vec<u8>, NodeError> {
+        self.ask(|reply| Command::Keep(passphrase, reply)).await?
+    }
+
     /// Stops the node; returns when everything it had to write is written.
     pub async fn stop(&self) -> Result<(), NodeError> {
         self.ask(Command::Stop).await
@@ -153,9 +192,22 @@ impl Handle {
         self.status.borrow().clone()
     }
 
+    /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
+    pub fn metrics(&self) -> String {
+        self.metrics.tell(&self.status())
+    }
+
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Asks something of the published services.
+    pub(crate) async fn of_publisher<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
+    ) -> Result<T, NodeError> {
+        self.ask(|reply| Command::Publish(command(reply))).await
     }
 
     /// Sends a command and waits for its answer.

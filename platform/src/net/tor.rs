@@ -5,8 +5,10 @@ mod bell;
 mod config;
 mod exit;
 mod fault;
+pub(super) mod guards;
 mod isolation;
 pub(super) mod onion;
+mod relays;
 mod service;
 mod start;
 mod status;
@@ -56,6 +58,8 @@ struct Shared {
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
     services: service::Ground,
+    /// Where the first directory may come from.
+    caches: Vec<std::net::SocketAddr>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
