@@ -2,19 +2,24 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
+mod friends;
 mod hash;
+mod keep;
 mod list;
 mod mail;
 mod mirror;
+mod passphrase;
 mod progress;
 mod proxy;
 mod publish;
 mod run;
 mod search;
 mod selfcheck;
+mod service;
 mod share;
 mod trust;
 
@@ -70,6 +75,21 @@ enum Command {
     Inbox(mail::InboxArgs),
     /// List messages that wait to be sent
     Outbox(list::Args),
+    /// Make a friend code: prints eight words to read to a friend, and waits until they were used
+    Invite(friends::Invite),
+    /// Meet a friend who read eight words to you
+    Accept(friends::Accept),
+    /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
+    #[command(subcommand)]
+    Keep(keep::Command),
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(service::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -102,6 +122,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    Power(u8),
 }
 
 impl Failure {
@@ -112,6 +134,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,6 +144,7 @@ pub fn main() -> ExitCode {
             eprintln!("bulbil: {why}");
             ExitCode::from(1)
         }
+        Err(Failure::Power(code)) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
             eprintln!("bulbil: {why}");
             ExitCode::from(2)
@@ -153,7 +179,8 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     match command {
-        Command::Run => return run::run(config, &runtime),
+        Command::Run => return run::run(config, args.config.as_deref(), &runtime),
+        Command::Keep(command) => return keep::run(&command, &config, &runtime),
         Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
         _ => {}
     }
@@ -165,10 +192,15 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Invite(args) => friends::invite(&client, &args).await,
+            Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
             Command::Send(args) => mail::send(&client, &args).await,
             Command::Inbox(args) => mail::inbox(&client, &args).await,
             Command::Outbox(args) => mail::outbox(&client, &args).await,
+            Command::Published(args) => service::published(&client, &args).await,
+            Command::ClientKey(command) => service::client_key(&client, command).await,
+            Command::Key(command) => service::key(&client, command).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
@@ -177,9 +209,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Search(args) => search::run(&client, &args).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Selfcheck(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
-                Ok(())
-            }
+            Command::Run
+            | Command::Keep(_)
+            | Command::Selfcheck(_)
+            | Command::Hash(_)
+            | Command::Check(_)
+            | Command::Config => Ok(()),
         }
     })
 }
@@ -224,6 +259,13 @@ mod tests {
             "inbox fetch 3 --out d --json",
             "inbox discard 3",
             "outbox --json",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -245,6 +287,11 @@ mod tests {
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
+            "invite --name n --json",
+            "accept a b c d e f g h --name n --wait 60 --json",
+            "keep save f --passphrase-file p",
+            "keep show f --passphrase-file p --json",
+            "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
             let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -258,6 +305,9 @@ mod tests {
             "fetch http://x",
             "frobnicate",
             "run --fast",
+            "keep",
+            "keep save",
+            "keep save f --passphrase secret",
             "mirror",
             "mirror a --once --follow",
             "trust",

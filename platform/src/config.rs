@@ -3,8 +3,11 @@
 mod chaff;
 mod environment;
 mod gateway;
+pub mod harden;
+mod keep;
 mod metrics;
 mod proxy;
+pub mod publish;
 mod quantity;
 mod selfcheck;
 mod tracker;
@@ -17,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use chaff::Chaff;
 pub use gateway::Gateway;
+pub use keep::Keep;
 pub use metrics::Metrics;
 pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
@@ -25,6 +29,9 @@ pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
 const MAX_FILE: u64 = 1024 * 1024;
+
+/// Where the Tor containers that people move over from have a tmpfs for their state.
+pub const MOUNTED_STATE: &str = "/var/lib/tor/state";
 
 /// Least `memory`: Arti alone needs about this much with a full directory.
 pub const MIN_MEMORY: u64 = 32 * 1024 * 1024;
@@ -53,12 +60,19 @@ pub struct Config {
     pub net: Net,
     /// Listeners for other programs.
     pub proxy: Proxy,
+    /// What survives a reboot.
+    pub keep: Keep,
     /// Requests of no use.
     pub chaff: Chaff,
     /// What the check of oneself looks for.
     pub selfcheck: Selfcheck,
     /// How coarse the figures for Prometheus are.
     pub metrics: Metrics,
+    /// What the process gives up.
+    pub harden: harden::Harden,
+    /// Onion services in front of other programs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<publish::Publish>,
 }
 
 /// How much is logged.
@@ -203,9 +217,12 @@ impl Default for Config {
             tracker: Tracker::default(),
             net: Net::default(),
             proxy: Proxy::default(),
+            keep: Keep::default(),
             chaff: Chaff::default(),
             selfcheck: Selfcheck::default(),
             metrics: Metrics::default(),
+            harden: harden::Harden::default(),
+            publish: Vec::new(),
         }
     }
 }
@@ -247,11 +264,15 @@ impl Config {
         Ok(config)
     }
 
-    /// The state directory: as configured, else `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else
-    /// `/dev/shm/bulbil-<uid>`.
+    /// The state directory: as configured, else [`MOUNTED_STATE`] if something is mounted there, else
+    /// `$XDG_RUNTIME_DIR/bulbil`, for root `/run/bulbil`, else `/dev/shm/bulbil-<uid>`.
     pub fn state_dir(&self) -> PathBuf {
         if let Some(chosen) = &self.state_dir {
             return chosen.clone();
+        }
+        let mounted = PathBuf::from(MOUNTED_STATE);
+        if crate::sys::mount::is_mount_point(&mounted) {
+            return mounted;
         }
         let uid = crate::sys::process::uid();
         if uid == 0 {
@@ -270,8 +291,18 @@ impl Config {
 
     /// Relative paths start at `folder`.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.state_dir, &mut self.control.socket, &mut self.net.tor.network_file];
+        let paths = [
+            &mut self.state_dir,
+            &mut self.control.socket,
+            &mut self.net.tor.network_file,
+            &mut self.keep.file,
+            &mut self.keep.passphrase_file,
+        ];
         for path in paths.into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
+        for path in named.flatten().chain(&mut self.harden.folders) {
             *path = folder.join(&*path);
         }
     }
@@ -294,9 +325,13 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            self.tracker.check().map_err(ConfigError::Value)?;
-            self.chaff.check().map_err(ConfigError::Value)?;
-            self.metrics.check().map_err(ConfigError::Value)?;
+            let sections = [
+                self.tracker.check(),
+                self.chaff.check(),
+                self.metrics.check(),
+                publish::check(&self.publish),
+            ];
+            sections.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Value)?;
             return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
@@ -329,6 +364,8 @@ mod tests {
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
         full.proxy.http.password = Some(Password("secret".into()));
         full.proxy.socks.password = Some(Password("secret".into()));
+        full.keep.file = Some("/boot/bulbil.age".into());
+        full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {

@@ -1,9 +1,11 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
+mod asked;
 mod dial;
 mod door;
 mod dropped;
 mod fetch;
+mod friends;
 mod halves;
 mod herald;
 mod lane;
@@ -29,9 +31,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::keep::Passphrase;
 use crate::metrics::Metrics;
-use crate::status::{Event, Share, Status};
+use crate::status::{Event, Meeting, Share, Status};
 
+pub use friends::{AcceptRequest, InviteRequest};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
@@ -104,9 +108,12 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Mail(mail::Ask),
+    Friend(friends::Ask),
+    Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
     Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
+    Publish(crate::publish::command::Command),
 }
 
 /// The other end of a [`Handle`], owned by the node's task.
@@ -155,6 +162,26 @@ impl Handle {
         self.ask(|reply| Command::Unshare(info_hash, reply)).await?
     }
 
+    /// Makes a friend code; [`status`](Self::status) tells what becomes of it.
+    pub async fn invite(&self, request: InviteRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Invite(request, reply))).await?
+    }
+
+    /// Takes a friend's code and begins to call; [`status`](Self::status) tells how it goes.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Accept(request, reply))).await?
+    }
+
+    /// Ends a friend code, at once, or forgets one that has ended.
+    pub async fn cancel_meeting(&self, id: u64) -> Result<(), NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Cancel(id, reply))).await?
+    }
+
+    /// Everything worth keeping, as the bytes of a keep file.
+    pub async fn keep(&self, passphrase: Passphrase) -> Result<Vec<u8>, NodeError> {
+        self.ask(|reply| Command::Keep(passphrase, reply)).await?
+    }
+
     /// Stops the node; returns when everything it had to write is written.
     pub async fn stop(&self) -> Result<(), NodeError> {
         self.ask(Command::Stop).await
@@ -173,6 +200,14 @@ impl Handle {
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Asks something of the published services.
+    pub(crate) async fn of_publisher<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
+    ) -> Result<T, NodeError> {
+        self.ask(|reply| Command::Publish(command(reply))).await
     }
 
     /// Sends a command and waits for its answer.

@@ -3,13 +3,20 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod board;
+pub mod hardening;
+mod keep;
 mod mail;
+mod meeting;
 mod proxy;
+pub mod publish;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
+pub use keep::{Keep, Losses};
 pub use mail::Mail;
+pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
 pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
@@ -32,8 +39,22 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// The machine around the node, where that is an image of ours.
+    pub board: Option<board::Board>,
     /// Messages from and to other nodes.
     pub mail: Mail,
+    /// What a power cut would cost.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
+    #[serde(default)]
+    pub meetings: Vec<Meeting>,
+    /// Onion services in front of other programs, in the order of the configuration.
+    #[serde(default)]
+    pub publish: Vec<publish::Published>,
+    /// What the process gave up, and what it could not.
+    #[serde(default)]
+    pub hardening: Vec<hardening::Measure>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.
@@ -233,4 +254,6 @@ pub enum Event {
     Dropped(Dropped),
     /// A message came, left, or could not be delivered.
     Mail(Mail),
+    /// A friend code moved on.
+    Meeting(Meeting),
 }

@@ -1,32 +1,84 @@
 //! `bulbil run`: the node in the foreground.
 
+use std::path::{Path, PathBuf};
+
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::Failure;
+use super::{Failure, passphrase};
 use crate::config::Config;
+use crate::config::publish::{self, Publish};
 use crate::control::Control;
+use crate::harden;
+use crate::keep::{self, Passphrase, TakenUp};
 use crate::net::Network;
 use crate::node::{self, Handle};
 use crate::proxy::Proxies;
 use crate::state::StateDir;
-use crate::sys::process;
+use crate::status::hardening::State;
+use crate::sys::{mount, process};
 use crate::web::Web;
 
 /// Runs until stopped by a signal or by `bulbil stop`.
-pub(super) fn run(config: Config, runtime: &Runtime) -> Result<(), Failure> {
+pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
     if let Err(error) = process::raise_files() {
         log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
     }
-    if let Err(error) = process::harden() {
-        log::warn!("core dumps could not be switched off: {error}");
-    }
+    from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
-    LocalSet::new().block_on(runtime, serve(config, state))
+    take_up(&mut config, &state)?;
+    let measures = harden::apply(&config, state.path(), file);
+    if let Some(why) = harden::refusal(&config, measures) {
+        return Err(Failure::Failed(why));
+    }
+    for measure in measures.iter().filter(|measure| measure.state == State::Off) {
+        log::debug!("not hardened, {}: {}", measure.name, measure.why);
+    }
+    LocalSet::new().block_on(runtime, serve(config, state))?;
+    match crate::power::asked_code() {
+        Some(code) => Err(Failure::Power(code)),
+        None => Ok(()),
+    }
 }
+
+/// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
+fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
+    let Some(file) = &config.keep.file else { return Ok(()) };
+    let source = config.keep.passphrase_file.as_deref();
+    let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
+    if new {
+        Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
+    }
+    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+        TakenUp::Restored => log::info!("restored from the keep file"),
+        TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
+        TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+    }
+    config.keep.passphrase = Some(passphrase);
+    Ok(())
+}
+
+/// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened.
+fn from_environment(config: &mut Config) -> Result<(), Failure> {
+    if let Ok(router) = std::env::var("HS_ROUTER") {
+        // A volume that was mounted there was mounted for this.
+        let volume = PathBuf::from(VOLUME);
+        let kept = mount::is_mount_point(&volume).then(|| volume.join(publish::ROUTER_NAME));
+        config.publish.push(Publish::from_router(&router, kept).map_err(Failure::Usage)?);
+    }
+    match std::env::var("SECMEM_STRICT").as_deref() {
+        Ok("1") => config.harden.strict = true,
+        Ok("0" | "") | Err(_) => {}
+        Ok(_) => return Err(Failure::Usage("SECMEM_STRICT is 0 or 1".into())),
+    }
+    Ok(())
+}
+
+/// Where the Tor containers that people move over from keep their onion services.
+const VOLUME: &str = "/var/lib/tor";
 
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.

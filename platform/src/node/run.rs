@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use super::door::Callee;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
+use super::friends::Friends;
 use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
@@ -22,10 +23,12 @@ use super::tracker::Tracker;
 use super::{Command, FetchRequest, Inbox, NodeError, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
+use crate::keep::Keeper;
 use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::proxy::Proxies;
+use crate::publish::Publisher;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -54,6 +57,9 @@ pub(super) struct Node {
     pub(super) started: Instant,
     /// None where the node has no address of its own.
     pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
+    pub(super) keeper: Rc<Keeper>,
+    pub(super) friends: Rc<Friends>,
+    pub(super) publisher: Publisher,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
@@ -91,9 +97,14 @@ pub(crate) async fn run(
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone());
+    let publisher = Publisher::start(&config, state_dir.path(), &network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     let node = Rc::new(Node {
+        friends,
+        keeper: Keeper::new(&config.keep, &state_dir),
         primary: Primary::new(public, ground.clone()),
         tracker,
         config,
@@ -104,12 +115,14 @@ pub(crate) async fn run(
         started: Instant::now(),
         proxies,
         post: OnceCell::new(),
+        publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     });
     node.restore();
+    tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
     let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
     let mut net = network.status();
     loop {
@@ -121,6 +134,7 @@ pub(crate) async fn run(
                 Some(Command::Stop(reply)) => {
                     node.close();
                     network.shutdown().await;
+                    node.keeper.finish().await;
                     info!("stopped");
                     _ = reply.send(()); // the caller may be gone
                     return Ok(());
@@ -148,6 +162,13 @@ fn settings(config: &Config) -> bulbil_core::swarm::Settings {
 impl Node {
     /// Takes up what was going on before a restart.
     fn restore(self: &Rc<Self>) {
+        // The address at once: others will know the node by it.
+        if self.state_dir.is_new()
+            && let Err(why) = self.save()
+        {
+            warn!("the state could not be saved, and a restart would have another address: {why}");
+        }
+        self.welcome_friends();
         if let Some(tracker) = &self.tracker {
             self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
             self.primary.open();
@@ -192,6 +213,12 @@ impl Node {
                 _ = reply.send(done);
             }
             Command::Mail(ask) => self.mail(ask).await,
+            Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
+            Command::Friend(ask) => self.meet(ask).await,
+            Command::Publish(command) => {
+                self.publisher.obey(command);
+                self.show().await;
+            }
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
@@ -286,6 +313,8 @@ impl Node {
     }
 
     fn close(&self) {
+        self.friends.close();
+        self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();

@@ -26,7 +26,7 @@ use crate::sys::scratch::Scratch;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Starts a node on `network` with its state in `folder`.
-fn start(network: &Memory, folder: &Path) -> Handle {
+pub(super) fn start(network: &Memory, folder: &Path) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
     let (config, network) = (Config::default(), Network::Memory(network.clone()));
@@ -37,7 +37,7 @@ fn start(network: &Memory, folder: &Path) -> Handle {
 }
 
 /// Waits until the node's status is as wanted.
-async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
+pub(super) async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
     let mut status = node.status.clone();
     let seen = tokio::time::timeout(DEADLINE, status.wait_for(|status| wanted(status))).await;
     let seen = seen.map(|status| Arc::clone(&status.unwrap()));
