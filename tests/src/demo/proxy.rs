@@ -3,6 +3,7 @@
 //! Each function of [`ROWS`] plays one part on the same stage and gives the rows that it measured.
 
 mod flood;
+mod gateway;
 mod memory;
 mod names;
 mod speed;
@@ -32,10 +33,11 @@ use crate::wait;
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts, in the order in which they are played.
-const ROWS: [(&str, Part); 8] = [
+const ROWS: [(&str, Part); 9] = [
     ("how long a connection takes", speed::latency),
     ("throughput of 1, 8 and 64 streams", speed::throughput),
     ("DNS questions a second", names::rate),
+    ("the HTTP gateway", gateway::rates),
     ("500 open streams", memory::open),
     ("2 000 connections at once", flood::many),
     ("10 000 connections dropped half-way, and slow ones", flood::half_open),
@@ -61,6 +63,7 @@ pub(super) struct Stage {
     outside: Outside,
     socks: u16,
     dns: u16,
+    http: u16,
     tor: Process,
     tor_socks: u16,
     tor_dns: u16,
@@ -120,11 +123,12 @@ impl Stage {
         let network = Network::start(Shape::default())?;
         let (outside, names) = (Outside::start()?, Names::start()?);
         let proxy = format!(
-            "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n",
+            "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n\
+             [proxy.http]\nlisten = \"127.0.0.1:0\"\nallow_private = true\n",
             names.target()
         );
         let node = Node::start(&network, Settings { proxy: Some(proxy), ..Settings::named("proxy") })?;
-        let (socks, dns) = (node.listener("socks")?, node.listener("dns")?);
+        let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
         let (tor_socks, tor_dns) = (ports.take()?, ports.take()?);
@@ -139,6 +143,7 @@ impl Stage {
             outside,
             socks,
             dns,
+            http,
             tor,
             tor_socks,
             tor_dns,

@@ -91,8 +91,11 @@ pub(super) fn half_open(stage: &Stage) -> io::Result<Vec<Row>> {
     };
     let (done, served, failed) = beside(stage, || {
         (0..HALF).try_for_each(|number| {
-            let (port, bytes): (u16, &[u8]) =
-                if number % 2 == 0 { (stage.socks, &[5, 1]) } else { (stage.dns, &[0]) };
+            let (port, bytes): (u16, &[u8]) = match number % 3 {
+                0 => (stage.socks, &[5, 1]),
+                1 => (stage.dns, &[0]),
+                _ => (stage.http, b"GET /ip HTTP/1.1\r\nHost: 127.0.0.1\r\n"),
+            };
             open(port, bytes).map(drop)
         })
     });
@@ -101,7 +104,8 @@ pub(super) fn half_open(stage: &Stage) -> io::Result<Vec<Row>> {
     let (done, served, failed) = beside(stage, || -> io::Result<()> {
         let mut slow: Vec<TcpStream> = Vec::new();
         for number in 0..SLOW.0 {
-            let port = if number % 2 == 0 { stage.socks } else { stage.dns };
+            let all = [stage.socks, stage.dns, stage.http];
+            let port = all.get(number % all.len()).copied().unwrap_or_default();
             slow.push(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?);
         }
         for byte in 0..SLOW.1 {
@@ -121,7 +125,9 @@ pub(super) fn noise(stage: &Stage) -> io::Result<Vec<Row>> {
     let mut all = Vec::new();
     let mut random = vec![0; NOISE.1];
     let mut source = io::Read::take(std::fs::File::open("/dev/urandom")?, 1 << 40);
-    for (name, port) in [("noise to SOCKS", stage.socks), ("noise to DNS over TCP", stage.dns)] {
+    for (name, port) in
+        [("noise to SOCKS", stage.socks), ("noise to DNS over TCP", stage.dns), ("noise to HTTP", stage.http)]
+    {
         let (done, served, failed) = beside(stage, || -> io::Result<()> {
             for _ in 0..NOISE.0 / NOISE.1 {
                 io::Read::read_exact(&mut source, &mut random)?;
