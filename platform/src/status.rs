@@ -4,11 +4,19 @@
 //! this is ever logged.
 
 pub mod hardening;
+mod keep;
+mod mail;
+mod meeting;
+mod proxy;
 pub mod publish;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
+pub use keep::{Keep, Losses};
+pub use mail::Mail;
+pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
+pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
@@ -36,6 +44,14 @@ pub struct Status {
     /// What the process gave up, and what it could not.
     #[serde(default)]
     pub hardening: Vec<hardening::Measure>,
+    /// Messages from and to other nodes.
+    pub mail: Mail,
+    /// What a power cut would cost.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
+    #[serde(default)]
+    pub meetings: Vec<Meeting>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.
@@ -46,6 +62,8 @@ pub struct Status {
     pub trust: Trust,
     /// Nodes whose records are copied.
     pub mirrors: Vec<Mirror>,
+    /// What other programs use.
+    pub proxy: Proxy,
 }
 
 /// Dropped peers that are remembered.
@@ -231,4 +249,8 @@ pub enum Event {
     Fetch(Fetch),
     /// A peer was dropped.
     Dropped(Dropped),
+    /// A message came, left, or could not be delivered.
+    Mail(Mail),
+    /// A friend code moved on.
+    Meeting(Meeting),
 }

@@ -10,3 +10,4 @@ pub mod sandbox;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod swap;
+pub mod terminal;

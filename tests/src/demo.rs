@@ -7,6 +7,8 @@ mod install;
 mod memory;
 mod plot;
 mod report;
+mod rows;
+mod tracker;
 mod yardstick;
 
 use std::fs;
@@ -44,6 +46,7 @@ fn run(options: &Options) -> io::Result<bool> {
         Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
         Story::Install => install::run(options),
+        Story::Tracker => tracker::run(options),
     }
 }
 
@@ -53,6 +56,7 @@ enum Story {
     Memory,
     Baseline,
     Install,
+    Tracker,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -73,6 +77,7 @@ impl Options {
                 "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
                 "install" => this.story = Story::Install,
+                "tracker" => this.story = Story::Tracker,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -109,6 +114,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   baseline   the same measurement of C tor, nginx and curl alone
   install    the systemd unit, the Debian package and the container image, installed and used (as root)
+  tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE";
@@ -129,6 +135,7 @@ mod tests {
             Ok(Options { story: Story::Files, once: true, json, size: None })
         );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
+        assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);
         assert_eq!(parse("memory --size 64").unwrap().size, Some(64 << 20));
     }
 

@@ -7,21 +7,26 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::Failure;
+use super::{Failure, passphrase};
 use crate::config::Config;
 use crate::config::publish::{self, Publish};
 use crate::control::Control;
 use crate::harden;
+use crate::keep::{self, Passphrase, TakenUp};
 use crate::net::Network;
 use crate::node::{self, Handle};
+use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::status::hardening::State;
-use crate::sys::mount;
+use crate::sys::{mount, process};
 use crate::web::Web;
 
 /// Runs until stopped by a signal or by `bulbil stop`.
 pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
+    if let Err(error) = process::raise_files() {
+        log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
+    }
     from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     let measures = harden::apply(&config, state.path(), file);
@@ -31,6 +36,7 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     for measure in measures.iter().filter(|measure| measure.state == State::Off) {
         log::debug!("not hardened, {}: {}", measure.name, measure.why);
     }
+    take_up(&mut config, &state)?;
     LocalSet::new().block_on(runtime, serve(config, state))
 }
 
@@ -41,6 +47,11 @@ fn from_environment(config: &mut Config) -> Result<(), Failure> {
         let volume = PathBuf::from(VOLUME);
         let kept = mount::is_mount_point(&volume).then(|| volume.join(publish::ROUTER_NAME));
         config.publish.push(Publish::from_router(&router, kept).map_err(Failure::Usage)?);
+        // Its neighbours look for SOCKS where C tor has it.
+        let socks = &mut config.proxy.socks.listen;
+        if std::env::var_os("COMMON_SOCKS_PROXY_PORT").is_none() && socks.port() == OUR_SOCKS {
+            socks.set_port(TOR_SOCKS);
+        }
     }
     match std::env::var("SECMEM_STRICT").as_deref() {
         Ok("1") => config.harden.strict = true,
@@ -50,8 +61,29 @@ fn from_environment(config: &mut Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The usual port of our SOCKS listener, and of C tor's.
+const OUR_SOCKS: u16 = 9150;
+const TOR_SOCKS: u16 = 9050;
+
 /// Where the Tor containers that people move over from keep their onion services.
 const VOLUME: &str = "/var/lib/tor";
+
+/// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
+fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
+    let Some(file) = &config.keep.file else { return Ok(()) };
+    let source = config.keep.passphrase_file.as_deref();
+    let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
+    if new {
+        Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
+    }
+    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+        TakenUp::Restored => log::info!("restored from the keep file"),
+        TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
+        TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+    }
+    config.keep.passphrase = Some(passphrase);
+    Ok(())
+}
 
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.
@@ -72,7 +104,9 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
-    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
+    let proxies = Proxies::new(network.clone(), &config);
+    proxies.listen(&config, &stop.subscribe()).await;
+    let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;
     ended
