@@ -8,6 +8,14 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
+//! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
+//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
+//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
+//! | `DELETE /mail/inbox/{number}` | | 204 |
+//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `DELETE /friends/{id}` | | 204 |
+//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
 //! | `GET /publish` | | the published services |
 //! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
 //! | `GET /publish/{service}/clients` | | who may find it |
@@ -16,13 +24,6 @@
 //! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
 //! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
 //! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
-//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
-//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
-//! | `DELETE /mail/inbox/{number}` | | 204 |
-//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
-//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
-//! | `DELETE /friends/{id}` | | 204 |
-//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -41,6 +42,7 @@ mod failure;
 mod friends;
 pub(crate) mod keep;
 mod mail;
+mod metrics;
 mod proxy;
 mod publish;
 mod routes;

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::keep::Passphrase;
+use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
@@ -97,6 +98,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
 }
 
 /// What travels to the node's task.
@@ -134,8 +136,15 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
-        let handle = Self { commands, status, events: events.clone() };
+        let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
+        let handle = Self { commands, status, events: events.clone(), metrics };
         (handle, Inbox { commands: inbox, status: sender, events })
+    }
+
+    /// The same handle, with figures as coarse as this says.
+    #[must_use]
+    pub(crate) fn with_metrics(self, config: &crate::config::Metrics) -> Self {
+        Self { metrics: Arc::new(Metrics::new(config)), ..self }
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -181,6 +190,11 @@ impl Handle {
     /// The node as of now.
     pub fn status(&self) -> Arc<Status> {
         self.status.borrow().clone()
+    }
+
+    /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
+    pub fn metrics(&self) -> String {
+        self.metrics.tell(&self.status())
     }
 
     /// Everything that happens from now on.

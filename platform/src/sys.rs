@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "this folder is where it is allowed; each use says why it is sound")]
 
+pub mod board;
 pub mod folder;
 pub mod map;
 pub mod mount;

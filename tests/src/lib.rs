@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alias;
 pub mod baseline;
 pub mod content;
 pub mod demo;
+pub mod machine;
 pub mod measure;
 pub mod namespace;
 pub mod net;
 pub mod node;
+pub mod owner;
 pub mod packages;
 pub mod ports;
 pub mod process;

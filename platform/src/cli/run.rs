@@ -29,6 +29,7 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     }
     from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
+    take_up(&mut config, &state)?;
     let measures = harden::apply(&config, state.path(), file);
     if let Some(why) = harden::refusal(&config, measures) {
         return Err(Failure::Failed(why));
@@ -36,8 +37,28 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     for measure in measures.iter().filter(|measure| measure.state == State::Off) {
         log::debug!("not hardened, {}: {}", measure.name, measure.why);
     }
-    take_up(&mut config, &state)?;
-    LocalSet::new().block_on(runtime, serve(config, state))
+    LocalSet::new().block_on(runtime, serve(config, state))?;
+    match crate::power::asked_code() {
+        Some(code) => Err(Failure::Power(code)),
+        None => Ok(()),
+    }
+}
+
+/// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
+fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
+    let Some(file) = &config.keep.file else { return Ok(()) };
+    let source = config.keep.passphrase_file.as_deref();
+    let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
+    if new {
+        Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
+    }
+    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+        TakenUp::Restored => log::info!("restored from the keep file"),
+        TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
+        TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+    }
+    config.keep.passphrase = Some(passphrase);
+    Ok(())
 }
 
 /// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened.
@@ -68,23 +89,6 @@ const TOR_SOCKS: u16 = 9050;
 /// Where the Tor containers that people move over from keep their onion services.
 const VOLUME: &str = "/var/lib/tor";
 
-/// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
-fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
-    let Some(file) = &config.keep.file else { return Ok(()) };
-    let source = config.keep.passphrase_file.as_deref();
-    let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
-    if new {
-        Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
-    }
-    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
-        TakenUp::Restored => log::info!("restored from the keep file"),
-        TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
-        TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
-    }
-    config.keep.passphrase = Some(passphrase);
-    Ok(())
-}
-
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
@@ -95,6 +99,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         None
     };
     let (node, inbox) = Handle::new();
+    let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(control.run(node.clone(), stopped.clone()));

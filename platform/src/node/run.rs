@@ -55,11 +55,11 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
-    pub(super) publisher: Publisher,
     /// None where the node has no address of its own.
     pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     pub(super) keeper: Rc<Keeper>,
     pub(super) friends: Rc<Friends>,
+    pub(super) publisher: Publisher,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
@@ -97,9 +97,9 @@ pub(crate) async fn run(
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone());
     let publisher = Publisher::start(&config, state_dir.path(), &network)
         .map_err(|why| NodeError::Failed(why.to_string()))?;
-    let friends = Friends::new(ground.clone(), public.clone());
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     let node = Rc::new(Node {
@@ -113,9 +113,9 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
-        publisher,
         proxies,
         post: OnceCell::new(),
+        publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -212,13 +212,13 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Mail(ask) => self.mail(ask).await,
+            Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
+            Command::Friend(ask) => self.meet(ask).await,
             Command::Publish(command) => {
                 self.publisher.obey(command);
                 self.show().await;
             }
-            Command::Mail(ask) => self.mail(ask).await,
-            Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
-            Command::Friend(ask) => self.meet(ask).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
@@ -313,8 +313,8 @@ impl Node {
     }
 
     fn close(&self) {
-        self.publisher.close();
         self.friends.close();
+        self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
