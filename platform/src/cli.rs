@@ -12,6 +12,7 @@ mod keep;
 mod list;
 mod mail;
 mod mirror;
+mod page;
 mod passphrase;
 mod progress;
 mod proxy;
@@ -111,6 +112,9 @@ enum Command {
     Hash(hash::Args),
     /// Check a .torrent file, and data against it; needs no node
     Check(check::Args),
+    /// The page: forget its password
+    #[command(subcommand)]
+    Page(page::Action),
     /// Print a configuration file with every default
     Config,
 }
@@ -201,6 +205,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Published(args) => service::published(&client, &args).await,
             Command::ClientKey(command) => service::client_key(&client, command).await,
             Command::Key(command) => service::key(&client, command).await,
+            Command::Page(action) => page::run(&client, &action).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
@@ -283,6 +288,7 @@ mod tests {
             "search two words --json",
             "new-identity --json",
             "stop",
+            "page reset",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",

@@ -6,6 +6,7 @@ mod gateway;
 pub mod harden;
 mod keep;
 mod metrics;
+mod page;
 mod proxy;
 pub mod publish;
 mod quantity;
@@ -13,7 +14,6 @@ mod selfcheck;
 mod tracker;
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,7 @@ pub use chaff::Chaff;
 pub use gateway::Gateway;
 pub use keep::Keep;
 pub use metrics::Metrics;
+pub use page::{FirstRun, Page};
 pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
 pub use selfcheck::Selfcheck;
@@ -50,7 +51,7 @@ pub struct Config {
     pub log: Level,
     /// The control socket.
     pub control: Control,
-    /// The status page.
+    /// The page.
     pub page: Page,
     /// Shares and fetches.
     pub swarm: Swarm,
@@ -100,18 +101,6 @@ pub enum Level {
 pub struct Control {
     /// Its path; `control.sock` in the state directory by default.
     pub socket: Option<PathBuf>,
-}
-
-/// The status page.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Page {
-    /// Address and port; port 0 takes a free one. Loopback only: the page has no password.
-    pub listen: SocketAddr,
-    /// Whether there is a page at all.
-    pub enabled: bool,
-    /// How often an open page reloads itself.
-    pub refresh: Seconds,
 }
 
 /// Shares and fetches.
@@ -227,12 +216,6 @@ impl Default for Config {
     }
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 3090)), enabled: true, refresh: Seconds(5) }
-    }
-}
-
 impl Default for Swarm {
     fn default() -> Self {
         Self { lanes_min: 2, lanes_max: 8, upload_limit: Bytes(0), fsync: Fsync::Finish }
@@ -312,14 +295,8 @@ impl Config {
         let Swarm { lanes_min, lanes_max, .. } = self.swarm;
         let wrong = if self.memory.0 < MIN_MEMORY {
             format!("memory = \"{}\" is too little; the least is \"{}\"", self.memory, Bytes(MIN_MEMORY))
-        } else if !self.page.listen.ip().is_loopback() {
-            format!(
-                "page.listen = \"{}\" is not a loopback address; the page has no password, so only 127.0.0.0/8 \
-                 and [::1] are allowed",
-                self.page.listen
-            )
-        } else if self.page.refresh.0 == 0 {
-            "page.refresh = \"0 s\" is too short; the least is \"1 s\"".to_owned()
+        } else if let Some(wrong) = self.page.fault() {
+            wrong
         } else if lanes_max == 0 || lanes_max > most {
             format!("swarm.lanes_max = {lanes_max} is out of range; 1 to {most} are allowed")
         } else if lanes_min == 0 || lanes_min > lanes_max {
@@ -383,7 +360,8 @@ mod tests {
             ("memory = \"1 MiB\"", ["memory", "32 MiB"]),
             ("memory = \"lots\"", ["memory", "96 MiB"]),
             ("log = \"loud\"", ["log", "`info`"]),
-            ("[page]\nlisten = \"0.0.0.0:80\"", ["page.listen", "loopback"]),
+            ("[page]\nnames = [\"http://x\"]", ["page.names", "without http://"]),
+            ("[page]\nfolders = [\"x\"]", ["page.folders", "absolute"]),
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),

@@ -24,6 +24,7 @@
 //! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
 //! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
 //! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
+//! | `DELETE /page` | | 204: the page has no password any more |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -43,6 +44,7 @@ mod friends;
 pub(crate) mod keep;
 mod mail;
 mod metrics;
+mod page;
 mod proxy;
 mod publish;
 mod routes;

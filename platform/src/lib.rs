@@ -26,6 +26,7 @@ pub mod state;
 pub mod status;
 pub mod store;
 pub mod sys;
+pub mod traces;
 pub mod web;
 mod words;
 

@@ -4,11 +4,14 @@
 //! collects the lines (the journal, a container): a board may not know the time.
 
 mod bridge;
+mod ring;
 mod scrub;
 
 use std::io::Write;
 
 use log::{LevelFilter, Log, Metadata, Record};
+
+pub(crate) use ring::{Line, recent};
 
 use crate::config::Level;
 
@@ -62,7 +65,9 @@ fn line(record: &Record<'_>) -> String {
     let level = record.level().as_str().to_lowercase();
     let target = record.target().split("::").next().unwrap_or_default();
     if record.level() <= log::Level::Info {
-        format!("{level:5} {target}: {}\n", scrub::scrub(&text))
+        let text = scrub::scrub(&text);
+        ring::keep(&level, &format!("{target}: {text}"));
+        format!("{level:5} {target}: {text}\n")
     } else {
         format!("{level:5} {}: {text}\n", record.target())
     }

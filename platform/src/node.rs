@@ -8,11 +8,13 @@ mod fetch;
 mod friends;
 mod halves;
 mod herald;
+mod history;
 mod lane;
 mod lesson;
 mod mail;
 mod offer;
 mod open;
+mod page;
 mod primary;
 mod proxy;
 mod report;
@@ -36,7 +38,9 @@ use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
+pub use history::{History, POINTS, Point, STEPS};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};
+pub(crate) use page::PageCommand;
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
@@ -99,6 +103,7 @@ pub struct Handle {
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
     metrics: Arc<Metrics>,
+    history: watch::Receiver<Arc<History>>,
 }
 
 /// What travels to the node's task.
@@ -110,6 +115,7 @@ pub(crate) enum Command {
     Mail(mail::Ask),
     Friend(friends::Ask),
     Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
+    Page(PageCommand),
     Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
@@ -122,6 +128,7 @@ pub(crate) struct Inbox {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) history: watch::Sender<Arc<History>>,
 }
 
 /// Commands that may wait for the node; a caller past that waits for its turn.
@@ -137,8 +144,9 @@ impl Handle {
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
         let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
-        let handle = Self { commands, status, events: events.clone(), metrics };
-        (handle, Inbox { commands: inbox, status: sender, events })
+        let (recorder, history) = watch::channel(Arc::default());
+        let handle = Self { commands, status, events: events.clone(), history, metrics };
+        (handle, Inbox { commands: inbox, status: sender, events, history: recorder })
     }
 
     /// The same handle, with figures as coarse as this says.
@@ -195,6 +203,11 @@ impl Handle {
     /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
     pub fn metrics(&self) -> String {
         self.metrics.tell(&self.status())
+    }
+
+    /// Traffic, memory and temperature of the last hour and day.
+    pub fn history(&self) -> Arc<History> {
+        self.history.borrow().clone()
     }
 
     /// Everything that happens from now on.

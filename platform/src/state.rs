@@ -1,6 +1,7 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
 mod mail;
+mod page;
 pub mod tracker;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
@@ -11,6 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+pub use page::{Audience, MAX_FOLDERS, PageEntry};
 
 use crate::sys::{mount, process};
 
@@ -36,6 +39,8 @@ pub struct State {
     pub fetches: Vec<FetchEntry>,
     /// Messages from and to other nodes.
     pub mail: MailEntries,
+    /// What the page keeps.
+    pub page: PageEntry,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
 }
@@ -267,6 +272,7 @@ mod tests {
                 peer: Secret([5; 32]),
             }],
             mail: MailEntries::default(),
+            page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }

@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "this folder is where it is allowed; each use says why it is sound")]
 
 pub mod board;
+pub mod disks;
 pub mod folder;
 pub mod map;
 pub mod mount;
@@ -12,3 +13,4 @@ pub mod sandbox;
 pub(crate) mod scratch;
 pub mod swap;
 pub mod terminal;
+pub mod thermal;

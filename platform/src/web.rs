@@ -1,59 +1,84 @@
-//! The site: which path shows what. Pages are pure functions of one [`Status`].
+//! The site: which path shows what, and who may go there.
 //!
-//! Loopback only and read-only, as there is no password yet. No script, no third party, no inline style.
+//! Pages are pure functions of one [`Status`](crate::status::Status) and of who is looking. No script, no third party, no
+//! inline style. What changes something is a form with a token, and needs a session.
 
+mod account;
+mod browse;
+mod cookie;
 mod fetches;
+mod files;
+mod first;
+mod frame;
 mod guard;
+mod guesses;
+mod jobs;
+mod journal;
 mod layout;
+mod offer;
+mod onion;
 mod overview;
+mod password;
 mod peers;
+mod plot;
+mod publish;
+mod qr;
+mod search;
+mod session;
+mod settings;
 mod shares;
+mod site;
+mod statistics;
+mod tor;
+mod trust;
+mod visitor;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse};
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{Uri, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
 use maud::{Markup, html};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::config::Page;
+use crate::config::Config;
 use crate::control::serve::{self, Bounds};
+use crate::net::Network;
 use crate::node::Handle;
 use crate::status::Status;
+use frame::Frame;
+use site::{Shared, Site};
+use visitor::{Sight, Visitor};
 
 /// Connections at once: a browser opens up to six.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 24;
 
-/// Longest life of a connection; pages are a few kilobytes and reload themselves.
+/// Longest life of a connection; pages are a few kilobytes.
 const LIFETIME: Duration = Duration::from_mins(1);
+
+/// Bytes of a form at most: a link, a message, some paths.
+const FORM: usize = 64 * 1024;
 
 /// The page's listener.
 #[derive(Debug)]
 pub struct Web {
     listener: TcpListener,
     address: SocketAddr,
-    refresh_s: u64,
-}
-
-#[derive(Clone)]
-struct Site {
-    node: Handle,
-    refresh_s: u64,
+    config: Config,
 }
 
 impl Web {
     /// Opens the listener.
-    pub async fn bind(page: &Page) -> io::Result<Self> {
-        let listener = TcpListener::bind(page.listen).await?;
+    pub async fn bind(config: &Config) -> io::Result<Self> {
+        let listener = TcpListener::bind(config.page.listen).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address, refresh_s: page.refresh.0 })
+        Ok(Self { listener, address, config: config.clone() })
     }
 
     /// Where it listens: the port that was free if none was asked for.
@@ -61,42 +86,146 @@ impl Web {
         self.address
     }
 
-    /// Answers until `stop` turns true.
-    pub async fn run(self, node: Handle, stop: watch::Receiver<bool>) {
-        let site = Site { node, refresh_s: self.refresh_s };
+    /// Answers until `stop` turns true; also through Tor, if its owner wants that, once there is a `network`.
+    pub async fn run(
+        self,
+        node: Handle,
+        network: watch::Receiver<Option<Network>>,
+        stop: watch::Receiver<bool>,
+    ) {
+        let loopback = self.address.ip().is_loopback();
+        let Ok(site) = Site::new(node, &self.config, self.address.port(), loopback) else {
+            log::error!("no page: the system gives no randomness; check that /dev/urandom exists");
+            return;
+        };
         let bounds = Bounds { connections: CONNECTIONS, lifetime: Some(LIFETIME) };
-        serve::run(self.listener, router(site, self.address.port()), bounds, stop).await;
+        tokio::join!(
+            serve::run(self.listener, router(&site), bounds, stop.clone()),
+            onion_once_there(site, network, stop),
+        );
     }
 }
 
-fn router(site: Site, port: u16) -> Router {
-    Router::new()
-        .route("/", get(home))
-        .route("/style.css", get(style))
-        .route(
-            "/status.json",
-            get(|State(site): State<Site>| async move { Json(&*site.node.status()).into_response() }),
-        )
-        .fallback(|| async { (StatusCode::NOT_FOUND, Html(layout::missing().into_string())) })
-        .layer(axum::middleware::from_fn_with_state(port, guard::check))
-        .with_state(site)
+/// Serves the page's own onion service from the moment there is a network.
+async fn onion_once_there(
+    site: Shared,
+    mut network: watch::Receiver<Option<Network>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let started = async { network.wait_for(Option::is_some).await.ok()?.clone() };
+    let network = tokio::select! {
+        network = started => network,
+        _ = stop.wait_for(|stop| *stop) => None,
+    };
+    if let Some(network) = network {
+        onion::run(site, network, stop).await;
+    }
 }
 
-async fn home(State(site): State<Site>) -> Html<String> {
-    Html(layout::page("Bulbil", Some(site.refresh_s), &body(&site.node.status())).into_string())
+fn router(site: &Shared) -> Router {
+    let open = Router::new()
+        .route("/", get(home))
+        .route("/style.css", get(style))
+        .route("/login", get(account::login).post(account::sign_in))
+        .route("/first", get(first::show).post(first::begin));
+    let members =
+        pages().merge(deeds()).merge(data()).layer(from_fn_with_state(site.clone(), guard::members));
+    open.merge(members)
+        .fallback(|| async { frame::missing() })
+        .layer(from_fn_with_state(site.clone(), guard::check))
+        .layer(DefaultBodyLimit::max(FORM))
+        .with_state(site.clone())
+}
+
+/// What is looked at.
+fn pages() -> Router<Shared> {
+    Router::new()
+        .route("/shares", get(shares::show))
+        .route("/shares/{info_hash}", get(shares::one))
+        .route("/shares/{info_hash}/qr.bmp", get(shares::code))
+        .route("/shares/{info_hash}/publish", get(publish::ask))
+        .route("/search", get(search::show))
+        .route("/search/{id}", get(search::found))
+        .route("/trust", get(trust::show))
+        .route("/trust/qr.bmp", get(trust::code))
+        .route("/fetches", get(fetches::show))
+        .route("/fetches/new", get(fetches::new))
+        .route("/fetches/new/{number}", get(fetches::into))
+        .route("/files", get(files::show))
+        .route("/files/{number}", get(files::open))
+        .route("/peers", get(peers::show))
+        .route("/tor", get(tor::show))
+        .route("/tor/qr.bmp", get(tor::code))
+        .route("/statistics", get(statistics::show))
+        .route("/log", get(journal::show))
+        .route("/settings", get(settings::show))
+}
+
+/// What changes something.
+fn deeds() -> Router<Shared> {
+    Router::new()
+        .route("/logout", post(account::sign_out))
+        .route("/shares/new", post(offer::choose))
+        .route("/shares/add", post(offer::add))
+        .route("/shares/forget", post(shares::forget))
+        .route("/shares/{info_hash}/unshare", post(shares::unshare))
+        .route("/shares/{info_hash}/publish", post(publish::publish))
+        .route("/shares/{info_hash}/unpublish", post(publish::unpublish))
+        .route("/shares/{info_hash}/clean", post(publish::clean))
+        .route("/search", post(search::begin))
+        .route("/trust/change", post(trust::change))
+        .route("/trust/degree", post(trust::degree))
+        .route("/fetches/new", post(fetches::draft))
+        .route("/fetches/add", post(fetches::add))
+        .route("/tor/onion", post(tor::switch))
+        .route("/settings/password", post(settings::change_password))
+        .route("/settings/access", post(settings::change_access))
+}
+
+/// The same for programs.
+fn data() -> Router<Shared> {
+    Router::new()
+        .route("/status.json", get(status_json))
+        .route("/statistics.json", get(statistics::data))
+        .route("/search/{id}/data.json", get(search::data))
+        .route("/log.json", get(journal::data))
+}
+
+async fn status_json(State(site): State<Shared>) -> Response {
+    Json(&*site.node.status()).into_response()
+}
+
+async fn home(State(site): State<Shared>, Extension(visitor): Extension<Visitor>, uri: Uri) -> Response {
+    let (status, mut frame) = (site.node.status(), Frame::of(&site, &visitor, &uri));
+    match visitor.sight(site.page.first_run) {
+        Sight::All => {}
+        Sight::Figures => frame.figures_only = true,
+        Sight::SignIn => return Redirect::to("/login").into_response(),
+        Sight::FirstRun => return Redirect::to("/first").into_response(),
+        Sight::Nothing => return frame::refused(),
+    }
+    Html(overview(&status, &frame).into_string()).into_response()
 }
 
 async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("web/style.css"))
 }
 
+/// The first page.
+fn overview(status: &Status, frame: &Frame) -> Markup {
+    frame.page("Bulbil", "/", &body(status, frame))
+}
+
 /// All sections of the first page.
-fn body(status: &Status) -> Markup {
+fn body(status: &Status, frame: &Frame) -> Markup {
     html! {
         (overview::section(status))
-        (fetches::section(status))
-        (shares::section(status))
-        (peers::section(status))
+        @if !frame.figures_only {
+            (frame.watch("/"))
+            (fetches::part(status, frame))
+            (shares::part(status, frame))
+            (peers::section(status))
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod baseline;
+pub mod browser;
 pub mod content;
 pub mod demo;
 pub mod machine;

@@ -94,23 +94,25 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let control = Control::bind(&config.socket()).map_err(Failure::failed)?;
     let web = if config.page.enabled {
-        Some(Web::bind(&config.page).await.map_err(|error| page_failure(&config, &error))?)
+        Some(Web::bind(&config).await.map_err(|error| page_failure(&config, &error))?)
     } else {
         None
     };
     let (node, inbox) = Handle::new();
     let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
+    let (arrive, arrived) = watch::channel(None);
     let mut servers = tokio::task::JoinSet::new();
     servers.spawn(control.run(node.clone(), stopped.clone()));
     if let Some(web) = web {
         log::info!("page at http://{}/", web.address());
-        servers.spawn(web.run(node.clone(), stopped));
+        servers.spawn(web.run(node.clone(), arrived, stopped));
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
     let proxies = Proxies::new(network.clone(), &config);
     proxies.listen(&config, &stop.subscribe()).await;
+    arrive.send_replace(Some(network.clone()));
     let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;

@@ -66,6 +66,7 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())
         })
         .with_state(Api { node: node.clone(), stop })
+        .merge(super::page::router(node.clone()))
         .merge(tracker::router(node))
 }
 

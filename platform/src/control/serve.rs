@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::Listener;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, watch};
@@ -29,28 +32,40 @@ pub struct Bounds {
     pub lifetime: Option<Duration>,
 }
 
+/// Who is on the other end of a connection; every request carries it as an extension.
+#[derive(Debug)]
+pub struct Caller<A>(pub Arc<A>);
+
+impl<A> Clone for Caller<A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
 /// Answers connections until `stop` turns true, then gives those under way [`GRACE`].
 pub async fn run<L: Listener>(
     mut listener: L,
     router: Router,
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
-) {
+) where
+    L::Addr: Sync + 'static,
+{
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let all = u32::try_from(bounds.connections).unwrap_or(u32::MAX);
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await.0)
+            (slot, listener.accept().await)
         };
-        let (slot, io) = tokio::select! {
+        let (slot, (io, caller)) = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             next = next => next,
         };
         let Ok(slot) = slot else { break };
         let (router, stop) = (router.clone(), stop.clone());
         tokio::spawn(async move {
-            one(io, router, bounds.lifetime, stop).await;
+            one((io, Caller(Arc::new(caller))), router, bounds.lifetime, stop).await;
             drop(slot);
         });
     }
@@ -59,14 +74,24 @@ pub async fn run<L: Listener>(
 }
 
 /// Serves one connection to its end.
-async fn one<I>(io: I, router: Router, lifetime: Option<Duration>, mut stop: watch::Receiver<bool>)
-where
+async fn one<I, A>(
+    (io, caller): (I, Caller<A>),
+    router: Router,
+    lifetime: Option<Duration>,
+    mut stop: watch::Receiver<bool>,
+) where
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+    A: Send + Sync + 'static,
 {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD).max_buf_size(HEAD_BYTES);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(caller.clone());
+        router.call(request)
+    });
     let served = async {
-        let connection = http.serve_connection(TokioIo::new(io), TowerToHyperService::new(router));
+        let connection = http.serve_connection(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);
         // What went wrong is the client's business: it sees its connection end.
         tokio::select! {

@@ -1,10 +1,13 @@
 //! Builds the status, and the events that follow from its changes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bulbil_core::pump::Clock as _;
 use tokio::sync::{broadcast, watch};
 
+use super::Inbox;
+use super::history::{History, Recorder};
 use super::room::Room;
 use super::run::Node;
 use crate::status::{Event, Fetch, FetchState, Lane, Meeting, Memory, Peer, Share, Status};
@@ -15,17 +18,28 @@ pub(super) struct Reporter {
     status: watch::Sender<Arc<Status>>,
     events: broadcast::Sender<Event>,
     last: Arc<Status>,
+    history: watch::Sender<Arc<History>>,
+    recorder: Recorder,
 }
 
 impl Reporter {
-    pub(super) fn new(status: watch::Sender<Arc<Status>>, events: broadcast::Sender<Event>) -> Self {
-        Self { status, events, last: Arc::default() }
+    pub(super) fn new(inbox: &Inbox) -> Self {
+        Self {
+            status: inbox.status.clone(),
+            events: inbox.events.clone(),
+            last: Arc::default(),
+            history: inbox.history.clone(),
+            recorder: Recorder::start(Instant::now()),
+        }
     }
 
     /// Reports the node as it is now. Says whether anything moves, so that the next report should come soon.
     pub(super) fn report(&mut self, node: &Node) -> bool {
         let status = Arc::new(build(node));
         self.tell(&status);
+        if let Some(history) = self.recorder.note(&status, Instant::now()) {
+            self.history.send_replace(Arc::new(history));
+        }
         self.last = Arc::clone(&status);
         let moving = status
             .fetches

@@ -123,7 +123,7 @@ pub(crate) async fn run(
     });
     node.restore();
     tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
-    let mut reporter = report::Reporter::new(inbox.status.clone(), inbox.events.clone());
+    let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
     loop {
         let moving = reporter.report(&node);
@@ -219,6 +219,7 @@ impl Node {
                 self.publisher.obey(command);
                 self.show().await;
             }
+            Command::Page(command) => self.obey_page(command),
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}

@@ -1,20 +1,157 @@
-//! What is being fetched.
+//! What is being fetched, and fetching more.
 
+use std::path::{Path, PathBuf};
+
+use axum::Extension;
+use axum::extract::{Path as Part, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::layout::{self, badge, bar};
+use super::browse;
+use super::files::{self, Root};
+use super::frame::{self, Frame};
+use super::guard::Fields;
+use super::layout::{badge, bar, fault, field, heading, plural, section};
+use super::site::{Shared, Site};
+use super::visitor::Visitor;
+use crate::node::FetchRequest;
 use crate::status::{Fetch, FetchState, Status};
 use crate::words::{percent, rate, size, time_left};
 
+/// What the form says again after a mistake.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) link: String,
+    pub(super) folder: String,
+}
+
+/// `GET /fetches`
+pub(super) async fn show(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Html<String> {
+    Html(page(&site.node.status(), &Frame::of(&site, &visitor, &uri)).into_string())
+}
+
+/// `GET /fetches/new`
+pub(super) async fn new(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Response {
+    form(&site, &visitor, &uri, &Draft::default(), None)
+}
+
+/// `POST /fetches/new`: with a link that was found, which stands in no address.
+pub(super) async fn draft(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
+    uri: Uri,
+) -> Response {
+    let draft = Draft { link: fields.get("link").to_owned(), ..Draft::default() };
+    form(&site, &visitor, &uri, &draft, None)
+}
+
+/// `GET /fetches/new/{number}`: into a folder found under Files.
+pub(super) async fn into(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(number): Part<u64>,
+    uri: Uri,
+) -> Response {
+    let Some(folder) = site.folders().path(number) else { return frame::missing() };
+    let draft = Draft { folder: folder.display().to_string(), ..Draft::default() };
+    form(&site, &visitor, &uri, &draft, None)
+}
+
+/// `POST /fetches/add`
+pub(super) async fn add(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
+    uri: Uri,
+) -> Response {
+    let draft = Draft { link: fields.get("link").trim().to_owned(), folder: fields.get("folder").to_owned() };
+    let (roots, folder) = (files::roots(&site, &visitor), PathBuf::from(&draft.folder));
+    let looked = tokio::task::spawn_blocking(move || browse::allowed(&roots, Path::new(&folder)));
+    let Ok(Some(out)) = looked.await else {
+        return form(&site, &visitor, &uri, &draft, Some("choose one of the folders that are allowed"));
+    };
+    match site.node.fetch(FetchRequest { link: draft.link.clone(), out }).await {
+        Ok(_) => Redirect::to("/fetches?said=fetching").into_response(),
+        Err(why) => form(&site, &visitor, &uri, &draft, Some(&why.to_string())),
+    }
+}
+
+fn form(site: &Site, visitor: &Visitor, uri: &Uri, draft: &Draft, why: Option<&str>) -> Response {
+    let (roots, frame) = (files::shown_roots(site, visitor), Frame::of(site, visitor, uri));
+    let status = if why.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    (status, Html(form_page(&roots, draft, why, &frame).into_string())).into_response()
+}
+
 /// All fetches, newest first.
-pub(super) fn section(status: &Status) -> Markup {
-    layout::section(
+pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
+    frame.page(
+        "Fetches",
+        "/fetches",
+        &html! {
+            (heading("Fetches", &html! {
+                @if frame.token.is_some() { a class="button main" href="/fetches/new" { "Fetch something" } }
+            }))
+            (frame.watch("/fetches"))
+            @if status.fetches.is_empty() { p class="empty" { "Nothing is fetched yet." } }
+            @else { h2 class="hidden" { "All fetches" } }
+            @for fetch in status.fetches.iter().rev() { (card(fetch)) }
+        },
+    )
+}
+
+/// The form for a link.
+pub(super) fn form_page(roots: &[Root], draft: &Draft, why: Option<&str>, frame: &Frame) -> Markup {
+    let chosen_elsewhere = !draft.folder.is_empty() && !roots.iter().any(|root| root.path == draft.folder);
+    frame.page("Fetch something", "/fetches", &html! {
+        (heading("Fetch something", &html! {}))
+        (fault(why))
+        @if roots.is_empty() {
+            p class="empty" { "No folder is allowed yet. " a href="/settings" { "Choose some in the settings" } "." }
+        } @else {
+            (frame.form("/fetches/add", "card", &html! {
+                (field("link", "Link", "As it was given to you: http://….onion/private/… or /public/…", &html! {
+                    textarea id="link" name="link" rows="3" required spellcheck="false" autocapitalize="off" aria-describedby="link-hint" { (draft.link) }
+                }))
+                (field("folder", "Into", "", &html! {
+                    select id="folder" name="folder" {
+                        @if chosen_elsewhere { option value=(draft.folder) selected { (draft.folder) } }
+                        @for root in roots {
+                            option value=(root.path) selected[root.path == draft.folder] {
+                                (root.path) @if let Some(free) = root.free { " (" (size(free)) " free)" }
+                            }
+                        }
+                    }
+                }))
+                p { button type="submit" class="main" { "Fetch" } }
+            }))
+            p class="quiet" { "Another folder? Find it under " a href="/files" { "Files" } "." }
+        }
+    })
+}
+
+/// The section of the overview.
+pub(super) fn part(status: &Status, frame: &Frame) -> Markup {
+    section(
         "fetches",
         "Fetches",
         status.fetches.len(),
         &html! {
             @if status.fetches.is_empty() {
-                p class="empty" { "Nothing yet. Start one with " code { "bulbil fetch LINK --out FOLDER" } "." }
+                p class="empty" {
+                    "Nothing yet. "
+                    @if frame.token.is_some() { a href="/fetches/new" { "Paste a link" } "." }
+                    @else { "Start one with " code { "bulbil fetch LINK --out FOLDER" } "." }
+                }
             }
             @for fetch in status.fetches.iter().rev() { (card(fetch)) }
         },
@@ -50,18 +187,14 @@ fn facts(fetch: &Fetch) -> Vec<String> {
         facts.extend(time_left(left, fetch.rate).map(|span| format!("{span} left")));
     }
     if fetch.peers > 0 {
-        facts.push(plural(fetch.peers, "peer", "peers"));
-        facts.push(plural(fetch.lanes, "lane", "lanes"));
+        facts.push(plural(u64::from(fetch.peers), "peer", "peers"));
+        facts.push(plural(u64::from(fetch.lanes), "lane", "lanes"));
     }
     if fetch.uploaded > 0 {
         facts.push(format!("{} given on", size(fetch.uploaded)));
     }
     facts.push(format!("into {}", fetch.out));
     facts
-}
-
-fn plural(count: u32, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn state(state: &FetchState) -> Markup {

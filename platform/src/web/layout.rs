@@ -1,52 +1,6 @@
-//! The frame around every page.
+//! The small parts that pages are made of.
 
-use maud::{DOCTYPE, Markup, html};
-
-/// A whole page. It reloads itself every `refresh` seconds, if at all.
-pub(super) fn page(title: &str, refresh: Option<u64>, body: &Markup) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                @if let Some(seconds) = refresh {
-                    meta http-equiv="refresh" content=(seconds);
-                }
-                title { (title) }
-                link rel="stylesheet" href="/style.css";
-            }
-            body {
-                a class="skip" href="#main" { "Skip to content" }
-                header class="top" {
-                    p class="name" { a href="/" { "Bulbil" } }
-                    nav aria-label="Sections" {
-                        a href="#fetches" { "Fetches" }
-                        a href="#shares" { "Shares" }
-                        a href="#peers" { "Peers" }
-                    }
-                }
-                main id="main" { (body) }
-                footer {
-                    p { "The same as data: " a href="/status.json" { "status.json" } }
-                }
-            }
-        }
-    }
-}
-
-/// A path that is none.
-pub(super) fn missing() -> Markup {
-    page(
-        "Not found",
-        None,
-        &html! {
-            section { h1 { "Nothing here" } p { a href="/" { "Back to the overview" } } }
-        },
-    )
-}
+use maud::{Markup, html};
 
 /// A section with a heading and a count beside it.
 pub(super) fn section(id: &str, title: &str, count: usize, body: &Markup) -> Markup {
@@ -58,6 +12,11 @@ pub(super) fn section(id: &str, title: &str, count: usize, body: &Markup) -> Mar
     }
 }
 
+/// A heading of a page, with what one may do there beside it.
+pub(super) fn heading(title: &str, aside: &Markup) -> Markup {
+    html! { div class="heading" { h1 { (title) } div class="aside" { (aside) } } }
+}
+
 /// A short word with a colour; the word alone says it too.
 pub(super) fn badge(kind: &str, word: &str) -> Markup {
     html! { span class={ "badge " (kind) } { (word) } }
@@ -66,4 +25,30 @@ pub(super) fn badge(kind: &str, word: &str) -> Markup {
 /// A bar with its label.
 pub(super) fn bar(label: &str, percent: u64) -> Markup {
     html! { progress max="100" value=(percent) aria-label=(label) { (percent) " %" } }
+}
+
+/// What went wrong, and what to do about it.
+pub(super) fn fault(why: Option<&str>) -> Markup {
+    html! { @if let Some(why) = why { p class="notice bad" role="alert" { (why) } } }
+}
+
+/// A field with its label, and a hint below.
+pub(super) fn field(id: &str, label: &str, hint: &str, input: &Markup) -> Markup {
+    html! {
+        div class="field" {
+            label for=(id) { (label) }
+            (input)
+            @if !hint.is_empty() { small id={ (id) "-hint" } { (hint) } }
+        }
+    }
+}
+
+/// A wide table that scrolls by itself on narrow screens.
+pub(super) fn table(label: &str, inner: &Markup) -> Markup {
+    html! { div class="scroll" tabindex="0" role="region" aria-label=(label) { table { (inner) } } }
+}
+
+/// One or many of something.
+pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -9,7 +9,7 @@ use crate::words::{percent, rate, size, span};
 /// Seconds of clock error that are shown: Tor itself tolerates minutes.
 const SKEW_WORTH_SHOWING_S: u64 = 60;
 
-/// Network, memory, traffic.
+/// Network, memory, traffic: figures without names.
 pub(super) fn section(status: &Status) -> Markup {
     html! {
         section class="overview" aria-labelledby="overview-title" {
@@ -21,13 +21,12 @@ pub(super) fn section(status: &Status) -> Markup {
                 div { dt { "Onion services" } dd { (services(&status.net)) } }
                 div { dt { "Memory" } dd { (memory(status)) } }
                 div { dt { "Running for" } dd { (span(status.uptime_s)) } }
-                div { dt { "Version" } dd { (status.version) } }
             }
         }
     }
 }
 
-fn headline(net: &NetStatus) -> &'static str {
+pub(super) fn headline(net: &NetStatus) -> &'static str {
     match (&net.blocked, net.ready) {
         (Some(_), _) => "Tor is stuck",
         (None, true) => "Connected",
@@ -35,7 +34,7 @@ fn headline(net: &NetStatus) -> &'static str {
     }
 }
 
-fn net(net: &NetStatus) -> Markup {
+pub(super) fn net(net: &NetStatus) -> Markup {
     let skew = net.clock_skew_s.filter(|skew| skew.unsigned_abs() >= SKEW_WORTH_SHOWING_S);
     html! {
         @if !net.ready {
@@ -63,7 +62,7 @@ fn served(status: &Status) -> u64 {
     shares.chain(status.fetches.iter().map(|fetch| fetch.uploaded)).fold(0, u64::saturating_add)
 }
 
-fn services(net: &NetStatus) -> Markup {
+pub(super) fn services(net: &NetStatus) -> Markup {
     html! {
         @if net.services == 0 { "none" }
         @else if net.services == net.services_reachable { (net.services) " " (badge("good", "reachable")) }

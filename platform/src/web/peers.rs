@@ -1,16 +1,45 @@
 //! Whom we talk to, and whom no more.
 
+use axum::Extension;
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Html;
 use maud::{Markup, html};
 
+use super::frame::Frame;
 use super::layout::{self, badge};
+use super::site::Shared;
+use super::visitor::Visitor;
 use crate::status::{Dropped, Fetch, FetchState, Lane, Peer, Status};
 use crate::words::{rate, size};
+
+/// `GET /peers`
+pub(super) async fn show(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Html<String> {
+    Html(page(&site.node.status(), &Frame::of(&site, &visitor, &uri)).into_string())
+}
+
+/// The page, as a pure function of the status.
+pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
+    frame.page(
+        "Peers",
+        "/peers",
+        &html! {
+            (layout::heading("Peers", &html! {}))
+            (frame.watch("/peers"))
+            (section(status))
+        },
+    )
+}
 
 /// Conversations and their lanes, then peers that were dropped.
 pub(super) fn section(status: &Status) -> Markup {
     let peers = layout::section(
         "peers",
-        "Peers",
+        "Conversations",
         status.peers.len(),
         &html! {
             @if status.peers.is_empty() { p class="empty" { "Nobody is connected." } }

@@ -1,0 +1,185 @@
+//! What files tell about who made them: places, cameras, names, home folders. And copies of them that do not.
+//!
+//! Reads little of each file and never the content of pictures; what it finds it names, it does not repeat it. It knows the
+//! usual kinds of pictures and documents and says which files it did not look at; it cannot promise that nothing is left.
+
+mod document;
+mod jpeg;
+mod png;
+mod tiff;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Files looked at, at most.
+const FILES: usize = 20_000;
+
+/// Longest look at a share.
+const LOOK: Duration = Duration::from_secs(8);
+
+/// Files named in a report.
+pub const NAMED: usize = 200;
+
+/// Bytes read of the beginning, and of the end, of files that are searched.
+const ENDS: (usize, usize) = (512 * 1024, 128 * 1024);
+
+/// What a file may tell.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Trace {
+    /// Where it was made.
+    Location,
+    /// Who made it.
+    Author,
+    /// With which camera.
+    Camera,
+    /// When.
+    Time,
+    /// With which program.
+    Software,
+    /// A remark, or properties that were not read further.
+    Remark,
+    /// A folder of somebody's home.
+    HomeFolder,
+}
+
+/// One file that tells something.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The file.
+    pub path: PathBuf,
+    /// What it tells.
+    pub traces: BTreeSet<Trace>,
+    /// Whether [`clean`] takes all of that out.
+    pub cleanable: bool,
+}
+
+/// What was found in a share.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Report {
+    /// At most [`NAMED`].
+    pub findings: Vec<Finding>,
+    /// Files with findings that are not named.
+    pub more: usize,
+    /// Files that were looked at.
+    pub looked: usize,
+    /// Files that were not: too many, too slow, or not to be read.
+    pub unseen: usize,
+}
+
+/// The kinds of files that are understood.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Kind {
+    Jpeg,
+    Png,
+    Other,
+}
+
+impl Trace {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Location => "place",
+            Self::Author => "author",
+            Self::Camera => "camera",
+            Self::Time => "time",
+            Self::Software => "program",
+            Self::Remark => "remarks",
+            Self::HomeFolder => "home folder",
+        }
+    }
+}
+
+/// Looks at all of `files`, within limits.
+pub fn look(files: &[PathBuf]) -> Report {
+    let (begun, mut report) = (Instant::now(), Report::default());
+    for path in files {
+        if report.looked >= FILES || begun.elapsed() >= LOOK {
+            report.unseen = files.len().saturating_sub(report.looked);
+            break;
+        }
+        report.looked += 1;
+        match look_at(path) {
+            Err(_) => report.unseen += 1,
+            Ok(None) => {}
+            Ok(Some(_)) if report.findings.len() >= NAMED => report.more += 1,
+            Ok(Some(finding)) => report.findings.push(finding),
+        }
+    }
+    report
+}
+
+fn look_at(path: &Path) -> io::Result<Option<Finding>> {
+    let mut file = File::open(path)?;
+    let kind = kind(&mut file)?;
+    let traces = match kind {
+        Kind::Jpeg => jpeg::traces(&mut file)?,
+        Kind::Png => png::traces(&mut file)?,
+        Kind::Other => document::traces(&ends(&mut file)?),
+    };
+    let finding = Finding { path: path.to_owned(), traces, cleanable: kind != Kind::Other };
+    Ok((!finding.traces.is_empty()).then_some(finding))
+}
+
+/// Writes a copy of a picture without what it tells. The size, colours and rotation of the picture stay.
+///
+/// Gives `false` and writes nothing where the file is no picture that is understood. `to` must not exist.
+pub fn clean(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut source = File::open(from)?;
+    let kind = kind(&mut source)?;
+    if kind == Kind::Other {
+        return Ok(false);
+    }
+    let mut target = File::create_new(to)?;
+    let done = match kind {
+        Kind::Jpeg => jpeg::clean(&mut source, &mut target),
+        Kind::Png => png::clean(&mut source, &mut target),
+        Kind::Other => Ok(()),
+    };
+    if done.is_err() {
+        let _ = fs::remove_file(to); // half a picture is of no use
+    }
+    done.map(|()| true)
+}
+
+fn kind(file: &mut File) -> io::Result<Kind> {
+    let mut head = [0; 8];
+    file.rewind()?;
+    let mut read = 0;
+    while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest)? {
+            0 => break,
+            more => read += more,
+        }
+    }
+    file.rewind()?;
+    Ok(if head.starts_with(&[0xff, 0xd8, 0xff]) {
+        Kind::Jpeg
+    } else if head == png::SIGNATURE {
+        Kind::Png
+    } else {
+        Kind::Other
+    })
+}
+
+/// The beginning and the end of a file, one after the other.
+fn ends(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.by_ref().take(ENDS.0 as u64).read_to_end(&mut bytes)?;
+    let length = file.metadata()?.len();
+    if length > ENDS.0 as u64 {
+        file.seek(SeekFrom::Start(length.saturating_sub(ENDS.1 as u64).max(ENDS.0 as u64)))?;
+        file.by_ref().take(ENDS.1 as u64).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// A picture that is not one, or breaks off.
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the picture is damaged")
+}
+
+#[cfg(test)]
+mod tests;

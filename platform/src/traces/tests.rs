@@ -1,0 +1,158 @@
+//! Files made by hand, byte by byte.
+
+use super::*;
+use crate::sys::scratch::Scratch;
+
+/// Header, then a table of tags with a table of its own for Exif. `place` says where that one lies.
+fn tags() -> Vec<u8> {
+    let entry = |tag: u16, value: u32| {
+        let mut bytes = tag.to_be_bytes().to_vec();
+        bytes.extend(if tag == 0x0112 { [0, 3] } else { [0, 4] });
+        bytes.extend([0, 0, 0, 1]);
+        bytes.extend(if tag == 0x0112 { (value << 16).to_be_bytes() } else { value.to_be_bytes() });
+        bytes
+    };
+    let mut bytes = vec![b'M', b'M', 0, 42, 0, 0, 0, 8, 0, 4];
+    for (tag, value) in [(0x0112, 6), (0x013b, 0), (0x8769, 62), (0x8825, 62)] {
+        bytes.extend(entry(tag, value));
+    }
+    bytes.extend([0; 4]);
+    assert_eq!(bytes.len(), 62);
+    bytes.extend([0, 1]);
+    bytes.extend(entry(0x9003, 0));
+    bytes
+}
+
+fn segment(marker: u8, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len() + 2).unwrap().to_be_bytes();
+    [&[0xff, marker], &length[..], data].concat()
+}
+
+fn jpeg() -> Vec<u8> {
+    [
+        vec![0xff, 0xd8],
+        segment(0xe0, b"JFIF\0\x01\x01"),
+        segment(0xe1, &[b"Exif\0\0".as_slice(), &tags()].concat()),
+        segment(0xe1, b"http://ns.adobe.com/xap/1.0/\0<tiff:Model>A camera</tiff:Model>"),
+        segment(0xe2, b"ICC_PROFILE\0 colours"),
+        segment(0xfe, b"made by alice"),
+        segment(0xda, b"header"),
+        b"picture \xff\x00 data \xff\xd9".to_vec(),
+    ]
+    .concat()
+}
+
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    [&u32::try_from(data.len()).unwrap().to_be_bytes()[..], kind, data, b"CRC!"].concat()
+}
+
+fn png() -> Vec<u8> {
+    let parts = [
+        chunk(b"IHDR", &[1; 13]),
+        chunk(b"tEXt", b"Author\0alice"),
+        chunk(b"eXIf", &tags()),
+        chunk(b"tIME", &[0; 7]),
+        chunk(b"IDAT", b"picture"),
+        chunk(b"IEND", b""),
+    ];
+    [png::SIGNATURE.to_vec(), parts.concat()].concat()
+}
+
+fn told(bytes: &[u8]) -> Option<Finding> {
+    let scratch = Scratch::new("traces");
+    let path = scratch.path().join("file");
+    fs::write(&path, bytes).unwrap();
+    look_at(&path).unwrap()
+}
+
+fn cleaned(bytes: &[u8]) -> Vec<u8> {
+    let scratch = Scratch::new("traces");
+    let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+    fs::write(&from, bytes).unwrap();
+    assert!(clean(&from, &to).unwrap());
+    assert!(clean(&from, &to).is_err(), "nothing is overwritten");
+    fs::read(to).unwrap()
+}
+
+fn set<const N: usize>(traces: [Trace; N]) -> Option<BTreeSet<Trace>> {
+    Some(BTreeSet::from(traces))
+}
+
+#[test]
+fn pictures_tell_and_their_copies_do_not() {
+    let all = [Trace::Location, Trace::Author, Trace::Camera, Trace::Time, Trace::Remark];
+    assert_eq!(told(&jpeg()).map(|found| found.traces), set(all));
+    let copy = cleaned(&jpeg());
+    assert_eq!(told(&copy), None);
+    for kept in [&b"JFIF"[..], b"ICC_PROFILE", b"picture \xff\x00 data \xff\xd9"] {
+        assert!(copy.windows(kept.len()).any(|window| window == kept));
+    }
+    let turned = copy.windows(6).position(|window| window == b"Exif\0\0").unwrap();
+    assert_eq!(tiff::orientation(&copy[turned + 6..]), Some(6), "which side is up is kept");
+    assert_eq!(told(&png()).map(|found| found.traces), set([Trace::Location, Trace::Author, Trace::Time]));
+    let copy = cleaned(&png());
+    assert_eq!(told(&copy), None);
+    assert!(copy.ends_with(b"IENDCRC!") && copy.windows(7).any(|window| window == b"picture"));
+}
+
+#[test]
+fn documents_and_films_tell_and_cannot_be_cleaned() {
+    for (bytes, traces) in [
+        (&b"%PDF-1.7 << /Author (alice) /Producer (x) >>"[..], set([Trace::Author, Trace::Software])),
+        (b"PK\x03\x04 docProps/core.xml", set([Trace::Author])),
+        (b"\0\0\0\x18ftypmp42 \xa9xyz", set([Trace::Location])),
+        (b"saved as /home/alice/film.mkv", set([Trace::HomeFolder])),
+        (b"saved as C:\\Users\\alice\\film.mkv", set([Trace::HomeFolder])),
+        (b"see /home/ and /Users/ for more", None),
+        (b"plain text with /Author in it", None),
+        (b"", None),
+    ] {
+        let found = told(bytes);
+        assert!(found.as_ref().is_none_or(|found| !found.cleanable));
+        assert_eq!(found.map(|found| found.traces), traces, "{}", String::from_utf8_lossy(bytes));
+    }
+    let scratch = Scratch::new("traces");
+    let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+    fs::write(&from, "text").unwrap();
+    assert!(!clean(&from, &to).unwrap() && !to.exists());
+}
+
+#[test]
+fn damage_is_an_error_and_leaves_no_half_copy() {
+    let scratch = Scratch::new("traces");
+    for whole in [jpeg(), png()] {
+        for cut in 3..whole.len() - 12 {
+            let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
+            fs::write(&from, &whole[..cut]).unwrap();
+            drop(look_at(&from));
+            if clean(&from, &to).is_ok() {
+                fs::remove_file(&to).ok();
+            }
+            assert!(!to.exists(), "{cut}");
+        }
+    }
+    for place in 0..tags().len() {
+        let mut wild = tags();
+        wild[place] = 0xff;
+        drop(tiff::traces(&wild));
+    }
+}
+
+#[test]
+fn the_ends_of_a_long_file_are_read() {
+    let mut bytes = b"%PDF-1.4".to_vec();
+    bytes.resize(ENDS.0 * 3, b' ');
+    bytes.extend(b"/Author (alice)");
+    assert_eq!(told(&bytes).map(|found| found.traces), set([Trace::Author]));
+}
+
+#[test]
+fn a_report_counts_what_it_does_not_name() {
+    let scratch = Scratch::new("traces");
+    let files: Vec<_> = (0..NAMED + 5).map(|number| scratch.path().join(format!("{number}.png"))).collect();
+    files.iter().for_each(|file| fs::write(file, png()).unwrap());
+    let missing = scratch.path().join("missing");
+    let report = look(&[files, vec![missing]].concat());
+    assert_eq!((report.findings.len(), report.more, report.unseen), (NAMED, 5, 1));
+    assert!(report.findings.iter().all(|finding| finding.cleanable));
+}

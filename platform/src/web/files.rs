@@ -1,0 +1,198 @@
+//! The folders that the owner allowed, to choose from what to share, in place.
+
+use std::path::{Path, PathBuf};
+
+use axum::Extension;
+use axum::extract::{Path as Number, State};
+use axum::http::Uri;
+use axum::response::{Html, IntoResponse, Response};
+use maud::{Markup, html};
+
+use super::browse::{self, Listing};
+use super::frame::{self, Frame};
+use super::layout::{fault, heading, table};
+use super::site::{Shared, Site};
+use super::visitor::Visitor;
+use crate::sys::{disks, mount};
+use crate::words::size;
+
+/// The allowed folders, as pages show them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Root {
+    pub(super) number: u64,
+    pub(super) path: String,
+    /// Bytes that may still be written there; `None` if it cannot be looked at.
+    pub(super) free: Option<u64>,
+}
+
+/// One folder.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Folder {
+    number: u64,
+    path: String,
+    /// The folder above, if that is allowed too.
+    above: Option<u64>,
+    listing: Listing,
+    /// Numbers of the folders in it, in the order of the listing.
+    numbers: Vec<u64>,
+    fault: Option<String>,
+}
+
+/// The folders from which and into which things may go: of the configuration, else of the owner's choice.
+pub(super) fn roots(site: &Site, visitor: &Visitor) -> Vec<PathBuf> {
+    if site.page.folders.is_empty() { visitor.entry.folders.clone() } else { site.page.folders.clone() }
+}
+
+/// The same, as pages show them.
+pub(super) fn shown_roots(site: &Site, visitor: &Visitor) -> Vec<Root> {
+    let roots = roots(site, visitor);
+    let mut folders = site.folders();
+    let shown = |path: PathBuf| Root {
+        number: folders.number(&path),
+        path: path.display().to_string(),
+        free: mount::free(&path).ok(),
+    };
+    roots.into_iter().map(shown).collect()
+}
+
+/// `GET /files`
+pub(super) async fn show(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Html<String> {
+    let frame = Frame::of(&site, &visitor, &uri);
+    Html(page(&shown_roots(&site, &visitor), &frame).into_string())
+}
+
+/// `GET /files/{number}`
+pub(super) async fn open(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Number(number): Number<u64>,
+    uri: Uri,
+) -> Response {
+    let Some(path) = site.folders().path(number) else { return frame::missing() };
+    let roots = roots(&site, &visitor);
+    let looked = tokio::task::spawn_blocking(move || {
+        let real = browse::allowed(&roots, &path)?;
+        let above = real.parent().and_then(|above| browse::allowed(&roots, above));
+        Some((browse::list(&real), real, above))
+    });
+    let Ok(Some((listing, path, above))) = looked.await else { return frame::missing() };
+    let folder = {
+        let mut folders = site.folders();
+        folder(&mut folders, &path, above.as_deref(), listing)
+    };
+    let frame = Frame::of(&site, &visitor, &uri);
+    Html(folder_page(&folder, &frame).into_string()).into_response()
+}
+
+fn folder(
+    folders: &mut browse::Folders,
+    path: &Path,
+    above: Option<&Path>,
+    listing: std::io::Result<Listing>,
+) -> Folder {
+    let fault = listing.as_ref().err().map(|why| format!("this folder cannot be read: {why}"));
+    let listing = listing.unwrap_or_default();
+    let inner = listing.entries.iter().filter(|entry| entry.folder);
+    Folder {
+        numbers: inner.map(|entry| folders.number(&path.join(&entry.name))).collect(),
+        number: folders.number(path),
+        above: above.map(|above| folders.number(above)),
+        path: path.display().to_string(),
+        listing,
+        fault,
+    }
+}
+
+/// Where one may start.
+pub(super) fn page(roots: &[Root], frame: &Frame) -> Markup {
+    let disks = disks::mounted();
+    frame.page("Files", "/files", &html! {
+        (heading("Files", &html! {}))
+        @if roots.is_empty() {
+            p class="empty" { "No folder is allowed yet. " a href="/settings" { "Choose some in the settings" } "." }
+        } @else {
+            (table("Allowed folders", &html! {
+                thead { tr { th scope="col" { "Folder" } th scope="col" class="number" { "Free" } } }
+                tbody { @for root in roots { tr {
+                    th scope="row" { a href={ "/files/" (root.number) } { (root.path) } }
+                    td class="number" { @match root.free { Some(free) => (size(free)), None => "not there" } }
+                } } }
+            }))
+        }
+        @if !disks.is_empty() {
+            section aria-labelledby="disks-title" {
+                h2 id="disks-title" { "Mounted disks" }
+                (table("Mounted disks", &html! {
+                    thead { tr {
+                        th scope="col" { "Mounted at" } th scope="col" { "Kind" }
+                        th scope="col" class="number" { "Free" } th scope="col" class="number" { "Size" }
+                    } }
+                    tbody { @for disk in &disks { tr {
+                        th scope="row" { (disk.at.display()) }
+                        td { (disk.kind) @if disk.read_only { ", read-only" } }
+                        td class="number" { (size(disk.free)) }
+                        td class="number" { (size(disk.size)) }
+                    } } }
+                }))
+            }
+        }
+    })
+}
+
+/// What lies in a folder.
+fn folder_page(folder: &Folder, frame: &Frame) -> Markup {
+    frame.page("Files", "/files", &html! {
+        (heading("Files", &html! {
+            @if let Some(above) = folder.above { a href={ "/files/" (above) } { "Folder above" } }
+            @else { a href="/files" { "All folders" } }
+        }))
+        p class="path" { code { (folder.path) } }
+        (fault(folder.fault.as_deref()))
+        div class="actions" {
+            (share_button(frame, &folder.path, "Share this whole folder"))
+            @if frame.token.is_some() { a class="button" href={ "/fetches/new/" (folder.number) } { "Fetch into this folder" } }
+        }
+        @if folder.listing.entries.is_empty() && folder.fault.is_none() { p class="empty" { "Nothing in here." } }
+        @else { (entries(folder, frame)) }
+        @if folder.listing.more > 0 {
+            p class="quiet" { (folder.listing.more) " more are not shown." }
+        }
+    })
+}
+
+fn entries(folder: &Folder, frame: &Frame) -> Markup {
+    let mut numbers = folder.numbers.iter();
+    table(
+        "Files and folders",
+        &html! {
+            thead { tr {
+                th scope="col" { "Name" } th scope="col" class="number" { "Size" } th scope="col" { span class="hidden" { "Share" } }
+            } }
+            tbody { @for entry in &folder.listing.entries { tr {
+                th scope="row" {
+                    @if entry.folder {
+                        a href={ "/files/" (numbers.next().copied().unwrap_or_default()) } { (entry.name) "/" }
+                    } @else { (entry.name) }
+                }
+                td class="number" { @if !entry.folder { (size(entry.size)) } }
+                td class="number" { (share_button(frame, &format!("{}/{}", folder.path.trim_end_matches('/'), entry.name), "Share")) }
+            } } }
+        },
+    )
+}
+
+fn share_button(frame: &Frame, path: &str, words: &str) -> Markup {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    frame.form(
+        "/shares/new",
+        "inline",
+        &html! {
+            input type="hidden" name="path" value=(path);
+            button type="submit" aria-label=[(words == "Share").then(|| format!("Share {name}"))] { (words) }
+        },
+    )
+}

@@ -1,0 +1,56 @@
+//! The last lines of the log, scrubbed.
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Json};
+use maud::{Markup, html};
+
+use super::frame::Frame;
+use super::layout::{badge, heading, table};
+use super::site::Shared;
+use super::visitor::Visitor;
+use crate::logger::{self, Line};
+use crate::words::span;
+
+/// `GET /log`
+pub(super) async fn show(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    uri: Uri,
+) -> Html<String> {
+    Html(page(&logger::recent(), &Frame::of(&site, &visitor, &uri)).into_string())
+}
+
+/// `GET /log.json`
+pub(super) async fn data() -> Response {
+    Json(logger::recent()).into_response()
+}
+
+/// The page, as a pure function of the lines; newest first.
+pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
+    frame.page("Log", "/log", &html! {
+        (heading("Log", &html! {}))
+        p class="quiet" { "The last " (lines.len()) " lines. Names, addresses and paths are left out." }
+        (frame.watch("/log"))
+        @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
+        @else {
+            (table("Log", &html! {
+                thead { tr { th scope="col" { "After" } th scope="col" { "Level" } th scope="col" { "What" } } }
+                tbody class="log" { @for line in lines.iter().rev() { tr {
+                    td class="number" { (span(line.after_s)) }
+                    td { (level(line.level.trim())) }
+                    td { (line.text) }
+                } } }
+            }))
+        }
+    })
+}
+
+fn level(level: &str) -> Markup {
+    match level {
+        "error" => badge("bad", level),
+        "warn" => badge("warn", level),
+        _ => html! { (level) },
+    }
+}

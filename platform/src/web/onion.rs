@@ -1,0 +1,175 @@
+//! The page's own onion service: only who has the client key can even find it, and then needs the password.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::serve::Listener;
+use tokio::sync::watch;
+
+use super::site::Shared;
+use super::{CONNECTIONS, router};
+use crate::control::serve::{self, Bounds};
+use crate::net::{AccessKey, Network, Service, ServiceKey, Stream};
+use crate::state::{PageEntry, Secret};
+
+/// Port of the service: what browsers try first.
+const PORT: u16 = 80;
+
+/// Onion circuits are slow, so connections may last longer than on the local network.
+const LIFETIME: Duration = Duration::from_mins(5);
+
+/// Until the next try when the network could not offer the service.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Who calls through the service: nobody knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnionCaller;
+
+/// Where the page is reached through Tor, and whether.
+#[derive(Debug, Default)]
+pub(super) struct Onion {
+    now: Mutex<Option<Face>>,
+    /// Rung when the owner switched it on or off.
+    bell: tokio::sync::Notify,
+}
+
+/// What its owner needs to reach it.
+#[derive(Clone, Debug)]
+pub(super) struct Face {
+    /// `<56 characters>.onion`.
+    pub(super) host: String,
+    /// What Tor Browser asks for: the client key in base32.
+    pub(super) key: String,
+    /// Whether others can reach it, as far as the network says.
+    pub(super) reachable: bool,
+    /// Why there is none, if it failed.
+    pub(super) fault: Option<String>,
+}
+
+impl Onion {
+    /// What it is now; `None` while it is off.
+    pub(super) fn face(&self) -> Option<Face> {
+        self.lock().clone()
+    }
+
+    /// Whether that is its name.
+    pub(super) fn is_called(&self, host: &str) -> bool {
+        let host = host.strip_suffix(":80").unwrap_or(host);
+        self.lock().as_ref().is_some_and(|face| face.host.eq_ignore_ascii_case(host))
+    }
+
+    /// Tells it that the entry changed.
+    pub(super) fn look_again(&self) {
+        self.bell.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Face>> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Face)) {
+        if let Some(face) = self.lock().as_mut() {
+            change(face);
+        }
+    }
+}
+
+/// Makes the keys of the service where there are none yet.
+pub(super) fn prepare(entry: &mut PageEntry) -> Result<(), getrandom::Error> {
+    for place in [&mut entry.onion_seed, &mut entry.onion_access] {
+        if place.is_none() {
+            let mut secret = Secret([0; 32]);
+            getrandom::fill(&mut secret.0)?;
+            *place = Some(secret);
+        }
+    }
+    Ok(())
+}
+
+/// Offers the page through `network` whenever the owner wants it, until `stop` turns true.
+pub(super) async fn run(site: Shared, network: Network, mut stop: watch::Receiver<bool>) {
+    let mut stopped = stop.clone();
+    let keep = async {
+        loop {
+            let wanted = site.entry().await.ok().and_then(|entry| keys(&entry));
+            match wanted {
+                Some((key, access)) => tokio::select! {
+                    () = offer(&site, &network, &key, &access, stop.clone()) => {}
+                    () = site.onion.bell.notified() => {}
+                },
+                None => site.onion.bell.notified().await,
+            }
+            *site.onion.lock() = None;
+        }
+    };
+    tokio::select! {
+        () = keep => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+    _ = stop.borrow_and_update();
+}
+
+/// Its keys, if it is wanted: never without a password.
+fn keys(entry: &PageEntry) -> Option<(ServiceKey, AccessKey)> {
+    let wanted = entry.onion && entry.password.is_some();
+    let (seed, access) = (entry.onion_seed.as_ref()?, entry.onion_access.as_ref()?);
+    wanted.then(|| (ServiceKey::from_seed(seed.0), AccessKey::derive(&access.0)))
+}
+
+/// Offers it until the network takes it away, then waits before another try.
+async fn offer(
+    site: &Shared,
+    network: &Network,
+    key: &ServiceKey,
+    access: &AccessKey,
+    stop: watch::Receiver<bool>,
+) {
+    let shown = access.base32();
+    let face = Face { host: key.address(PORT).host(), key: shown.to_string(), reachable: false, fault: None };
+    *site.onion.lock() = Some(face);
+    if network.ready().await.is_err() {
+        return std::future::pending().await; // the node is stopping
+    }
+    match network.serve(key, PORT, Some(access)).await {
+        Ok(service) => {
+            let mut reachable = service.reachable();
+            let watch = async {
+                loop {
+                    let up = *reachable.borrow_and_update();
+                    site.onion.change(|face| face.reachable = up);
+                    if reachable.changed().await.is_err() {
+                        return std::future::pending::<()>().await;
+                    }
+                }
+            };
+            let bounds = Bounds { connections: CONNECTIONS, lifetime: Some(LIFETIME) };
+            tokio::select! {
+                () = serve::run(Door(service), router(site), bounds, stop) => {}
+                () = watch => {}
+            }
+        }
+        Err(why) => site.onion.change(|face| face.fault = Some(why.to_string())),
+    }
+    tokio::time::sleep(AGAIN).await;
+}
+
+/// The service as a listener.
+struct Door(Service);
+
+impl Listener for Door {
+    type Io = Stream;
+    type Addr = OnionCaller;
+
+    async fn accept(&mut self) -> (Stream, OnionCaller) {
+        match self.0.accept().await {
+            Some(stream) => (stream, OnionCaller),
+            // The service is gone; whoever runs this looks at the stop signal or the bell.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<OnionCaller> {
+        Ok(OnionCaller)
+    }
+}

@@ -1,0 +1,264 @@
+//! From private to public and back. Before a share goes public its owner sees what its files tell about their maker.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use axum::Extension;
+use axum::extract::{Path as Part, State};
+use axum::http::Uri;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use super::browse;
+use super::files;
+use super::frame::{self, Frame};
+use super::layout::{badge, heading, plural, table};
+use super::shares;
+use super::site::Shared;
+use super::visitor::Visitor;
+use crate::node::{NodeError, ShareRequest};
+use crate::status::Share;
+use crate::sys::mount;
+use crate::traces::{self, Report, Trace};
+
+/// `GET /shares/{info_hash}/publish`: what it would tell.
+pub(super) async fn ask(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(info_hash): Part<String>,
+    uri: Uri,
+) -> Response {
+    let status = site.node.status();
+    let share = status.shares.iter().find(|share| share.info_hash == info_hash).cloned();
+    let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
+        return frame::missing();
+    };
+    let Ok(report) = tokio::task::spawn_blocking(move || traces::look(&sources)).await else {
+        return frame::missing();
+    };
+    let frame = Frame::of(&site, &visitor, &uri);
+    Html(page(&share, &report, &frame).into_string()).into_response()
+}
+
+/// `POST /shares/{info_hash}/publish`
+pub(super) async fn publish(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(info_hash): Part<String>,
+    uri: Uri,
+) -> Response {
+    let done = site.node.publish(info_hash).await;
+    let done = done.map(|share| format!("/shares/{}?said=published", share.info_hash));
+    shares::answer(&site, &visitor, &uri, done)
+}
+
+/// `POST /shares/{info_hash}/unpublish`
+pub(super) async fn unpublish(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(info_hash): Part<String>,
+    uri: Uri,
+) -> Response {
+    let done = site.node.unpublish(info_hash).await;
+    let done = done.map(|share| format!("/shares/{}?said=unpublished", share.info_hash));
+    shares::answer(&site, &visitor, &uri, done)
+}
+
+/// `POST /shares/{info_hash}/clean`: makes a copy beside the original that tells less, and publishes that instead.
+pub(super) async fn clean(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(info_hash): Part<String>,
+    uri: Uri,
+) -> Response {
+    let share = site.node.status().shares.iter().find(|share| share.info_hash == info_hash).cloned();
+    let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
+        return frame::missing();
+    };
+    let Some(job) = site.jobs.begin(&format!("{}, cleaned", share.name)) else {
+        let why = NodeError::Bad("too many shares are being read already; wait until some are done".into());
+        return shares::answer(&site, &visitor, &uri, Err(why));
+    };
+    let (roots, working) = (files::roots(&site, &visitor), Shared::clone(&site));
+    tokio::spawn(async move {
+        let done = copy_and_publish(&working, share, sources, roots).await;
+        working.jobs.end(job, done.err().as_deref());
+    });
+    Redirect::to("/shares?said=reading").into_response()
+}
+
+/// Copies, shares the copy in public, and withdraws the original.
+async fn copy_and_publish(
+    site: &Shared,
+    share: Share,
+    sources: Vec<PathBuf>,
+    roots: Vec<PathBuf>,
+) -> Result<(), String> {
+    let copying = tokio::task::spawn_blocking(move || copy(&share, &sources, &roots).map(|to| (to, share)));
+    let (path, share) = copying.await.map_err(|_| "the copy was broken off".to_owned())??;
+    let request = ShareRequest {
+        paths: vec![path],
+        name: None,
+        piece_length: None,
+        public: true,
+        browser: share.browser,
+    };
+    site.node.share(request).await.map_err(|why| why.to_string())?;
+    site.node.unshare(share.info_hash).await.map_err(|why| why.to_string())
+}
+
+/// Makes `<name>, cleaned` beside the original: pictures without what they tell, everything else as a second name of the
+/// same file, or as a copy where the disk knows no second names.
+fn copy(share: &Share, sources: &[PathBuf], roots: &[PathBuf]) -> Result<PathBuf, String> {
+    let (from, single) = origin(&share.name, sources).ok_or("the files of this share do not lie together")?;
+    let parent = from.parent().ok_or("there is no folder above it")?;
+    browse::allowed(roots, parent).ok_or(
+        "the folder above it is not among the allowed ones, and the copy would lie there; allow it in Settings",
+    )?;
+    let target = parent.join(cleaned_name(&share.name, single));
+    let told =
+        |why: io::Error| format!("the copy could not be made: {why}; {} was left as it is", target.display());
+    if target.exists() {
+        return Err(format!("{} exists already; rename or remove it first", target.display()));
+    }
+    if single {
+        copy_file(&from, &target).map_err(told)?;
+    } else {
+        fs::create_dir(&target).map_err(told)?;
+        for source in sources {
+            let inner =
+                source.strip_prefix(&from).map_err(|_| "the files of this share do not lie together")?;
+            let to = target.join(inner);
+            to.parent().map_or(Ok(()), fs::create_dir_all).map_err(told)?;
+            copy_file(source, &to).map_err(told)?;
+        }
+    }
+    Ok(target)
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    if traces::clean(from, to)? || fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    if fs::metadata(from)?.len() > mount::free(to.parent().unwrap_or(to))? {
+        return Err(io::Error::new(io::ErrorKind::StorageFull, "no room is left"));
+    }
+    fs::copy(from, to).map(drop)
+}
+
+/// The file or folder that was shared, and whether it is a file.
+fn origin(name: &str, sources: &[PathBuf]) -> Option<(PathBuf, bool)> {
+    let first = sources.first()?;
+    if sources.len() == 1 && first.file_name().is_some_and(|file| file == name) && first.is_file() {
+        return Some((first.clone(), true));
+    }
+    let mut above = first.ancestors().skip(1);
+    let folder = above.find(|folder| folder.file_name().is_some_and(|file| file == name))?;
+    sources.iter().all(|source| source.starts_with(folder)).then(|| (folder.to_owned(), false))
+}
+
+fn cleaned_name(name: &str, single: bool) -> String {
+    match name.rsplit_once('.').filter(|(stem, _)| single && !stem.is_empty()) {
+        Some((stem, ending)) => format!("{stem}, cleaned.{ending}"),
+        None => format!("{name}, cleaned"),
+    }
+}
+
+/// What it would tell, as a pure function of what was found.
+pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
+    let path = format!("/shares/{}", share.info_hash);
+    let cleanable = report.findings.iter().any(|finding| finding.cleanable);
+    frame.page("Publish", "/shares", &html! {
+        (heading(&format!("Publish {}", share.name), &html! { a href=(path) { "Back to the share" } }))
+        p { "Everybody who finds this node's catalogue may then see the name and fetch the files. What was fetched cannot be taken back." }
+        @if report.findings.is_empty() {
+            p class="notice good" {
+                "Nothing was found in " (plural(report.looked as u64, "file", "files")) " that names a person, a place or a device."
+            }
+        } @else {
+            p class="notice warn" role="alert" {
+                (plural((report.findings.len() + report.more) as u64, "file tells", "files tell"))
+                " something about who made it or where."
+            }
+            (findings(report))
+        }
+        @if report.unseen > 0 { p class="quiet" { (plural(report.unseen as u64, "file was", "files were")) " not looked at." } }
+        p class="quiet" { "Pictures, films, PDF and office files were searched for the usual remarks. What can be seen or read in them is for you to judge." }
+        div class="actions" {
+            @if cleanable { (frame.button(&format!("{path}/clean"), "main", "Publish a cleaned copy")) }
+            (frame.button(&format!("{path}/publish"), if cleanable { "" } else { "main" }, "Publish as it is"))
+        }
+        @if cleanable {
+            p { small {
+                "The copy lies beside the original, under the name “" (cleaned_name(&share.name, share.files == 1)) "”. Your own files stay as they are. "
+                "Files that cannot be cleaned go into it unchanged."
+            } }
+        }
+    })
+}
+
+fn findings(report: &Report) -> Markup {
+    html! {
+        (table("What the files tell", &html! {
+            thead { tr { th scope="col" { "File" } th scope="col" { "Tells" } th scope="col" { "Can be cleaned" } } }
+            tbody { @for finding in &report.findings { tr {
+                th scope="row" { (finding.path.file_name().unwrap_or_default().to_string_lossy()) }
+                td { (words(&finding.traces)) }
+                td { @if finding.cleanable { (badge("good", "yes")) } @else { (badge("warn", "no")) } }
+            } } }
+        }))
+        @if report.more > 0 { p class="quiet" { "And " (report.more) " more." } }
+    }
+}
+
+fn words<'a>(traces: impl IntoIterator<Item = &'a Trace>) -> String {
+    traces.into_iter().map(|trace| trace.words()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::scratch::Scratch;
+
+    const PICTURE: &[u8] = b"\xff\xd8\xff\xfe\0\x07alice\xff\xda\0\x02picture\xff\xd9";
+
+    fn share(name: &str) -> Share {
+        Share { name: name.into(), ..Share::default() }
+    }
+
+    #[test]
+    fn a_cleaned_copy_lies_beside_the_original_and_leaves_it_alone() {
+        let scratch = Scratch::new("publish");
+        let album = scratch.path().join("album");
+        fs::create_dir_all(album.join("deep")).unwrap();
+        let sources = [album.join("deep/picture.jpg"), album.join("text.txt")];
+        fs::write(&sources[0], PICTURE).unwrap();
+        fs::write(&sources[1], "words").unwrap();
+        let roots = [scratch.path().to_owned()];
+        let copied = copy(&share("album"), &sources, &roots).unwrap();
+        assert_eq!(copied, scratch.path().join("album, cleaned"));
+        let picture = fs::read(copied.join("deep/picture.jpg")).unwrap();
+        assert!(
+            !picture.windows(5).any(|window| window == b"alice") && picture.ends_with(b"picture\xff\xd9")
+        );
+        assert_eq!(fs::read(copied.join("text.txt")).unwrap(), b"words");
+        assert_eq!(fs::read(&sources[0]).unwrap(), PICTURE);
+        assert!(copy(&share("album"), &sources, &roots).unwrap_err().contains("exists already"));
+        let single = copy(&share("picture.jpg"), &sources[..1], &roots).unwrap();
+        assert_eq!(single, album.join("deep/picture, cleaned.jpg"));
+        assert!(copy(&share("album"), &sources, &[album]).unwrap_err().contains("allow it in Settings"));
+    }
+
+    #[test]
+    fn what_was_shared_is_found_again() {
+        let paths = ["/a/b/b/c", "/a/b/d"].map(PathBuf::from);
+        assert_eq!(origin("b", &paths), None, "the nearest b holds only one of them");
+        assert_eq!(origin("a", &paths), Some(("/a".into(), false)));
+        assert_eq!(origin("x", &paths), None);
+        assert_eq!(
+            [cleaned_name("a.b.jpg", true), cleaned_name("a.b", false), cleaned_name(".x", true)],
+            ["a.b, cleaned.jpg", "a.b, cleaned", ".x, cleaned"]
+        );
+    }
+}

@@ -1,0 +1,105 @@
+//! What all requests share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::browse::Folders;
+use super::guesses::Guesses;
+use super::jobs::Jobs;
+use super::onion::Onion;
+use super::password::Hasher;
+use super::search::Searches;
+use super::session::Sessions;
+use crate::config::{Config, Page};
+use crate::node::{Handle, NodeError};
+use crate::state::PageEntry;
+
+/// Longest wait for the node's own task.
+const NODE: Duration = Duration::from_secs(10);
+
+/// See the module.
+pub(super) struct Site {
+    pub(super) node: Handle,
+    /// The page's part of the configuration.
+    pub(super) page: Page,
+    /// All of it as TOML, without what the owner left out.
+    pub(super) config: String,
+    pub(super) port: u16,
+    /// Names by which the page may be called besides addresses, in lower case.
+    pub(super) names: Vec<String>,
+    /// Signs the tokens of forms; new in every run.
+    pub(super) key: [u8; 32],
+    pub(super) hasher: Hasher,
+    pub(super) jobs: Jobs,
+    pub(super) onion: Onion,
+    pub(super) searches: Searches,
+    sessions: Mutex<Sessions>,
+    guesses: Mutex<Guesses>,
+    folders: Mutex<Folders>,
+}
+
+/// How handlers hold it.
+pub(super) type Shared = Arc<Site>;
+
+impl Site {
+    /// Fails without randomness.
+    pub(super) fn new(
+        node: Handle,
+        config: &Config,
+        port: u16,
+        loopback: bool,
+    ) -> Result<Shared, getrandom::Error> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        let page = config.page.clone();
+        let names = if loopback { Vec::new() } else { own_names() };
+        let names = names.into_iter().chain(page.names.iter().map(|name| name.to_lowercase())).collect();
+        Ok(Arc::new(Self {
+            node,
+            page,
+            config: toml::to_string_pretty(config).unwrap_or_default(),
+            port,
+            names,
+            key,
+            hasher: Hasher::new(),
+            jobs: Jobs::default(),
+            onion: Onion::default(),
+            searches: Searches::default(),
+            sessions: Mutex::default(),
+            guesses: Mutex::default(),
+            folders: Mutex::default(),
+        }))
+    }
+
+    /// What the page keeps.
+    pub(super) async fn entry(&self) -> Result<PageEntry, NodeError> {
+        timeout(NODE, self.node.page()).await.map_err(|_| NodeError::Stopping)?
+    }
+
+    /// Keeps this instead.
+    pub(super) async fn keep(&self, entry: PageEntry) -> Result<(), NodeError> {
+        timeout(NODE, self.node.keep_page(entry)).await.map_err(|_| NodeError::Stopping)?
+    }
+
+    pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn guesses(&self) -> MutexGuard<'_, Guesses> {
+        self.guesses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn folders(&self) -> MutexGuard<'_, Folders> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of this machine on the local network: plain, and as mDNS answers to it.
+fn own_names() -> Vec<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim().to_lowercase();
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    if plain { vec![format!("{name}.local"), name] } else { Vec::new() }
+}

@@ -1,0 +1,130 @@
+//! The password: who gets in, and who does not.
+
+use hyper::StatusCode;
+
+use super::live::{Browser, Live, PASSWORD, with_node};
+use crate::config::Page;
+
+async fn sign_in(browser: &mut Browser, password: &str) -> super::live::Answer {
+    browser.get("/login").await;
+    browser.post("/login", &[("password", password)]).await
+}
+
+/// A browser that was never here, with a form at hand.
+async fn stranger(live: &Live) -> Browser {
+    let mut browser = live.browser();
+    assert_eq!(browser.get("/login").await.status, StatusCode::OK);
+    browser
+}
+
+#[tokio::test]
+async fn the_first_run_makes_the_node_ones_own() {
+    with_node(Page::default(), async |live| {
+        let mut browser = live.browser();
+        assert_eq!(browser.get("/").await.status, StatusCode::OK, "open as long as there is no password");
+        assert_eq!(browser.get("/login").await.location(), "/first");
+        for (password, again, word) in [("short", "short", "at least 10"), (PASSWORD, "other", "differ")] {
+            browser.get("/first").await;
+            let refused = browser.post("/first", &[("password", password), ("again", again)]).await;
+            assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+            assert!(refused.body.contains(word), "{}", refused.body);
+        }
+        let nowhere = [("password", PASSWORD), ("again", PASSWORD), ("folders", "/nowhere/at/all")];
+        assert!(browser.post("/first", &nowhere).await.body.contains("create it first"));
+        let mut owner = live.owner("machine").await;
+        assert_eq!(owner.get("/").await.status, StatusCode::OK);
+        assert_eq!(browser.get("/").await.location(), "/login");
+        assert_eq!(browser.get("/first").await.location(), "/", "only once");
+        let late = browser.post("/first", &[("password", PASSWORD), ("again", PASSWORD)]).await;
+        assert_eq!(late.location(), "/login");
+        assert_eq!(browser.get("/status.json").await.status, StatusCode::UNAUTHORIZED);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn signing_out_and_in_again() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("machine").await;
+        let before = owner.jar.clone();
+        owner.post("/logout", &[]).await;
+        assert_eq!(owner.get("/").await.location(), "/login");
+        let mut thief = live.browser();
+        thief.jar = before;
+        assert_eq!(thief.get("/").await.location(), "/login", "the session is over, whoever has its cookie");
+        assert_eq!(sign_in(&mut owner, "not the password").await.status, StatusCode::FORBIDDEN);
+        assert_eq!(sign_in(&mut owner, PASSWORD).await.location(), "/");
+        assert!(owner.get("/").await.body.contains("Sign out"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_password_ends_every_other_session() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("machine").await;
+        let mut second = stranger(&live).await;
+        assert_eq!(sign_in(&mut second, PASSWORD).await.location(), "/");
+        owner.get("/settings").await;
+        let new = "quite another phrase";
+        let wrong =
+            owner.post("/settings/password", &[("password", "x"), ("new", new), ("again", new)]).await;
+        assert_eq!(wrong.status, StatusCode::FORBIDDEN);
+        assert!(wrong.body.contains("not the present password"));
+        let right = [("password", PASSWORD), ("new", new), ("again", new)];
+        assert_eq!(owner.post("/settings/password", &right).await.location(), "/settings?said=password");
+        assert!(owner.get("/settings").await.body.contains("Change the password"));
+        assert_eq!(second.get("/").await.location(), "/login");
+        assert_eq!(sign_in(&mut second, PASSWORD).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(sign_in(&mut second, new).await.location(), "/");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_reset_from_the_machine_begins_anew() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("password").await;
+        let entry = live.node.page().await.unwrap();
+        let forgotten = crate::state::PageEntry { password: None, seal: None, ..entry };
+        live.node.keep_page(forgotten).await.unwrap();
+        let page = owner.get("/").await;
+        assert!(page.body.contains("Set a password") && !page.body.contains("Sign out"));
+        live.owner("machine").await;
+    })
+    .await;
+}
+
+/// Neither in, nor the owner out: not the one who is signed in, not the one whose browser is known, and a strange browser
+/// waits ten seconds at most. The memory for hashes stays that of one.
+#[tokio::test]
+async fn ten_thousand_wrong_passwords_change_nothing_for_the_owner() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("machine").await;
+        let mut known = stranger(&live).await;
+        assert_eq!(sign_in(&mut known, PASSWORD).await.location(), "/");
+        known.get("/").await;
+        assert_eq!(known.post("/logout", &[]).await.location(), "/");
+        let mut attacker = stranger(&live).await;
+        let (mut wrong, mut later) = (0, 0);
+        for number in 0..10_000 {
+            let guess = format!("guess number {number}");
+            match attacker.post("/login", &[("password", &guess)]).await.status {
+                StatusCode::FORBIDDEN => wrong += 1,
+                StatusCode::TOO_MANY_REQUESTS => later += 1,
+                other => panic!("{other}"),
+            }
+            if number == 5_000 {
+                assert_eq!(sign_in(&mut known, PASSWORD).await.location(), "/", "in the midst of it");
+                assert_eq!(owner.get("/").await.status, StatusCode::OK);
+            }
+        }
+        assert!((6..=20).contains(&wrong) && later >= 9_900, "{wrong} reckoned, {later} put off");
+        assert_eq!(attacker.get("/").await.location(), "/login");
+        let mut strange = stranger(&live).await;
+        let put_off = strange.post("/login", &[("password", PASSWORD)]).await;
+        let wait: u64 = put_off.header("retry-after").parse().unwrap();
+        assert!(put_off.status == StatusCode::TOO_MANY_REQUESTS && wait <= 11, "{wait}");
+    })
+    .await;
+}

@@ -1,0 +1,204 @@
+//! A real node with a real listener, and a browser made of little more than a cookie jar.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::config::{Config, Page};
+use crate::net::Network;
+use crate::net::memory::Memory;
+use crate::node::{self, Handle};
+use crate::state::StateDir;
+use crate::sys::scratch::Scratch;
+use crate::web::Web;
+
+/// A test that waits longer than this has hung.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// What the tests choose.
+pub(super) const PASSWORD: &str = "a few words in a row";
+
+/// A node with its page.
+pub(super) struct Live {
+    pub(super) node: Handle,
+    pub(super) address: SocketAddr,
+    pub(super) scratch: Scratch,
+    stop: watch::Sender<bool>,
+}
+
+/// What a browser was answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: hyper::HeaderMap,
+    pub(super) body: String,
+}
+
+/// A browser that keeps cookies and the token of the last form.
+pub(super) struct Browser {
+    address: SocketAddr,
+    pub(super) jar: Vec<(String, String)>,
+    pub(super) token: String,
+    /// Headers sent with everything.
+    pub(super) always: Vec<(&'static str, String)>,
+    open: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// Runs a test within reach of a node.
+pub(super) async fn with_node<F: Future<Output = ()>>(page: Page, test: impl FnOnce(Live) -> F) {
+    let tasks = LocalSet::new();
+    let run = tasks.run_until(async {
+        let live = start(page, Scratch::new("web")).await;
+        let (node, stop) = (live.node.clone(), live.stop.clone());
+        test(live).await;
+        stop.send_replace(true);
+        node.stop().await.unwrap();
+    });
+    tokio::time::timeout(DEADLINE, run).await.unwrap();
+}
+
+/// Starts a node on the state in `scratch`.
+async fn start(page: Page, scratch: Scratch) -> Live {
+    let page = Page { listen: ([127, 0, 0, 1], 0).into(), ..page };
+    let config = Config { page, ..Config::default() };
+    let web = Web::bind(&config).await.unwrap();
+    let address = web.address();
+    let (node, inbox) = Handle::new();
+    let network = Memory::new();
+    let (stop, stopped) = watch::channel(false);
+    let (_, arrived) = watch::channel(Some(Network::Memory(network.clone())));
+    tokio::task::spawn_local(web.run(node.clone(), arrived, stopped));
+    let state = StateDir::open(&scratch.path().join("state"), true).unwrap();
+    let network = Network::Memory(network.clone());
+    let proxies = crate::proxy::Proxies::new(network.clone(), &config);
+    let running = node::run(config, state, network, proxies, inbox);
+    tokio::task::spawn_local(async move { running.await.unwrap() });
+    Live { node, address, scratch, stop }
+}
+
+impl Live {
+    pub(super) fn browser(&self) -> Browser {
+        Browser {
+            address: self.address,
+            jar: Vec::new(),
+            token: String::new(),
+            always: Vec::new(),
+            open: None,
+        }
+    }
+
+    /// A browser whose owner went through the first run, with the folder `files` allowed.
+    pub(super) async fn owner(&self, audience: &str) -> Browser {
+        let mut browser = self.browser();
+        let files = self.scratch.path().join("files");
+        std::fs::create_dir_all(&files).unwrap();
+        browser.get("/first").await;
+        let folders = files.display().to_string();
+        let fields =
+            [("password", PASSWORD), ("again", PASSWORD), ("audience", audience), ("folders", &folders)];
+        let begun = browser.post("/first", &fields).await;
+        assert_eq!(begun.location(), "/?said=welcome", "{}", begun.body);
+        browser.get("/").await;
+        browser
+    }
+
+    pub(super) fn write(&self, path: &str, text: &str) -> std::path::PathBuf {
+        let path = self.scratch.path().join(Path::new(path));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Answer {
+    pub(super) fn location(&self) -> &str {
+        self.header("location")
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Browser {
+    pub(super) async fn get(&mut self, path: &str) -> Answer {
+        self.send(Method::GET, path, String::new(), &[]).await
+    }
+
+    /// Sends a form with the token of the last page.
+    pub(super) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.token.clone();
+        let fields = fields.iter().copied().chain([("token", token.as_str())]);
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send(Method::POST, path, body, &[]).await
+    }
+
+    pub(super) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: String,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let form = method == Method::POST;
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        if form {
+            request = request.header("content-type", "application/x-www-form-urlencoded");
+        }
+        let cookies: Vec<_> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
+            request = request.header("cookie", cookies.join("; "));
+        }
+        for (name, value) in &self.always {
+            request = request.header(*name, value);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = self.exchange(request.body(Full::new(Bytes::from(body))).unwrap()).await;
+        self.learn(&answer);
+        answer
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Answer {
+        if self.open.as_mut().is_none_or(|open| open.is_closed()) {
+            let stream = TcpStream::connect(self.address).await.unwrap();
+            let (open, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+            tokio::spawn(connection);
+            self.open = Some(open);
+        }
+        let open = self.open.as_mut().unwrap();
+        open.ready().await.unwrap();
+        let (parts, body) = open.send_request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    fn learn(&mut self, answer: &Answer) {
+        for cookie in answer.headers.get_all("set-cookie") {
+            let (name, rest) = cookie.to_str().unwrap().split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            self.jar.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                self.jar.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        let token = answer.body.split("name=\"token\" value=\"").nth(1);
+        if let Some(token) = token {
+            self.token = token.split('"').next().unwrap().to_owned();
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Who is looking, from where, and what of the node they may see and do.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use axum::http::{Extensions, HeaderMap};
+
+use super::cookie::{self, Cookie};
+use super::guesses::Source;
+use super::onion::OnionCaller;
+use super::site::Site;
+use crate::config::FirstRun;
+use crate::control::serve::Caller;
+use crate::state::{Audience, PageEntry};
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Place {
+    /// This machine.
+    Machine,
+    /// The local network.
+    Lan(IpAddr),
+    /// The page's own onion service.
+    Onion,
+}
+
+/// See the module. Every request carries one as an extension.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    pub(super) place: Place,
+    /// What the page keeps, as of this request.
+    pub(super) entry: PageEntry,
+    /// The secret of a session that lives.
+    pub(super) session: Option<String>,
+    /// Number of a browser that knew the password before.
+    pub(super) known: Option<[u8; 16]>,
+}
+
+/// What a visitor may see.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sight {
+    /// Everything.
+    All,
+    /// Figures, no names.
+    Figures,
+    /// The form for the password.
+    SignIn,
+    /// The form of the first run.
+    FirstRun,
+    /// Nothing: this page is for the machine itself.
+    Nothing,
+}
+
+impl Place {
+    /// Reads what the listener noted.
+    pub(super) fn of(extensions: &Extensions) -> Option<Self> {
+        if extensions.get::<Caller<OnionCaller>>().is_some() {
+            return Some(Self::Onion);
+        }
+        let address = extensions.get::<Caller<SocketAddr>>()?.0.ip().to_canonical();
+        Some(if address.is_loopback() { Self::Machine } else { Self::Lan(address) })
+    }
+}
+
+impl Visitor {
+    pub(super) fn new(site: &Site, place: Place, entry: PageEntry, headers: &HeaderMap) -> Self {
+        let session = entry.seal.as_ref().and_then(|seal| {
+            let secret = Cookie::Session.read(headers, site.port)?;
+            site.sessions().touch(&secret, &seal.0, Instant::now()).then_some(secret)
+        });
+        let known = entry.seal.as_ref().and_then(|seal| {
+            let value = Cookie::Known.read(headers, site.port)?;
+            cookie::known_id(&seal.0, &value)
+        });
+        Self { place, entry, session, known }
+    }
+
+    /// What they may see.
+    pub(super) fn sight(&self, first_run: FirstRun) -> Sight {
+        let has_password = self.entry.password.is_some();
+        match (self.place, self.entry.audience) {
+            (Place::Lan(_), Audience::Machine) if has_password => Sight::Nothing,
+            _ if self.session.is_some() => Sight::All,
+            (Place::Machine, _) if !has_password => Sight::All,
+            (Place::Lan(_), _) if !has_password && first_run == FirstRun::Network => Sight::FirstRun,
+            (Place::Machine | Place::Lan(_), Audience::Figures) if has_password => Sight::Figures,
+            _ if has_password => Sight::SignIn,
+            _ => Sight::Nothing,
+        }
+    }
+
+    /// Whether they may set the password for the first time.
+    pub(super) fn may_begin(&self, first_run: FirstRun) -> bool {
+        let near = match self.place {
+            Place::Machine => true,
+            Place::Lan(_) => first_run == FirstRun::Network,
+            Place::Onion => false,
+        };
+        near && self.entry.password.is_none()
+    }
+
+    /// What their tries of the password count for.
+    pub(super) fn source(&self) -> Source {
+        match (self.known, self.place) {
+            (Some(id), _) => Source::Known(id),
+            (None, Place::Machine) => Source::Machine,
+            (None, Place::Lan(address)) => Source::of(address),
+            (None, Place::Onion) => Source::Onion,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAN: Place = Place::Lan(IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 7)));
+
+    fn sight(place: Place, password: bool, audience: Audience, session: bool) -> Sight {
+        let entry = PageEntry { password: password.then(String::new), audience, ..PageEntry::default() };
+        let session = session.then(String::new);
+        Visitor { place, entry, session, known: None }.sight(FirstRun::Machine)
+    }
+
+    #[test]
+    fn each_place_sees_what_the_owner_chose() {
+        use Audience::{Figures, Machine, Password};
+        for (place, password, audience, session, seen) in [
+            (Place::Machine, false, Machine, false, Sight::All),
+            (Place::Machine, true, Machine, false, Sight::SignIn),
+            (Place::Machine, true, Figures, false, Sight::Figures),
+            (Place::Machine, true, Machine, true, Sight::All),
+            (LAN, false, Machine, false, Sight::Nothing),
+            (LAN, true, Machine, true, Sight::Nothing),
+            (LAN, true, Figures, false, Sight::Figures),
+            (LAN, true, Password, false, Sight::SignIn),
+            (LAN, true, Password, true, Sight::All),
+            (Place::Onion, false, Machine, false, Sight::Nothing),
+            (Place::Onion, true, Machine, false, Sight::SignIn),
+            (Place::Onion, true, Figures, false, Sight::SignIn),
+            (Place::Onion, true, Machine, true, Sight::All),
+        ] {
+            assert_eq!(sight(place, password, audience, session), seen, "{place:?} {password} {audience:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_run_is_for_the_machine_unless_the_owner_opened_it() {
+        let visitor = |place| Visitor { place, entry: PageEntry::default(), session: None, known: None };
+        assert_eq!(visitor(LAN).sight(FirstRun::Network), Sight::FirstRun);
+        assert!(visitor(LAN).may_begin(FirstRun::Network) && !visitor(LAN).may_begin(FirstRun::Machine));
+        assert!(visitor(Place::Machine).may_begin(FirstRun::Machine));
+        assert!(!visitor(Place::Onion).may_begin(FirstRun::Network));
+        let entry = PageEntry { password: Some(String::new()), ..PageEntry::default() };
+        assert!(!Visitor { entry, ..visitor(Place::Machine) }.may_begin(FirstRun::Network));
+    }
+}
