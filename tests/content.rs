@@ -78,24 +78,9 @@ fn scratch(name: &str) -> PathBuf {
     folder
 }
 
-/// A Python that has the wheel: the system's, or one made for this under the target folder.
+/// A Python that has the wheel.
 fn python() -> PathBuf {
-    let has = |python: &Path| {
-        let ask = Command::new(python).args(["-c", "import libtorrent"]).stderr(Stdio::null()).status();
-        ask.is_ok_and(|status| status.success())
-    };
-    let system = PathBuf::from("python3");
-    if has(&system) {
-        return system;
-    }
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("libtorrent");
-    let own = venv.join("bin/python3");
-    if !has(&own) {
-        let _ = Command::new(&system).args(["-m", "venv"]).arg(&venv).status();
-        let _ = Command::new(&own).args(["-m", "pip", "install", "--quiet", WHEEL]).status();
-    }
-    assert!(has(&own), "the Python wheel is missing: run `python3 -m pip install {WHEEL}`");
-    own
+    bulbil_tests::python::with("libtorrent", WHEEL, Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
 fn make_tree(dice: &mut Dice, folder: &Path, piece: u64) {

@@ -11,6 +11,7 @@ extern crate std;
 
 pub mod bits;
 pub mod content;
+pub mod friend;
 pub mod hello;
 pub mod id;
 pub mod lanes;

@@ -161,3 +161,12 @@ pub const POOL_SIZE: usize = 50;
 
 /// See [`POOL_SIZE`].
 pub const POOL_IDLE_MS: u64 = 300_000;
+
+/// Milliseconds a friend code works: an hour, time enough to read it out and for Tor to publish the place.
+pub const FRIEND_LIFE_MS: u64 = 3_600_000;
+
+/// Wrong guesses after which a friend code is burnt. Who mistypes is told so before calling, so five are no accident.
+pub const FRIEND_GUESSES: usize = 5;
+
+/// Milliseconds for a whole meeting of friends, from the first byte: four round trips of a slow circuit.
+pub const FRIEND_MEET_MS: u64 = 60_000;

@@ -2,6 +2,7 @@
 //!
 //! A variant's position is its number on the wire: append, never reorder, never reuse.
 
+pub mod friend;
 pub mod mail;
 pub mod tracker;
 

@@ -5,11 +5,16 @@
 mod check;
 mod client;
 mod fetch;
+mod friends;
 mod hash;
+mod keep;
 mod list;
+mod mail;
 mod mirror;
 mod page;
+mod passphrase;
 mod progress;
+mod proxy;
 mod publish;
 mod run;
 mod search;
@@ -57,6 +62,19 @@ enum Command {
         /// Its info-hash, as `bulbil list` shows it
         info_hash: String,
     },
+    /// Send a message to another node
+    Send(mail::SendArgs),
+    /// Read what other nodes sent, and fetch what they link to
+    Inbox(mail::InboxArgs),
+    /// List messages that wait to be sent
+    Outbox(list::Args),
+    /// Make a friend code: prints eight words to read to a friend, and waits until they were used
+    Invite(friends::Invite),
+    /// Meet a friend who read eight words to you
+    Accept(friends::Accept),
+    /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
+    #[command(subcommand)]
+    Keep(keep::Command),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -70,6 +88,8 @@ enum Command {
     Mirror(mirror::Args),
     /// Find shares by words
     Search(search::Args),
+    /// Close the streams of other programs and share no circuit with what was before
+    NewIdentity(list::Args),
     /// Stop the node
     Stop,
     /// Hash files as a share; needs no node
@@ -130,8 +150,10 @@ fn dispatch(args: Args) -> Result<(), Failure> {
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    if let Command::Run = args.command {
-        return run::run(config, &runtime);
+    match args.command {
+        Command::Run => return run::run(config, &runtime),
+        Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
@@ -141,16 +163,24 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::List(args) => list::list(&client, &args).await,
             Command::Status(args) => list::status(&client, &args).await,
             Command::Peers(args) => list::peers(&client, &args).await,
+            Command::Invite(args) => friends::invite(&client, &args).await,
+            Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
             Command::Page(action) => page::run(&client, &action).await,
+            Command::Send(args) => mail::send(&client, &args).await,
+            Command::Inbox(args) => mail::inbox(&client, &args).await,
+            Command::Outbox(args) => mail::outbox(&client, &args).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
             Command::Trust(command) => trust::run(&client, &command).await,
             Command::Mirror(args) => mirror::run(&client, &args).await,
             Command::Search(args) => search::run(&client, &args).await,
+            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Hash(_) | Command::Check(_) | Command::Config => Ok(()),
+            Command::Run | Command::Keep(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
+                Ok(())
+            }
         }
     })
 }
@@ -187,6 +217,11 @@ mod tests {
             "status --json",
             "peers --json",
             "unshare 00",
+            "send bob text --no-wait --json",
+            "inbox --json",
+            "inbox fetch 3 --out d --json",
+            "inbox discard 3",
+            "outbox --json",
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -202,12 +237,18 @@ mod tests {
             "mirror list --json",
             "mirror remove a",
             "search two words --json",
+            "new-identity --json",
             "stop",
             "page reset",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",
             "--socket s status",
+            "invite --name n --json",
+            "accept a b c d e f g h --name n --wait 60 --json",
+            "keep save f --passphrase-file p",
+            "keep show f --passphrase-file p --json",
+            "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
             let words = std::iter::once("bulbil").chain(line.split(' '));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -222,6 +263,9 @@ mod tests {
             "fetch http://x",
             "frobnicate",
             "run --fast",
+            "keep",
+            "keep save",
+            "keep save f --passphrase secret",
             "mirror",
             "mirror a --once --follow",
             "trust",

@@ -1,6 +1,8 @@
 //! The one configuration: a TOML file in which every key is optional and an unknown key is an error.
 
+mod keep;
 mod page;
+mod proxy;
 mod quantity;
 mod tracker;
 
@@ -9,7 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use keep::Keep;
 pub use page::{FirstRun, Page};
+pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
 pub use tracker::Tracker;
 
@@ -41,6 +45,10 @@ pub struct Config {
     pub tracker: Tracker,
     /// The network.
     pub net: Net,
+    /// Listeners for other programs.
+    pub proxy: Proxy,
+    /// What survives a reboot.
+    pub keep: Keep,
 }
 
 /// How much is logged.
@@ -172,6 +180,8 @@ impl Default for Config {
             swarm: Swarm::default(),
             tracker: Tracker::default(),
             net: Net::default(),
+            proxy: Proxy::default(),
+            keep: Keep::default(),
         }
     }
 }
@@ -230,7 +240,13 @@ impl Config {
 
     /// Relative paths start at `folder`.
     fn anchor(&mut self, folder: &Path) {
-        let paths = [&mut self.state_dir, &mut self.control.socket, &mut self.net.tor.network_file];
+        let paths = [
+            &mut self.state_dir,
+            &mut self.control.socket,
+            &mut self.net.tor.network_file,
+            &mut self.keep.file,
+            &mut self.keep.passphrase_file,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -248,7 +264,8 @@ impl Config {
         } else if lanes_min == 0 || lanes_min > lanes_max {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
-            return self.tracker.check().map_err(ConfigError::Value);
+            self.tracker.check().map_err(ConfigError::Value)?;
+            return self.proxy.check();
         };
         Err(ConfigError::Value(wrong))
     }
@@ -278,6 +295,9 @@ mod tests {
         let mut full = Config { state_dir: Some("/run/bulbil".into()), ..Config::default() };
         full.control.socket = Some("/run/bulbil/control.sock".into());
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
+        full.proxy.socks.password = Some(Password("secret".into()));
+        full.keep.file = Some("/boot/bulbil.age".into());
+        full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
         let mut open = vec![keys];
         while let Some(table) = open.pop() {

@@ -9,6 +9,13 @@
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
 //! | `DELETE /page` | | 204: the page has no password any more |
+//! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
+//! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
+//! | `DELETE /mail/inbox/{number}` | | 204 |
+//! | `POST /friends/invite` | [`InviteRequest`](crate::node::InviteRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
+//! | `DELETE /friends/{id}` | | 204 |
+//! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -16,6 +23,7 @@
 //! | `POST /trust/degree` | `{"degree", "apply"}` | [`TrustCost`](crate::status::TrustCost) |
 //! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
 //! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
+//! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),
@@ -23,7 +31,11 @@
 
 mod events;
 mod failure;
+mod friends;
+pub(crate) mod keep;
+mod mail;
 mod page;
+mod proxy;
 mod routes;
 pub mod serve;
 mod socket;

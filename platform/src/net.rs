@@ -13,8 +13,10 @@ mod published;
 mod stream;
 pub mod tor;
 
+use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -229,8 +231,14 @@ impl Network {
     }
 }
 
+/// What a network remembers of its entries, by the names it gives them.
+pub(crate) type Guards = BTreeMap<String, serde_json::Value>;
+
 /// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
 const TOR_SHARE: u64 = 6;
+
+/// Circuits to exits for these are made before anybody asks, where there is a proxy: what browsers ask for first.
+const PROXY_PORTS: [u16; 2] = [443, 80];
 
 /// What Tor is told, from what the owner said.
 fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
@@ -244,8 +252,24 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
             config::Vanguards::Full => tor::Vanguards::Full,
         },
         reduced_padding: tor.reduced_padding,
-        ..tor::TorConfig::new(state_dir.join("tor"), state_dir.join("cache"))
+        predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
+        ..tor::TorConfig::new(tor_state(state_dir), state_dir.join("cache"))
     }
+}
+
+/// Where Tor's own state lies.
+fn tor_state(state_dir: &Path) -> PathBuf {
+    state_dir.join("tor")
+}
+
+/// The relays by which the node that has this state directory enters the network, for the keep file.
+pub(crate) fn guards(state_dir: &Path) -> Guards {
+    tor::guards::read(&tor_state(state_dir))
+}
+
+/// Brings them back for a node that does not run.
+pub(crate) fn restore_guards(state_dir: &Path, guards: &Guards) -> io::Result<()> {
+    tor::guards::write(&tor_state(state_dir), guards)
 }
 
 /// A name of ours that others can connect to. Dropping it takes it off the network and refuses new streams at once;

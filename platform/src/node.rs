@@ -1,18 +1,22 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
+mod asked;
 mod dial;
 mod door;
 mod dropped;
 mod fetch;
+mod friends;
 mod halves;
 mod herald;
 mod history;
 mod lane;
 mod lesson;
+mod mail;
 mod offer;
 mod open;
 mod page;
 mod primary;
+mod proxy;
 mod report;
 mod room;
 mod run;
@@ -29,9 +33,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::status::{Event, Share, Status};
+use crate::keep::Passphrase;
+use crate::status::{Event, Meeting, Share, Status};
 
+pub use friends::{AcceptRequest, InviteRequest};
 pub use history::{History, POINTS, Point, STEPS};
+pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub(crate) use page::PageCommand;
 pub use run::MAX_FETCHES;
 pub(crate) use run::run;
@@ -104,7 +111,11 @@ pub(crate) enum Command {
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Page(PageCommand),
+    Mail(mail::Ask),
+    Friend(friends::Ask),
+    Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
     Tracker(tracker::command::Command),
+    Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
 }
 
@@ -147,6 +158,26 @@ impl Handle {
     /// Withdraws a share, at once.
     pub async fn unshare(&self, info_hash: String) -> Result<(), NodeError> {
         self.ask(|reply| Command::Unshare(info_hash, reply)).await?
+    }
+
+    /// Makes a friend code; [`status`](Self::status) tells what becomes of it.
+    pub async fn invite(&self, request: InviteRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Invite(request, reply))).await?
+    }
+
+    /// Takes a friend's code and begins to call; [`status`](Self::status) tells how it goes.
+    pub async fn accept(&self, request: AcceptRequest) -> Result<Meeting, NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Accept(request, reply))).await?
+    }
+
+    /// Ends a friend code, at once, or forgets one that has ended.
+    pub async fn cancel_meeting(&self, id: u64) -> Result<(), NodeError> {
+        self.ask(|reply| Command::Friend(friends::Ask::Cancel(id, reply))).await?
+    }
+
+    /// Everything worth keeping, as the bytes of a keep file.
+    pub async fn keep(&self, passphrase: Passphrase) -> Result<Vec<u8>, NodeError> {
+        self.ask(|reply| Command::Keep(passphrase, reply)).await?
     }
 
     /// Stops the node; returns when everything it had to write is written.

@@ -1,5 +1,6 @@
 //! What a restart of the process needs. Lies in the state directory, which is memory unless the owner said otherwise.
 
+mod mail;
 mod page;
 pub mod tracker;
 
@@ -9,11 +10,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 pub use page::{Audience, MAX_FOLDERS, PageEntry};
 
 use crate::sys::{mount, process};
+
+pub use mail::{InEntry, MailEntries, OutEntry};
 
 /// Bytes of the state file at most. A share takes some 300.
 const MAX_STATE: u64 = 16 * 1024 * 1024;
@@ -35,6 +39,8 @@ pub struct State {
     pub fetches: Vec<FetchEntry>,
     /// What the page keeps.
     pub page: PageEntry,
+    /// Messages from and to other nodes.
+    pub mail: MailEntries,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
 }
@@ -78,6 +84,30 @@ pub struct FetchEntry {
     pub peer: Secret<32>,
 }
 
+impl State {
+    /// Whether anything was ever saved in this state directory.
+    pub(crate) fn exists(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
+    /// What was saved last in a state directory, whoever holds it; nothing if nothing was.
+    pub(crate) fn read(folder: &Path) -> Result<Self, StateError> {
+        let path = folder.join(FILE);
+        let damaged = |why: String| StateError::Damaged(path.clone(), why);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(damaged(error.to_string())),
+            Ok(about) if about.len() > MAX_STATE => return Err(damaged("it is over 16 MiB".to_owned())),
+            Ok(_) => {}
+        }
+        let bytes = Zeroizing::new(fs::read(&path).map_err(|error| damaged(error.to_string()))?);
+        // The parser's own words may repeat parts of the file.
+        serde_json::from_slice(&bytes).map_err(|error| {
+            damaged(format!("line {} column {} is not understood", error.line(), error.column()))
+        })
+    }
+}
+
 /// Bytes that nobody should see: wiped when dropped, hidden from `Debug`, hexadecimal in the file.
 #[derive(Clone, Eq, PartialEq, ZeroizeOnDrop)]
 pub struct Secret<const N: usize>(pub [u8; N]);
@@ -111,6 +141,8 @@ fn wrong<'de, D: serde::Deserializer<'de>>(bytes: usize) -> D::Error {
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
+    /// How often something was saved.
+    changes: watch::Sender<u64>,
     /// Locked as long as it is open.
     _lock: File,
 }
@@ -156,7 +188,7 @@ impl StateDir {
         let lock =
             private().write(true).create(true).truncate(false).open(path.join("lock")).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), changes: watch::Sender::new(0), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::Busy(path.to_owned())),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
@@ -167,21 +199,24 @@ impl StateDir {
         &self.path
     }
 
+    /// Whether nothing was ever saved in it.
+    pub fn is_new(&self) -> bool {
+        !State::exists(&self.path)
+    }
+
+    /// Changes whenever something is saved.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Says that something else in the directory changed that is worth keeping.
+    pub fn touch(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     /// What was saved last; nothing if nothing was.
     pub fn load(&self) -> Result<State, StateError> {
-        let path = self.path.join(FILE);
-        let damaged = |why: String| StateError::Damaged(path.clone(), why);
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(State::default()),
-            Err(error) => return Err(damaged(error.to_string())),
-            Ok(about) if about.len() > MAX_STATE => return Err(damaged("it is over 16 MiB".to_owned())),
-            Ok(_) => {}
-        }
-        let bytes = Zeroizing::new(fs::read(&path).map_err(|error| damaged(error.to_string()))?);
-        // The parser's own words may repeat parts of the file.
-        serde_json::from_slice(&bytes).map_err(|error| {
-            damaged(format!("line {} column {} is not understood", error.line(), error.column()))
-        })
+        State::read(&self.path)
     }
 
     /// Replaces what was saved before, whole or not at all.
@@ -196,7 +231,9 @@ impl StateDir {
             done?;
             fs::rename(&fresh, &target)
         })();
-        written.map_err(|error| StateError::Write(target, error))
+        written.map_err(|error| StateError::Write(target, error))?;
+        self.touch();
+        Ok(())
     }
 }
 
@@ -235,6 +272,7 @@ mod tests {
                 peer: Secret([5; 32]),
             }],
             page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
+            mail: MailEntries::default(),
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }

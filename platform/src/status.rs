@@ -3,10 +3,18 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+mod keep;
+mod mail;
+mod meeting;
+mod proxy;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
 
+pub use keep::{Keep, Losses};
+pub use mail::Mail;
+pub use meeting::{MAX_MEETINGS, Meeting, MeetingState};
+pub use proxy::{LATENCY_S, Listener, ListenerState, NewIdentity, Proxy};
 pub use tracker::{Hit, Mirror, NodeState, Progress, Records, SearchEvent, Trust, TrustCost, Trusted};
 
 /// One node at one moment.
@@ -28,6 +36,14 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// Messages from and to other nodes.
+    pub mail: Mail,
+    /// What a power cut would cost.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
+    #[serde(default)]
+    pub meetings: Vec<Meeting>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.
@@ -38,6 +54,8 @@ pub struct Status {
     pub trust: Trust,
     /// Nodes whose records are copied.
     pub mirrors: Vec<Mirror>,
+    /// What other programs use.
+    pub proxy: Proxy,
 }
 
 /// Dropped peers that are remembered.
@@ -223,4 +241,8 @@ pub enum Event {
     Fetch(Fetch),
     /// A peer was dropped.
     Dropped(Dropped),
+    /// A message came, left, or could not be delivered.
+    Mail(Mail),
+    /// A friend code moved on.
+    Meeting(Meeting),
 }

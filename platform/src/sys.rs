@@ -9,4 +9,5 @@ pub mod mount;
 pub mod process;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod terminal;
 pub mod thermal;

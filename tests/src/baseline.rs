@@ -131,7 +131,12 @@ fn start_http(scratch: &Scratch, folder: &Path, port: u16) -> io::Result<Process
     Process::start("nginx", &mut command, &own.join("output.log"))
 }
 
-fn start_tor(scratch: &Scratch, network: &Network, name: &str, lines: &str) -> io::Result<Process> {
+pub(crate) fn start_tor(
+    scratch: &Scratch,
+    network: &Network,
+    name: &str,
+    lines: &str,
+) -> io::Result<Process> {
     let folder = scratch.join(name);
     fs::create_dir_all(&folder)?;
     let empty = folder.join("empty");

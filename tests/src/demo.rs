@@ -6,6 +6,8 @@ mod files;
 mod memory;
 mod plot;
 mod report;
+mod rows;
+mod tracker;
 mod yardstick;
 
 use std::fs;
@@ -42,6 +44,7 @@ fn run(options: &Options) -> io::Result<bool> {
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
+        Story::Tracker => tracker::run(options),
     }
 }
 
@@ -50,6 +53,7 @@ enum Story {
     Files,
     Memory,
     Baseline,
+    Tracker,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -69,6 +73,7 @@ impl Options {
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
+                "tracker" => this.story = Story::Tracker,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -104,6 +109,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   baseline   the same measurement of C tor, nginx and curl alone
+  tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE";
@@ -124,6 +130,7 @@ mod tests {
             Ok(Options { story: Story::Files, once: true, json, size: None })
         );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
+        assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);
         assert_eq!(parse("memory --size 64").unwrap().size, Some(64 << 20));
     }
 

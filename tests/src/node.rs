@@ -26,6 +26,8 @@ pub struct Settings {
     pub lanes: Option<(u8, u8)>,
     /// The `memory` setting, such as `96 MiB`; the program's own choice without.
     pub memory: Option<String>,
+    /// The `[proxy]` sections; without, nothing listens for other programs.
+    pub proxy: Option<String>,
     /// More lines for the end of the configuration file.
     pub more: String,
     /// A program with its first arguments that runs the node's own command line, such as one that enters a namespace.
@@ -279,12 +281,16 @@ fn config(folder: &Scratch, page: u16, settings: &Settings) -> String {
     let lanes = settings.lanes.map(|(min, max)| format!("[swarm]\nlanes_min = {min}\nlanes_max = {max}\n"));
     format!(
         "state_dir = {state}\n{}[control]\nsocket = {socket}\n[page]\nlisten = \"127.0.0.1:{page}\"\n\
-         [net]\nkind = \"tor\"\n[net.tor]\nnetwork_file = {network}\n{}{}",
+         [net]\nkind = \"tor\"\n[net.tor]\nnetwork_file = {network}\n{}{}{}",
         memory.unwrap_or_default(),
         lanes.unwrap_or_default(),
+        settings.proxy.as_deref().unwrap_or(NO_PROXY),
         settings.more
     )
 }
+
+/// Tests that are not about it want no circuits made ahead, and no ports that others may have taken.
+const NO_PROXY: &str = "[proxy.socks]\nenabled = false\n[proxy.dns]\nenabled = false\n";
 
 /// A command that a person waits for: fetching some MiB included.
 pub const COMMAND_LIMIT: Duration = Duration::from_mins(3);

@@ -17,6 +17,13 @@ use crate::words::size;
 pub(super) struct Args {
     /// The link, as it was given to you
     link: String,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How to fetch, whatever the link comes from.
+#[derive(Debug, clap::Args)]
+pub(super) struct How {
     /// Folder to write into
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -31,19 +38,24 @@ struct Started {
 }
 
 pub(super) async fn run(client: &Client, args: &Args) -> Result<(), Failure> {
-    args.link.parse::<Link>().map_err(|error| Failure::Usage(error.to_string()))?;
-    let out = std::path::absolute(&args.out).map_err(Failure::failed)?;
+    fetch(client, &args.link, &args.how).await
+}
+
+/// Fetches what a link offers, to the end.
+pub(super) async fn fetch(client: &Client, link: &str, how: &How) -> Result<(), Failure> {
+    link.parse::<Link>().map_err(|error| Failure::Usage(error.to_string()))?;
+    let out = std::path::absolute(&how.out).map_err(Failure::failed)?;
     if !out.is_dir() {
-        return Err(Failure::Failed(format!("{} is no folder; make it first", args.out.display())));
+        return Err(Failure::Failed(format!("{} is no folder; make it first", how.out.display())));
     }
-    let answer = client.post("/fetches", &FetchRequest { link: args.link.clone(), out: out.clone() }).await?;
+    let answer = client.post("/fetches", &FetchRequest { link: link.to_owned(), out: out.clone() }).await?;
     let Started { id } = serde_json::from_slice(&answer).map_err(Failure::failed)?;
     let fetch = follow(client, id).await?;
-    if args.json {
+    if how.json {
         print_json(&fetch)?;
     }
     match fetch.state {
-        FetchState::Done if !args.json => {
+        FetchState::Done if !how.json => {
             let name = fetch.name.unwrap_or_default();
             print(format_args!("{} ({}, verified)", out.join(name).display(), size(fetch.done)))
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::{Failure, print, print_json};
-use crate::status::{FetchState, Peer, ShareState, Status};
+use crate::status::{FetchState, Keep, Peer, ShareState, Status};
 use crate::words::{percent, rate, size, span};
 
 /// How to print.
@@ -12,7 +12,7 @@ use crate::words::{percent, rate, size, span};
 pub(super) struct Args {
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
@@ -77,6 +77,7 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
             status.records.served
         ))?;
     }
+    super::proxy::status(&status.proxy)?;
     print(format_args!(
         "memory  {} of {}, at most {} so far",
         size(memory.rss),
@@ -85,7 +86,19 @@ pub(super) async fn status(client: &Client, args: &Args) -> Result<(), Failure> 
     ))?;
     let (shares, fetches, peers) = (status.shares.len(), status.fetches.len(), status.peers.len());
     print(format_args!("shares  {shares}\nfetches {fetches}\npeers   {peers}"))?;
+    print(format_args!("keep    {}", kept(&status.keep)))?;
     print(format_args!("up      {}, version {}", span(status.uptime_s), status.version))
+}
+
+/// What a reboot would cost.
+fn kept(keep: &Keep) -> String {
+    let saved = keep.saved_ago_s.map(|ago| format!(", saved {} ago", span(ago))).unwrap_or_default();
+    match &keep.failed {
+        Some(why) => format!("FAILED: {why}"),
+        None if keep.would_lose.is_empty() => format!("a reboot loses nothing{saved}"),
+        None if keep.automatic => format!("soon by itself; a reboot now loses {}{saved}", keep.would_lose),
+        None => format!("a reboot loses {}{saved}; save it with `bulbil keep save FILE`", keep.would_lose),
+    }
 }
 
 /// `bulbil address`.

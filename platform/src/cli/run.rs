@@ -5,23 +5,46 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use super::Failure;
+use super::{Failure, passphrase};
 use crate::config::Config;
 use crate::control::Control;
+use crate::keep::{self, Passphrase, TakenUp};
 use crate::net::Network;
 use crate::node::{self, Handle};
+use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::sys::process;
 use crate::web::Web;
 
 /// Runs until stopped by a signal or by `bulbil stop`.
-pub(super) fn run(config: Config, runtime: &Runtime) -> Result<(), Failure> {
+pub(super) fn run(mut config: Config, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
+    if let Err(error) = process::raise_files() {
+        log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
+    }
     if let Err(error) = process::harden() {
         log::warn!("core dumps could not be switched off: {error}");
     }
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
+    take_up(&mut config, &state)?;
     LocalSet::new().block_on(runtime, serve(config, state))
+}
+
+/// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
+fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
+    let Some(file) = &config.keep.file else { return Ok(()) };
+    let source = config.keep.passphrase_file.as_deref();
+    let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
+    if new {
+        Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
+    }
+    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+        TakenUp::Restored => log::info!("restored from the keep file"),
+        TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
+        TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+    }
+    config.keep.passphrase = Some(passphrase);
+    Ok(())
 }
 
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
@@ -45,7 +68,9 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
     arrive.send_replace(Some(network.clone()));
-    let ended = node::run(config, state, network, inbox).await.map_err(Failure::failed);
+    let proxies = Proxies::new(network.clone(), &config);
+    proxies.listen(&config, &stop.subscribe()).await;
+    let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;
     ended

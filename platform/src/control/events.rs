@@ -63,5 +63,6 @@ fn present(node: &Handle) -> VecDeque<Event> {
     let net = std::iter::once(Event::Net(status.net.clone()));
     let shares = status.shares.iter().cloned().map(Event::Share);
     let fetches = status.fetches.iter().cloned().map(Event::Fetch);
-    net.chain(shares).chain(fetches).collect()
+    let meetings = status.meetings.iter().cloned().map(Event::Meeting);
+    net.chain(shares).chain(fetches).chain(meetings).collect()
 }

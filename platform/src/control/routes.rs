@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::events;
 use super::failure::Failure;
-use super::tracker;
+use super::{friends, keep, tracker};
 use crate::node::{FetchRequest, Handle, ShareRequest};
 
 /// Bytes of a request's body at most: a share of some thousand paths.
@@ -27,9 +27,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What every request may use.
 #[derive(Clone)]
-struct Api {
-    node: Handle,
-    stop: watch::Receiver<bool>,
+pub(super) struct Api {
+    pub(super) node: Handle,
+    pub(super) stop: watch::Receiver<bool>,
 }
 
 pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
@@ -53,8 +53,12 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
         .route("/shares", post(share))
         .route("/shares/{info_hash}", delete(unshare))
         .route("/fetches", post(fetch))
+        .merge(super::proxy::router())
         .route("/events", get(follow))
         .route("/stop", post(stop_node))
+        .merge(super::mail::router())
+        .merge(friends::router())
+        .merge(keep::router())
         .fallback(|| async { Failure(StatusCode::NOT_FOUND, "no such path in this API".to_owned()) })
         .method_not_allowed_fallback(|| async {
             Failure(StatusCode::METHOD_NOT_ALLOWED, "this path does not know that method".to_owned())

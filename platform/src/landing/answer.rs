@@ -92,7 +92,13 @@ fn file(landing: &Rc<Landing>, number: usize, asked: &hyper::HeaderMap, get: boo
         Part::Beyond => (StatusCode::RANGE_NOT_SATISFIABLE, 0, 0),
     };
     let body = match span {
-        Some(span) if end > from => Body::File(FileBody::new(Rc::clone(landing), span, from, end)),
+        Some(span) if end > from => {
+            let mut body = FileBody::new(Rc::clone(landing), span, from, end);
+            if get && body.begin().is_err() {
+                return html(StatusCode::INTERNAL_SERVER_ERROR, page::unreadable(), headers::CLOSED);
+            }
+            Body::File(body)
+        }
         _ => Body::whole(Bytes::new()),
     };
     let mut response = Response::new(body);

@@ -29,20 +29,29 @@ pub(super) struct FileBody {
     span: Span,
     at: u64,
     end: u64,
+    /// Read already, before the head of the answer left.
+    first: Option<Bytes>,
     /// Until the upload limit lets the next block through.
     wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl FileBody {
-    /// `end` is the first byte that is not sent any more.
+    /// `end` is the first byte that is not sent any more. Reads nothing yet.
     pub(super) fn new(landing: Rc<Landing>, span: Span, at: u64, end: u64) -> Self {
         let served = landing.served();
-        Self { landing, served, span, at, end: end.min(span.length), wait: None }
+        Self { landing, served, span, at, end: end.min(span.length), first: None, wait: None }
+    }
+
+    /// Reads the first block, so that a file that cannot be read gets an answer that says so.
+    pub(super) fn begin(&mut self) -> Result<(), Broken> {
+        self.first = Some(self.read()?);
+        Ok(())
     }
 
     /// Bytes still to come.
-    pub(super) const fn left(&self) -> u64 {
-        self.end.saturating_sub(self.at)
+    pub(super) fn left(&self) -> u64 {
+        let first = self.first.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        self.end.saturating_sub(self.at).saturating_add(first)
     }
 
     /// The next block, or the part of it that was asked for.
@@ -54,10 +63,8 @@ impl FileBody {
         if self.landing.closed.get() {
             return Poll::Ready(Some(Err(Broken)));
         }
-        Poll::Ready(Some(self.read().map_err(|fault| {
-            self.landing.fault.set(Some(fault));
-            Broken
-        })))
+        let first = self.first.take();
+        Poll::Ready(Some(first.map_or_else(|| self.read(), Ok)))
     }
 
     /// Holds back while the upload limit is used up.
@@ -80,14 +87,22 @@ impl FileBody {
         }
     }
 
-    fn read(&mut self) -> Result<Bytes, StoreError> {
+    fn read(&mut self) -> Result<Bytes, Broken> {
+        self.read_block().map_err(|fault| {
+            self.landing.fault.set(Some(fault));
+            Broken
+        })
+    }
+
+    fn read_block(&mut self) -> Result<Bytes, StoreError> {
         let (id, skip) = self.place().ok_or(StoreError::Missing)?;
         let layout = self.landing.content.layout();
         let length = layout.block_len(id).ok_or(StoreError::Missing)?;
         let levels = layout.proof_len(id.piece).ok_or(StoreError::Missing)?;
         let (mut proof, mut block) = (vec![0; levels.saturating_mul(32)], vec![0; length]);
         self.served.borrow_mut().read(id, &mut proof, &mut block)?;
-        let take = usize::try_from(self.left()).unwrap_or(usize::MAX).min(length.saturating_sub(skip));
+        let wanted = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let take = wanted.min(length.saturating_sub(skip));
         let bytes = Bytes::from(block).slice(skip..skip.saturating_add(take));
         if bytes.is_empty() {
             return Err(StoreError::Missing);

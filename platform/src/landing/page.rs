@@ -108,6 +108,13 @@ pub(super) fn busy() -> String {
     notice("Busy", "Others are downloading this right now. Try again in half a minute.")
 }
 
+pub(super) fn unreadable() -> String {
+    notice(
+        "Not readable",
+        "The file changed since it was shared, or is gone. Ask its owner to share it again.",
+    )
+}
+
 pub(super) fn only_reading() -> String {
     notice("Read only", "This can only be looked at and downloaded.")
 }

@@ -5,6 +5,7 @@ mod bell;
 mod config;
 mod exit;
 mod fault;
+pub(super) mod guards;
 mod isolation;
 pub(super) mod onion;
 mod service;

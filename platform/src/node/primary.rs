@@ -75,7 +75,6 @@ impl Primary {
     }
 
     /// Conversations that carry mail go here from now on.
-    #[allow(dead_code, reason = "taken by the mail")]
     pub(crate) fn set_mail(&self, callee: Rc<dyn Callee>) {
         self.callees.borrow_mut().mail = Some(callee);
     }

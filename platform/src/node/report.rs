@@ -10,7 +10,7 @@ use super::Inbox;
 use super::history::{History, Recorder};
 use super::room::Room;
 use super::run::Node;
-use crate::status::{Event, Fetch, FetchState, Lane, Memory, Peer, Share, Status};
+use crate::status::{Event, Fetch, FetchState, Lane, Meeting, Memory, Peer, Share, Status};
 use crate::sys::process;
 
 /// Remembers what was last reported.
@@ -63,6 +63,17 @@ impl Reporter {
         for gone in self.last.shares.iter().filter(|share| same_share(&status.shares, share).is_none()) {
             _ = self.events.send(Event::Unshared { info_hash: gone.info_hash.clone() });
         }
+        if status.mail != self.last.mail {
+            _ = self.events.send(Event::Mail(status.mail));
+        }
+        for meeting in &status.meetings {
+            let last = self.last.meetings.iter().find(|last| last.id == meeting.id);
+            let told =
+                |last: &Meeting| (&last.state, last.wrong_guesses) == (&meeting.state, meeting.wrong_guesses);
+            if !last.is_some_and(told) {
+                _ = self.events.send(Event::Meeting(meeting.clone()));
+            }
+        }
         for fetch in &status.fetches {
             if self.last.fetches.iter().find(|last| last.id == fetch.id) != Some(fetch) {
                 _ = self.events.send(Event::Fetch(Fetch::clone(fetch)));
@@ -92,8 +103,12 @@ fn build(node: &Node) -> Status {
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),
+        mail: node.post.get().map(|post| post.view()).unwrap_or_default(),
+        keep: node.keeper.view(&node.state.borrow()),
+        meetings: node.friends.view(),
         address: node.tracker.as_ref().map(|_| node.primary.address().host()),
         address_reachable: node.primary.is_reachable(),
+        proxy: node.proxies.status(),
         ..Status::default()
     };
     if let Some(tracker) = &node.tracker {

@@ -1,6 +1,8 @@
 //! The node's own task: owns the shares and fetches, answers commands, and tells the world how it is.
 
-use std::cell::{Cell, RefCell};
+mod mail;
+
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use tokio::sync::{Notify, Semaphore};
 use super::door::Callee;
 use super::dropped::DroppedList;
 use super::fetch::{Fetch, FetchParts};
+use super::friends::Friends;
+use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
 use super::room::{Ground, Pass};
@@ -19,9 +23,11 @@ use super::tracker::Tracker;
 use super::{Command, FetchRequest, Inbox, NodeError, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
+use crate::keep::Keeper;
 use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
+use crate::proxy::Proxies;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -48,7 +54,12 @@ pub(super) struct Node {
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
+    /// None where the node has no address of its own.
+    pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
+    pub(super) keeper: Rc<Keeper>,
+    pub(super) friends: Rc<Friends>,
     pub(super) state: RefCell<State>,
+    pub(super) proxies: Proxies,
     numbers: Cell<u64>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
@@ -62,6 +73,7 @@ pub(crate) async fn run(
     config: Config,
     state_dir: StateDir,
     network: Network,
+    proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
     let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
@@ -83,9 +95,12 @@ pub(crate) async fn run(
         house: House::new(clock, settings(&config).upload_limit),
     };
     let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone());
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     let node = Rc::new(Node {
+        friends,
+        keeper: Keeper::new(&config.keep, &state_dir),
         primary: Primary::new(public, ground.clone()),
         tracker,
         config,
@@ -94,12 +109,15 @@ pub(crate) async fn run(
         offers: RefCell::default(),
         fetches: RefCell::default(),
         started: Instant::now(),
+        proxies,
+        post: OnceCell::new(),
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     });
     node.restore();
+    tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
     let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
     loop {
@@ -111,6 +129,7 @@ pub(crate) async fn run(
                 Some(Command::Stop(reply)) => {
                     node.close();
                     network.shutdown().await;
+                    node.keeper.finish().await;
                     info!("stopped");
                     _ = reply.send(()); // the caller may be gone
                     return Ok(());
@@ -138,9 +157,17 @@ fn settings(config: &Config) -> bulbil_core::swarm::Settings {
 impl Node {
     /// Takes up what was going on before a restart.
     fn restore(self: &Rc<Self>) {
+        // The address at once: others will know the node by it.
+        if self.state_dir.is_new()
+            && let Err(why) = self.save()
+        {
+            warn!("the state could not be saved, and a restart would have another address: {why}");
+        }
+        self.welcome_friends();
         if let Some(tracker) = &self.tracker {
             self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
             self.primary.open();
+            self.open_mail();
             tracker.apply(self.plan());
         }
         let (shares, fetches) = {
@@ -181,7 +208,11 @@ impl Node {
                 _ = reply.send(done);
             }
             Command::Page(command) => self.obey_page(command),
+            Command::Mail(ask) => self.mail(ask).await,
+            Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
+            Command::Friend(ask) => self.meet(ask).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
+            Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
         }
     }
@@ -274,9 +305,11 @@ impl Node {
     }
 
     fn close(&self) {
+        self.friends.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();
+        self.post.get().inspect(|post| post.close());
         if let Some(tracker) = &self.tracker {
             tracker.close();
         }

@@ -2,6 +2,8 @@
 
 mod guesses;
 mod landing;
+mod mail;
+mod noon;
 mod tracker;
 
 use std::fs;
@@ -15,7 +17,8 @@ use super::{FetchRequest, Handle, NodeError, ShareRequest, run};
 use crate::config::Config;
 use crate::net::Network;
 use crate::net::memory::Memory;
-use crate::state::StateDir;
+use crate::proxy::Proxies;
+use crate::state::{State, StateDir};
 use crate::status::{FetchState, Status};
 use crate::sys::scratch::Scratch;
 
@@ -23,16 +26,18 @@ use crate::sys::scratch::Scratch;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Starts a node on `network` with its state in `folder`.
-fn start(network: &Memory, folder: &Path) -> Handle {
+pub(super) fn start(network: &Memory, folder: &Path) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
-    let running = run(Config::default(), state, Network::Memory(network.clone()), inbox);
+    let (config, network) = (Config::default(), Network::Memory(network.clone()));
+    let proxies = Proxies::new(network.clone(), &config);
+    let running = run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });
     handle
 }
 
 /// Waits until the node's status is as wanted.
-async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
+pub(super) async fn until(node: &Handle, wanted: impl Fn(&Status) -> bool) -> Arc<Status> {
     let mut status = node.status.clone();
     let seen = tokio::time::timeout(DEADLINE, status.wait_for(|status| wanted(status))).await;
     let seen = seen.map(|status| Arc::clone(&status.unwrap()));

@@ -12,11 +12,13 @@ use super::account;
 use super::first::{self, Draft};
 use super::frame::Frame;
 use super::guard::Fields;
+use super::keep;
 use super::layout::{fault, field, heading};
 use super::password;
 use super::site::{Shared, Site};
 use super::visitor::Visitor;
 use crate::state::{Audience, PageEntry};
+use crate::status::Keep;
 use crate::sys::disks::{self, Disk};
 
 /// What the page shows.
@@ -27,6 +29,7 @@ pub(super) struct View {
     pub(super) disks: Vec<Disk>,
     pub(super) sessions: usize,
     pub(super) config: String,
+    pub(super) keep: Keep,
     /// What was wrong with the last try.
     pub(super) fault: Option<String>,
 }
@@ -70,7 +73,12 @@ pub(super) async fn change_access(
     }
 }
 
-fn again(site: &Site, visitor: &Visitor, uri: &Uri, (status, why): (StatusCode, String)) -> Response {
+pub(super) fn again(
+    site: &Site,
+    visitor: &Visitor,
+    uri: &Uri,
+    (status, why): (StatusCode, String),
+) -> Response {
     let view = View { fault: Some(why), ..view(site, visitor) };
     (status, Html(page(&view, &Frame::of(site, visitor, uri)).into_string())).into_response()
 }
@@ -88,6 +96,7 @@ fn view(site: &Site, visitor: &Visitor) -> View {
         disks: disks::mounted(),
         sessions: site.sessions().count(Instant::now()),
         config: site.config.clone(),
+        keep: site.node.status().keep.clone(),
         fault: None,
     }
 }
@@ -102,6 +111,7 @@ pub(super) fn page(view: &View, frame: &Frame) -> Markup {
             (fault(view.fault.as_deref()))
             @if frame.token.is_some() { (access(view, frame)) (password_form(view, frame)) }
             @else { p class="empty" { "Only who is signed in may change anything." } }
+            (keep::part(&view.keep, frame))
             (config(view))
         },
     )

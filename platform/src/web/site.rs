@@ -59,7 +59,7 @@ impl Site {
         Ok(Arc::new(Self {
             node,
             page,
-            config: toml::to_string_pretty(config).unwrap_or_default(),
+            config: shown(config),
             port,
             names,
             key,
@@ -93,6 +93,25 @@ impl Site {
 
     pub(super) fn folders(&self) -> MutexGuard<'_, Folders> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The configuration as its owner may see it. Values of keys whose names speak of secrets are left out.
+fn shown(config: &Config) -> String {
+    let mut whole = toml::Table::try_from(config).unwrap_or_default();
+    hide(&mut whole);
+    toml::to_string_pretty(&whole).unwrap_or_default()
+}
+
+fn hide(table: &mut toml::Table) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => hide(inner),
+            value if ["pass", "secret", "token", "key", "bridge"].iter().any(|word| key.contains(word)) => {
+                *value = "(hidden)".into();
+            }
+            _ => {}
+        }
     }
 }
 

@@ -36,6 +36,9 @@ pub struct TorConfig {
     /// Send less padding: saves some hundred bytes a second, and makes being idle a little easier to see.
     #[serde(default)]
     pub reduced_padding: bool,
+    /// Ports for which circuits to exits are ready before anybody asks. Two each, renewed while they are used.
+    #[serde(default)]
+    pub predicted_ports: Vec<u16>,
 }
 
 /// Where the description of a network comes from: the sections `[tor_network]`, `[path_rules]`, `[address_filter]`
@@ -80,6 +83,7 @@ impl TorConfig {
             network: None,
             vanguards: Vanguards::default(),
             reduced_padding: false,
+            predicted_ports: Vec::new(),
         }
     }
 
@@ -138,8 +142,6 @@ impl TorConfig {
             enabled = true
             [storage.keystore.primary]
             kind = "ephemeral"
-            [preemptive_circuits]
-            initial_predicted_ports = []
             [circuit_timing]
             hs_dir_requery_interval = "3 minutes"
         };
@@ -148,6 +150,9 @@ impl TorConfig {
         set(table, "storage", "cache_dir", text(&self.cache_dir)?);
         table.insert("vanguards".into(), Value::Table(Table::from_iter([("mode".into(), vanguards.into())])));
         table.insert("channel".into(), Value::Table(Table::from_iter([("padding".into(), padding.into())])));
+        let ports = self.predicted_ports.iter().map(|port| Value::from(i64::from(*port))).collect();
+        let ports = Table::from_iter([("initial_predicted_ports".into(), Value::Array(ports))]);
+        table.insert("preemptive_circuits".into(), Value::Table(ports));
         let max = Value::Table(Table::from_iter([("max".into(), Value::from(memory))]));
         table.insert("system".into(), Value::Table(Table::from_iter([("memory".into(), max)])));
         Ok(())

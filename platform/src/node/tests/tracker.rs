@@ -28,7 +28,9 @@ impl Player {
     fn start_with(network: &Memory, folder: Scratch, config: Config) -> Self {
         let (node, inbox) = Handle::new();
         let state = StateDir::open(&folder.path().join("state"), true).unwrap();
-        let running = run(config, state, Network::Memory(network.clone()), inbox);
+        let network = Network::Memory(network.clone());
+        let proxies = Proxies::new(network.clone(), &config);
+        let running = run(config, state, network, proxies, inbox);
         let set = LocalSet::new();
         set.spawn_local(async move { running.await.unwrap() });
         Self { node, folder, task: tokio::task::spawn_local(set).abort_handle() }

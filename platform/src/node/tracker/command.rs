@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Tracker, plan};
+use crate::net::Address;
 use crate::node::run::Node;
 use crate::node::{self, Handle, NodeError};
 use crate::state::tracker::Tracker as Plan;
@@ -152,6 +153,15 @@ impl Node {
                 _ = reply.send(self.search(words));
             }
         }
+    }
+
+    /// Trusts a node whose owner is a friend. A name that cannot be had is left out.
+    pub(in crate::node) fn befriend(&self, friend: Address, name: Option<String>) -> Result<(), NodeError> {
+        let trust = |name| {
+            let request = TrustRequest { address: friend.host(), name, untold: false };
+            self.change(|wanted| plan::trust(wanted, &request, &self.own_host()))
+        };
+        trust(name).or_else(|_| trust(None))
     }
 
     async fn answer<T>(&self, reply: Reply<T>, done: Result<T, NodeError>) {

@@ -1,9 +1,12 @@
 //! Made-up nodes.
 
+use super::super::messages::Letters;
 use super::super::search::Search;
+use crate::node::{InLetter, OutLetter};
 use crate::status::{
-    Dropped, Fetch, FetchState, Hit, Lane, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Records,
-    Share, ShareState, Status, Trust, TrustCost, Trusted,
+    Dropped, Fetch, FetchState, Hit, Keep, Lane, Listener, ListenerState, Losses, Mail, Meeting,
+    MeetingState, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Proxy, Records, Share, ShareState,
+    Status, Trust, TrustCost, Trusted,
 };
 
 pub(super) const FILM: &str = "3f1c9a70b2d84e65913a0c77de5512ab3f1c9a70b2d84e65913a0c77de5512ab";
@@ -145,6 +148,10 @@ pub(super) fn full() -> Status {
         address_reachable: true,
         records: Records { served: 40, seen: 1_200, limit: 65_536 },
         trust: trust(),
+        mail: Mail { inbox: 2, undelivered: 1, outbox: 1, warm: 1 },
+        keep: Keep { would_lose: Losses { shares: 3, letters: 2, ..Losses::default() }, ..Keep::default() },
+        meetings: meetings(),
+        proxy: proxy(),
         mirrors: vec![Mirror {
             address: onion("m"),
             follow: true,
@@ -199,4 +206,57 @@ pub(super) fn search() -> Search {
     };
     let hits = vec![hit("Rivers", Some(link("b"))), hit("Lakes", None)];
     Search { id: 3, words: "river".into(), hits, asked: 4, failed: 1, done: false }
+}
+
+fn meetings() -> Vec<Meeting> {
+    let words = Some("eight plain words to read out to a friend".into());
+    let waiting = Meeting {
+        id: 1,
+        words,
+        left_s: 3_000,
+        wrong_guesses: 2,
+        state: MeetingState::Waiting,
+        ..Meeting::default()
+    };
+    let failed = MeetingState::Failed("nobody came within an hour; agree on new words".into());
+    vec![waiting, Meeting { id: 2, name: Some("Bob".into()), state: failed, ..Meeting::default() }]
+}
+
+fn proxy() -> Proxy {
+    let socks = Listener {
+        kind: "socks".into(),
+        address: "127.0.0.1:9150".into(),
+        open: 3,
+        requests: 4_000,
+        up: 9 << 20,
+        down: 700 << 20,
+        errors: [("host_unreachable".to_owned(), 3)].into(),
+        ..Listener::default()
+    };
+    let state = ListenerState::Failed("the port is taken; choose another one".into());
+    let dns = Listener { kind: "dns".into(), address: "127.0.0.1:5353".into(), state, ..Listener::default() };
+    Proxy { listeners: vec![socks, dns], streams: 3, identities: 1 }
+}
+
+pub(super) fn letters() -> Letters {
+    let came = InLetter {
+        number: 1,
+        peer: onion("a"),
+        name: Some("Anna".into()),
+        at_s: 1_000,
+        text: "Look at <this>:\nhttp://…".into(),
+        link: Some(link("b")),
+        undelivered: false,
+    };
+    let back = InLetter { number: 2, undelivered: true, name: None, link: None, ..came.clone() };
+    let waits = OutLetter {
+        id: 3,
+        peer: onion("c"),
+        name: None,
+        text: "Are you there?".into(),
+        age_s: 90,
+        failures: 2,
+        next_s: Some(40),
+    };
+    Letters { inbox: vec![came, back], outbox: vec![waits], now_s: 4_600, ..Letters::default() }
 }

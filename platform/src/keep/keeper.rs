@@ -1,0 +1,188 @@
+//! Keeps a running node: saves what changed, not too often, and knows what would be lost.
+
+use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::warn;
+use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
+
+use super::{Inventory, KeepError, Kept, Passphrase};
+use crate::config;
+use crate::net::Guards;
+use crate::state::{State, StateDir};
+use crate::status::{self, Losses};
+use crate::sys::mount;
+
+/// After a change, until it is saved: several that come together are saved together.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// After a save, until the next one: cards wear out by being written.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// Between two looks at the relays by which the node enters Tor. They change once in months, but soon after a first start.
+const LOOK: Duration = Duration::from_secs(120);
+
+/// What [`take_up`] found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TakenUp {
+    /// The state directory was empty, and now holds what the file held.
+    Restored,
+    /// The state directory is newer than the file.
+    Present,
+    /// There is no such file yet.
+    Nothing,
+}
+
+/// At the start of a node with a keep file: brings back what it holds if the state directory is empty. Opens the file in
+/// any case: a mistyped passphrase must not seal the next one.
+pub fn take_up(file: &Path, passphrase: &Passphrase, state: &StateDir) -> Result<TakenUp, KeepError> {
+    if !file.exists() {
+        return Ok(TakenUp::Nothing);
+    }
+    let kept = Kept::load(file, passphrase)?;
+    if !state.is_new() {
+        return Ok(TakenUp::Present);
+    }
+    kept.restore(state, false)?;
+    Ok(TakenUp::Restored)
+}
+
+/// See the module. Lives on the node's thread; the heavy part runs on another.
+pub(crate) struct Keeper {
+    /// The state directory.
+    folder: PathBuf,
+    /// Where to, if the node keeps itself.
+    automatic: Option<(PathBuf, Passphrase)>,
+    /// Whether a power cut takes the state directory with it.
+    volatile: bool,
+    changes: watch::Receiver<u64>,
+    /// One save at a time: each takes memory.
+    turn: Mutex<()>,
+    last: RefCell<Option<Saved>>,
+    failed: RefCell<Option<String>>,
+    /// As of when the node was last saved by itself.
+    saved: Cell<Option<u64>>,
+}
+
+/// What was saved last.
+struct Saved {
+    at: Instant,
+    inventory: Inventory,
+    guards: Guards,
+}
+
+impl Keeper {
+    pub(crate) fn new(config: &config::Keep, state: &StateDir) -> Rc<Self> {
+        Rc::new(Self {
+            folder: state.path().to_owned(),
+            automatic: config.file.clone().zip(config.passphrase.clone()),
+            volatile: mount::is_memory(state.path()).unwrap_or(true),
+            changes: state.changes(),
+            turn: Mutex::default(),
+            last: RefCell::default(),
+            failed: RefCell::default(),
+            saved: Cell::new(None),
+        })
+    }
+
+    /// Saves whatever changes, for as long as the node runs; returns at once where there is no keep file.
+    pub(crate) async fn watch(self: Rc<Self>) {
+        if self.automatic.is_none() {
+            return;
+        }
+        let mut changes = self.changes.clone();
+        changes.mark_changed();
+        loop {
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(LOOK) => if !self.guards_moved() { continue },
+            }
+            tokio::time::sleep(SETTLE).await;
+            changes.mark_unchanged();
+            if !self.save().await {
+                changes.mark_changed();
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Saves what is not saved yet, before the node ends.
+    pub(crate) async fn finish(&self) {
+        let current = *self.changes.borrow();
+        if self.saved.get() != Some(current) || self.guards_moved() {
+            self.save().await;
+        }
+    }
+
+    /// The sealed bytes of a keep file as of now.
+    pub(crate) async fn seal(&self, passphrase: Passphrase) -> Result<Vec<u8>, KeepError> {
+        let _turn = self.turn.lock().await;
+        let folder = self.folder.clone();
+        let (sealed, saved) = blocking(move || {
+            let kept = Kept::collect(&folder)?;
+            Ok((kept.seal(&passphrase)?, Saved::of(kept)))
+        })
+        .await?;
+        self.last.replace(Some(saved));
+        Ok(sealed)
+    }
+
+    /// What the owner should know. `state` is the node's own, now.
+    pub(crate) fn view(&self, state: &State) -> status::Keep {
+        let last = self.last.borrow();
+        let kept = last.as_ref().map_or_else(Inventory::default, |saved| saved.inventory.clone());
+        status::Keep {
+            automatic: self.automatic.is_some(),
+            saved_ago_s: last.as_ref().map(|saved| saved.at.elapsed().as_secs()),
+            failed: self.failed.borrow().clone(),
+            would_lose: if self.volatile { Inventory::of(state).without(&kept) } else { Losses::default() },
+        }
+    }
+
+    /// Saves; tells whether that worked.
+    async fn save(&self) -> bool {
+        let Some((file, passphrase)) = self.automatic.clone() else { return true };
+        let _turn = self.turn.lock().await;
+        let (folder, number) = (self.folder.clone(), *self.changes.borrow());
+        let done = blocking(move || {
+            let kept = Kept::collect(&folder)?;
+            super::write(&file, &kept.seal(&passphrase)?)?;
+            Ok(Saved::of(kept))
+        })
+        .await;
+        match done {
+            Ok(saved) => {
+                self.last.replace(Some(saved));
+                self.saved.set(Some(number));
+                self.failed.replace(None);
+                true
+            }
+            Err(why) => {
+                warn!("the node could not be saved to its keep file; `bulbil status` says why");
+                self.failed.replace(Some(why.to_string()));
+                false
+            }
+        }
+    }
+
+    fn guards_moved(&self) -> bool {
+        let now = crate::net::guards(&self.folder);
+        self.last.borrow().as_ref().is_none_or(|saved| saved.guards != now)
+    }
+}
+
+impl Saved {
+    fn of(kept: Kept) -> Self {
+        Self { at: Instant::now(), inventory: Inventory::of(&kept.state), guards: kept.guards }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KeepError> + Send + 'static,
+) -> Result<T, KeepError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(KeepError::Seal("the node is stopping".to_owned())))
+}

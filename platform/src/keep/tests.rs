@@ -1,0 +1,145 @@
+//! Keep files in real folders.
+
+use super::*;
+use crate::state::tracker::{MirrorEntry, Tracker, TrustEntry};
+use crate::state::{FetchEntry, Secret, ShareEntry};
+use crate::sys::scratch::Scratch;
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+
+fn passphrase() -> Passphrase {
+    Passphrase::to_seal("correct horse battery").unwrap()
+}
+
+/// A state with one of everything, in a folder of its own.
+fn full(folder: &Path) -> StateDir {
+    let dir = StateDir::open(folder, true).unwrap();
+    let info_hash = "ab".repeat(32);
+    let share = ShareEntry {
+        info_hash: info_hash.clone(),
+        sources: vec!["/srv/film".into()],
+        public: false,
+        browser: false,
+        onion: Secret([1; 32]),
+        token: Secret([2; 16]),
+        peer: Secret([3; 32]),
+    };
+    let fetch = FetchEntry {
+        id: 7,
+        link: "http://x".into(),
+        out: "/srv".into(),
+        info_hash: None,
+        onion: Secret([4; 32]),
+        peer: Secret([5; 32]),
+    };
+    let tracker = Tracker {
+        trust: vec![TrustEntry { address: "friend".into(), name: Some("bob".into()), told: true }],
+        mirrors: vec![MirrorEntry { address: "mirror".into(), follow: true }],
+        ..Tracker::default()
+    };
+    let state = State {
+        catalogue: Some(Secret([6; 32])),
+        last_fetch: 7,
+        shares: vec![share],
+        fetches: vec![fetch],
+        tracker,
+        mail: crate::state::MailEntries::default(),
+        page: crate::state::PageEntry { password: Some("hash".into()), ..Default::default() },
+    };
+    dir.save(&state).unwrap();
+    fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();
+    let guards = BTreeMap::from([("guards".to_owned(), json!({"default": [1, 2]}))]);
+    net::restore_guards(folder, &guards).unwrap();
+    dir
+}
+
+#[test]
+fn everything_comes_back_on_an_empty_machine() {
+    let scratch = Scratch::new("keep");
+    let old = full(&scratch.path().join("old"));
+    let file = scratch.path().join("keep.age");
+    write(&file, &Kept::collect(old.path()).unwrap().seal(&passphrase()).unwrap()).unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let new = StateDir::open(&scratch.path().join("new"), true).unwrap();
+    Kept::load(&file, &passphrase()).unwrap().restore(&new, false).unwrap();
+    assert_eq!(new.load().unwrap(), old.load().unwrap());
+    let torrent = format!("{}.torrent", "ab".repeat(32));
+    assert_eq!(fs::read(new.path().join(torrent)).unwrap(), b"d4:infoe");
+    assert_eq!(net::guards(new.path()), net::guards(old.path()));
+    assert_eq!(net::guards(new.path()).len(), 1);
+}
+
+#[test]
+fn a_state_that_would_be_missed_is_not_thrown_away_unasked() {
+    let scratch = Scratch::new("keep");
+    let dir = full(&scratch.path().join("state"));
+    let kept = Kept::collect(dir.path()).unwrap();
+    let refused = kept.restore(&dir, false).unwrap_err().to_string();
+    assert!(
+        refused.contains("its address, 1 share, 1 fetch, 1 trusted node, 1 mirror")
+            && refused.contains("--replace"),
+        "{refused}"
+    );
+    kept.restore(&dir, true).unwrap();
+}
+
+#[test]
+fn secrets_do_not_stand_in_the_sealed_file() {
+    let scratch = Scratch::new("keep");
+    let dir = full(&scratch.path().join("state"));
+    let sealed = Kept::collect(dir.path()).unwrap().seal(&passphrase()).unwrap();
+    for secret in ["0101010101", "/srv/film", "catalogue", "d4:infoe"] {
+        assert!(!sealed.windows(secret.len()).any(|part| part == secret.as_bytes()), "{secret}");
+    }
+    assert_eq!(sealed.len() / 65536, 2, "padded, so that the size tells little");
+}
+
+#[test]
+fn what_is_no_keep_file_is_neither_opened_nor_overwritten() {
+    let scratch = Scratch::new("keep");
+    let file = scratch.path().join("precious");
+    fs::write(&file, "precious").unwrap();
+    assert!(matches!(write(&file, b"x"), Err(KeepError::Occupied(_))));
+    assert!(matches!(Kept::load(&file, &passphrase()), Err(KeepError::Foreign)));
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+    assert!(matches!(write(scratch.path(), b"x"), Err(KeepError::Occupied(_))));
+    assert!(matches!(Kept::load(&scratch.path().join("no"), &passphrase()), Err(KeepError::Read(..))));
+}
+
+#[test]
+fn a_later_version_is_told_apart_from_damage() {
+    let later = seal::seal(br#"{"bulbil_keep": 2, "more": []}"#, &passphrase()).unwrap();
+    assert!(matches!(Kept::open(&later, &passphrase()), Err(KeepError::Version(2))));
+    for text in [&b"[]"[..], b"", b"{\"bulbil_keep\": 1}", b"\xff"] {
+        let sealed = seal::seal(text, &passphrase()).unwrap();
+        assert!(matches!(Kept::open(&sealed, &passphrase()), Err(KeepError::Damaged)));
+    }
+}
+
+#[test]
+fn a_name_that_leads_out_of_the_folder_is_refused() {
+    let scratch = Scratch::new("keep");
+    let dir = full(&scratch.path().join("state"));
+    let mut kept = Kept::collect(dir.path()).unwrap();
+    kept.torrents.insert("../escape".to_owned(), Blob(Zeroizing::new(vec![1])));
+    assert!(matches!(kept.restore(&dir, true), Err(KeepError::Damaged)));
+    assert!(!scratch.path().join("escape.torrent").exists());
+}
+
+#[test]
+fn at_start_the_file_is_taken_up_only_by_an_empty_node_with_the_right_passphrase() {
+    let scratch = Scratch::new("keep");
+    let file = scratch.path().join("keep.age");
+    let old = full(&scratch.path().join("old"));
+    assert_eq!(take_up(&file, &passphrase(), &old).unwrap(), TakenUp::Nothing);
+    write(&file, &Kept::collect(old.path()).unwrap().seal(&passphrase()).unwrap()).unwrap();
+    let new = StateDir::open(&scratch.path().join("new"), true).unwrap();
+    let wrong = Passphrase::to_open("something else").unwrap();
+    assert!(matches!(take_up(&file, &wrong, &old), Err(KeepError::Passphrase)));
+    assert!(matches!(take_up(&file, &wrong, &new), Err(KeepError::Passphrase)));
+    assert!(new.is_new());
+    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), TakenUp::Restored);
+    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), TakenUp::Present);
+    assert_eq!(new.load().unwrap(), old.load().unwrap());
+}

@@ -1,0 +1,159 @@
+//! The listener over the memory network, with a resolver that a test plays.
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::*;
+use crate::config::Dns;
+use crate::exit::Exit;
+use crate::net::Network;
+use crate::net::memory::Memory;
+use crate::proxy::Meters;
+use crate::proxy::dns::wire::Query;
+
+/// A test that waits longer than this has hung.
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct Stage {
+    memory: Memory,
+    answers: Answers,
+    address: SocketAddr,
+    meter: Arc<Meter>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Stage {
+    async fn new(upstreams: &[&str]) -> Self {
+        let memory = Memory::new();
+        let upstreams = upstreams.iter().map(|text| (*text).to_owned()).collect();
+        let config = Dns { upstreams, ..Dns::default() };
+        let answers = Answers::new(Exit::new(Network::Memory(memory.clone())), &config);
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let udp = UdpSocket::bind(address).await.unwrap();
+        let meter = Meters::default().add("dns", address);
+        let (stop, stopped) = watch::channel(false);
+        let server = Server::new(answers.clone(), &config, Arc::clone(&meter));
+        tokio::spawn(server.run(tcp, udp, stopped));
+        Self { memory, answers, address, meter, _stop: stop }
+    }
+
+    /// A resolver that answers each question with 192.0.2.1, for as long as `count` connections. Says how many
+    /// connections and questions there were.
+    fn resolver(&self, target: &str) -> watch::Receiver<(u32, u32)> {
+        let (host, port) = crate::proxy::target(target).unwrap();
+        let mut server = self.memory.listen_outside(host, port);
+        let (seen, look) = watch::channel((0, 0));
+        tokio::spawn(async move {
+            while let Some(stream) = server.accept().await {
+                seen.send_modify(|seen| seen.0 += 1);
+                resolve(stream, &seen).await;
+            }
+        });
+        look
+    }
+
+    async fn udp(&self, question: &[u8]) -> Vec<u8> {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.send_to(question, self.address).await.unwrap();
+        let mut bytes = vec![0; 4096];
+        let got = timeout(LIMIT, socket.recv(&mut bytes)).await.unwrap().unwrap();
+        bytes.truncate(got);
+        bytes
+    }
+}
+
+/// Answers all questions of a connection.
+async fn resolve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &watch::Sender<(u32, u32)>) {
+    while let Some(asked) = question(&mut stream).await {
+        seen.send_modify(|seen| seen.1 += 1);
+        let query = Query::read(&asked).unwrap();
+        let mut answer = query.fail(wire::Code::NoError, None);
+        let opt = answer.split_off(answer.len() - 11);
+        answer[7] = 1;
+        answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        answer.extend(opt);
+        let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
+        if stream.write_all(&[&length[..], &answer].concat()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A question for the A records of `<number>.test`.
+fn ask(number: u16) -> Vec<u8> {
+    let label = format!("{number:05}");
+    let id = number.to_be_bytes();
+    [&id[..], &[1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 5], label.as_bytes(), b"\x04test\0\0\x01\0\x01"].concat()
+}
+
+#[tokio::test]
+async fn questions_are_answered_once_by_the_resolver_and_then_from_memory() {
+    let stage = Stage::new(&["192.0.2.9:53"]).await;
+    let seen = stage.resolver("192.0.2.9:53");
+    for _ in 0..3 {
+        let answer = stage.udp(&ask(1)).await;
+        assert_eq!((&answer[..4], &answer[7..8]), (&[0, 1, 0x81, 0x80][..], &[1][..]));
+        assert!(answer.ends_with(&[192, 0, 2, 1]));
+    }
+    assert_eq!(*seen.borrow(), (1, 1));
+    assert_eq!(stage.answers.forget(), 1);
+    stage.udp(&ask(1)).await;
+    assert_eq!(*seen.borrow(), (2, 2));
+}
+
+#[tokio::test]
+async fn hundreds_of_questions_on_one_connection_are_all_answered() {
+    let stage = Stage::new(&["192.0.2.9:53"]).await;
+    let seen = stage.resolver("192.0.2.9:53");
+    let mut stream = TcpStream::connect(stage.address).await.unwrap();
+    let all: Vec<u8> = (0..500_u16)
+        .flat_map(|number| {
+            let bytes = ask(number);
+            [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat()
+        })
+        .collect();
+    stream.write_all(&all).await.unwrap();
+    let mut ids = std::collections::BTreeSet::new();
+    for _ in 0..500 {
+        let answer = timeout(LIMIT, question(&mut stream)).await.unwrap().unwrap();
+        assert!(answer.ends_with(&[192, 0, 2, 1]));
+        ids.insert([answer[0], answer[1]]);
+    }
+    assert_eq!((ids.len(), *seen.borrow()), (500, (1, 500)));
+}
+
+#[tokio::test]
+async fn the_next_resolver_is_asked_where_one_fails_and_stays() {
+    let onion = format!("{}:53", crate::exit::Onion([9; 32]).address(1).host());
+    let stage = Stage::new(&["192.0.2.9:53", &onion]).await;
+    let seen = stage.resolver("192.0.2.9:53");
+    for number in 0..3 {
+        assert!(stage.udp(&ask(number)).await.ends_with(&[192, 0, 2, 1]));
+    }
+    assert_eq!(*seen.borrow(), (1, 3));
+}
+
+#[tokio::test]
+async fn onion_names_and_other_strange_questions_never_leave() {
+    let stage = Stage::new(&["192.0.2.9:53"]).await;
+    let seen = stage.resolver("192.0.2.9:53");
+    let asked = [&[0, 5, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1][..], b"a\x05OnIoN\0\0\x01\0\x01"].concat();
+    assert_eq!(stage.udp(&asked).await[3] & 0x0F, 3);
+    let mut chaos = ask(1);
+    *chaos.last_mut().unwrap() = 3;
+    assert_eq!(stage.udp(&chaos).await[3] & 0x0F, 5);
+    let mut transfer = ask(1);
+    let at = transfer.len() - 3;
+    transfer[at] = 252;
+    assert_eq!(stage.udp(&transfer).await[3] & 0x0F, 4);
+    assert_eq!(seen.borrow().1, 0);
+    assert_eq!(stage.meter.view().errors.get("onion_name"), Some(&1));
+}
+
+#[tokio::test]
+async fn without_a_resolver_the_failure_is_told() {
+    let stage = Stage::new(&["192.0.2.9:53"]).await;
+    let answer = stage.udp(&ask(1)).await;
+    assert_eq!(answer[3] & 0x0F, 2);
+    assert_eq!(stage.meter.view().errors.get("refused"), Some(&1));
+}

@@ -1,0 +1,248 @@
+//! SOCKS5, and 4 and 4a because the handshake gives them for nothing (RFC 1928, RFC 1929, Tor's socks-extensions).
+
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use subtle::ConstantTimeEq;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tor_socksproto::{
+    Buffer, Handshake as _, NextStep, SocksAddr, SocksAuth, SocksCmd, SocksProxyHandshake, SocksRequest,
+};
+
+use super::carry::{End, carry};
+use super::gate::{Conn, Gate};
+use super::meter::Meter;
+use crate::config::{self, Password, Separator};
+use crate::exit::{Exit, Host, Isolation, ReachError};
+use reply::Reply;
+
+/// Longest that a client may take to say what it wants.
+const HANDSHAKE: Duration = Duration::from_secs(15);
+
+/// Longest that a client may take to accept a few bytes.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What a browser is told that takes this for an HTTP proxy.
+const NOT_HTTP: &[u8] =
+    b"HTTP/1.0 501 Not Implemented\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
+    This port speaks SOCKS, not HTTP. Set it as the SOCKS host of your program, and clear its HTTP proxy.\n";
+
+/// The listener's rules.
+#[derive(Debug)]
+pub(super) struct Socks {
+    exit: Exit,
+    password: Option<Password>,
+    isolate: Vec<Separator>,
+    extended: bool,
+    connections: u32,
+    meter: Arc<Meter>,
+}
+
+/// What a client wants.
+struct Wish {
+    request: SocksRequest,
+    /// Bytes that it sent after that without waiting.
+    early: Vec<u8>,
+}
+
+impl Socks {
+    pub(super) fn new(exit: Exit, config: &config::Socks, meter: Arc<Meter>) -> Self {
+        Self {
+            exit,
+            password: config.password.clone(),
+            isolate: config.isolate.clone(),
+            extended: config.extended_errors,
+            connections: config.max_connections,
+            meter,
+        }
+    }
+
+    /// Serves until `stop` turns true.
+    pub(super) async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let gate = Gate::new(self.connections, Arc::clone(&self.meter));
+        let me = Arc::new(self);
+        gate.run(listener, stop, |conn| Arc::clone(&me).serve(conn)).await;
+    }
+
+    async fn serve(self: Arc<Self>, mut conn: Conn) {
+        let wish = match timeout(HANDSHAKE, shake_hands(&mut conn.stream)).await {
+            Ok(Ok(wish)) => wish,
+            Ok(Err(word)) => return self.meter.error(word),
+            Err(_) => return self.meter.error("handshake_timeout"),
+        };
+        self.meter.request();
+        let client = conn.client;
+        let (mut stream, slot) = conn.settle();
+        if slot.is_none() {
+            self.meter.error("too_many");
+            return self.answer(&mut stream, &wish.request, &Reply::full()).await;
+        }
+        if !self.allowed(wish.request.auth()) {
+            self.meter.error("wrong_password");
+            return self.answer(&mut stream, &wish.request, &Reply::not_allowed()).await;
+        }
+        if wish.request.command() == SocksCmd::CONNECT {
+            self.connect(stream, wish, client).await;
+        } else {
+            let reply = self.look_up(&wish.request, client).await;
+            self.answer(&mut stream, &wish.request, &reply).await;
+        }
+    }
+
+    fn allowed(&self, auth: &SocksAuth) -> bool {
+        match (&self.password, auth) {
+            (None, _) => true,
+            (Some(wanted), SocksAuth::Username(_, given)) => wanted.0.as_bytes().ct_eq(given).into(),
+            (Some(_), _) => false,
+        }
+    }
+
+    fn isolation(&self, request: &SocksRequest, client: SocketAddr) -> Isolation {
+        let mut isolation = Isolation::of("socks");
+        for separator in &self.isolate {
+            isolation = match separator {
+                Separator::Auth => match request.auth() {
+                    SocksAuth::Username(user, password) => isolation.and(b"5").and(user).and(password),
+                    SocksAuth::Socks4(user) => isolation.and(b"4").and(user),
+                    _ => isolation.and(b"0"),
+                },
+                Separator::Client => isolation.and(client.ip().to_string().as_bytes()),
+                Separator::Address => isolation.and(request.addr().to_string().as_bytes()),
+                Separator::Port => isolation.and(&request.port().to_be_bytes()),
+            };
+        }
+        isolation
+    }
+
+    async fn connect(&self, mut stream: TcpStream, wish: Wish, client: SocketAddr) {
+        let isolation = self.isolation(&wish.request, client);
+        let begun = Instant::now();
+        let reached = async {
+            let host = host(wish.request.addr())?;
+            self.exit.reach(&host, wish.request.port(), &isolation).await
+        };
+        let reached = tokio::select! {
+            reached = reached => reached,
+            () = gone(&stream) => return self.meter.error("client_gone"),
+        };
+        let mut target = match reached {
+            Ok(target) => target,
+            Err(why) => {
+                self.meter.error(why.word());
+                return self.answer(&mut stream, &wish.request, &Reply::failed(why, self.extended)).await;
+            }
+        };
+        self.meter.answered(begun.elapsed());
+        if !send(&mut stream, &wish.request, &Reply::done()).await {
+            return self.meter.error("client_gone");
+        }
+        match carry(&mut stream, &mut target, wish.early, &self.meter).await {
+            End::Whole | End::ClientGone => {}
+            End::Broken(_) => {
+                self.meter.error("broken");
+                // With a reset, or the client would take what it has for all there was.
+                let _ = stream.set_zero_linger();
+            }
+        }
+    }
+
+    async fn look_up(&self, request: &SocksRequest, client: SocketAddr) -> Reply {
+        let isolation = self.isolation(request, client);
+        let found = match request.command() {
+            SocksCmd::RESOLVE => self.resolve(request.addr(), &isolation).await,
+            SocksCmd::RESOLVE_PTR => self.resolve_ptr(request.addr(), &isolation).await,
+            _ => {
+                self.meter.error("command");
+                return Reply::no_command();
+            }
+        };
+        match found {
+            Ok(address) => Reply::found(address),
+            Err(why) => {
+                self.meter.error(why.word());
+                Reply::failed(why, self.extended)
+            }
+        }
+    }
+
+    async fn resolve(&self, addr: &SocksAddr, isolation: &Isolation) -> Result<SocksAddr, ReachError> {
+        match host(addr)? {
+            Host::Ip(ip) => Ok(SocksAddr::Ip(ip)),
+            // It has no address, and nobody outside may hear of it (RFC 7686).
+            Host::Onion(_) => Err(ReachError::NoSuchName),
+            Host::Name(name) => {
+                let found = self.exit.resolve(&name, isolation).await?;
+                let first = found.iter().find(|ip| ip.is_ipv4()).or(found.first());
+                first.map(|ip| SocksAddr::Ip(*ip)).ok_or(ReachError::NoSuchName)
+            }
+        }
+    }
+
+    async fn resolve_ptr(&self, addr: &SocksAddr, isolation: &Isolation) -> Result<SocksAddr, ReachError> {
+        let ip: IpAddr = match host(addr)? {
+            Host::Ip(ip) => ip,
+            Host::Name(_) | Host::Onion(_) => return Err(ReachError::BadName),
+        };
+        let names = self.exit.resolve_ptr(ip, isolation).await?;
+        let name = names.into_iter().next().ok_or(ReachError::NoSuchName)?;
+        name.try_into().map(SocksAddr::Hostname).map_err(|_| ReachError::NameFailed)
+    }
+
+    /// The last words on a connection.
+    async fn answer(&self, stream: &mut TcpStream, request: &SocksRequest, reply: &Reply) {
+        if !send(stream, request, reply).await {
+            self.meter.error("client_gone");
+        }
+    }
+}
+
+async fn send(stream: &mut TcpStream, request: &SocksRequest, reply: &Reply) -> bool {
+    let Ok(bytes) = request.reply(reply.status, reply.address.as_ref()) else { return false };
+    matches!(timeout(ANSWER, stream.write_all(&bytes)).await, Ok(Ok(())))
+}
+
+/// Until the request is whole. On failure, one word for the statistics.
+async fn shake_hands(stream: &mut TcpStream) -> Result<Wish, &'static str> {
+    let mut buffer = Buffer::new();
+    let mut handshake = SocksProxyHandshake::new();
+    loop {
+        match handshake.step(&mut buffer) {
+            Ok(NextStep::Send(bytes)) => stream.write_all(&bytes).await.map_err(|_| "client_gone")?,
+            Ok(NextStep::Recv(mut step)) => {
+                let got = stream.read(step.buf()).await.map_err(|_| "client_gone")?;
+                step.note_received(got).map_err(|_| "client_gone")?;
+            }
+            Ok(NextStep::Finished(finished)) => {
+                let (request, early) = finished.into_output_and_vec();
+                return Ok(Wish { request, early });
+            }
+            Err(tor_socksproto::Error::BadProtocol(first)) if first.is_ascii_uppercase() => {
+                let _ = stream.write_all(NOT_HTTP).await; // it may be gone
+                return Err("http");
+            }
+            Err(_) => return Err("protocol"),
+        }
+    }
+}
+
+fn host(addr: &SocksAddr) -> Result<Host, ReachError> {
+    match addr {
+        SocksAddr::Ip(ip) => Ok(Host::Ip(*ip)),
+        SocksAddr::Hostname(name) => Ok(name.as_ref().parse()?),
+    }
+}
+
+/// Ready once the client has gone without having said anything; never where it said something.
+async fn gone(stream: &TcpStream) {
+    if !matches!(stream.peek(&mut [0]).await, Ok(0) | Err(_)) {
+        std::future::pending::<()>().await;
+    }
+}
