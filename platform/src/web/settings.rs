@@ -16,7 +16,7 @@ use super::keep;
 use super::layout::{fault, field, heading};
 use super::password;
 use super::site::{Shared, Site};
-use super::visitor::Visitor;
+use super::visitor::{Place, Visitor};
 use crate::state::{Audience, PageEntry};
 use crate::status::Keep;
 use crate::sys::disks::{self, Disk};
@@ -66,7 +66,7 @@ pub(super) async fn change_access(
         Ok(folders) => folders,
         Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
     };
-    let entry = PageEntry { audience: first::audience(&fields), folders, ..visitor.entry.clone() };
+    let entry = PageEntry { audience: first::audience(&fields, visitor.place), folders, ..visitor.entry.clone() };
     match site.keep(entry).await {
         Ok(()) => Redirect::to("/settings?said=saved").into_response(),
         Err(why) => again(&site, &visitor, &uri, (StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
@@ -90,7 +90,8 @@ fn view(site: &Site, visitor: &Visitor) -> View {
         audience: entry.audience,
         folders: Draft {
             folders: listed.join("\n"),
-            folders_fixed: !site.page.folders.is_empty(),
+            folders_fixed: !site.allowed.is_empty(),
+            from_lan: matches!(visitor.place, Place::Lan(_)),
             ..Draft::default()
         },
         disks: disks::mounted(),
@@ -122,7 +123,7 @@ fn access(view: &View, frame: &Frame) -> Markup {
         section aria-labelledby="access-title" {
             h2 id="access-title" { "Access" }
             (frame.form("/settings/access", "card", &html! {
-                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience)) }
+                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience, view.folders.from_lan)) }
                 fieldset { legend { "Where files may lie" } (first::folder_choice(&view.folders, &view.disks)) }
                 p { button type="submit" class="main" { "Save" } }
             }))

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Site {
     pub(super) page: Page,
     /// All of it as TOML, without what the owner left out.
     pub(super) config: String,
+    /// The only folders from which and into which things may go, where the configuration names any.
+    pub(super) allowed: Vec<PathBuf>,
     pub(super) port: u16,
     /// Names by which the page may be called besides addresses, in lower case.
     pub(super) names: Vec<String>,
@@ -58,6 +61,7 @@ impl Site {
         let names = names.into_iter().chain(page.names.iter().map(|name| name.to_lowercase())).collect();
         Ok(Arc::new(Self {
             node,
+            allowed: allowed(config),
             page,
             config: shown(config),
             port,
@@ -94,6 +98,11 @@ impl Site {
     pub(super) fn folders(&self) -> MutexGuard<'_, Folders> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the page allows, else what the process can open at all.
+fn allowed(config: &Config) -> Vec<PathBuf> {
+    if config.page.folders.is_empty() { config.harden.folders.clone() } else { config.page.folders.clone() }
 }
 
 /// The configuration as its owner may see it. Values of keys whose names speak of secrets are left out.
