@@ -1,7 +1,7 @@
 //! The page in a real browser, with scripts and without: its owner's first day, what is refused, and whether everybody can
 //! use it. Pictures of every page stay in `target/tmp/web`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is a test")]
 
 #[path = "web/everybody.rs"]
 mod everybody;

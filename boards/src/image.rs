@@ -166,7 +166,7 @@ impl Build<'_> {
         let mut sums = format!("{sha256}  {name}\n");
         let mut packed_size = 0;
         if !self.request.plain {
-            let packed = pack(&image)?;
+            let packed = pack(&image, PACK_BLOCK)?;
             packed_size = packed.len() as u64;
             let _ = writeln!(sums, "{}  {name}.xz", cache::hex(&packed));
             fs::write(out.join(format!("{name}.xz")), &packed)?;
@@ -192,9 +192,9 @@ fn sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// In blocks of a fixed size, so that the number of workers makes no difference to the bytes.
-fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
+fn pack(bytes: &[u8], block: u64) -> io::Result<Vec<u8>> {
     let mut options = lzma_rust2::XzOptions::with_preset(6);
-    options.set_block_size(NonZeroU64::new(PACK_BLOCK));
+    options.set_block_size(NonZeroU64::new(block));
     let workers =
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     let mut packer = lzma_rust2::XzWriterMt::new(Vec::new(), options, workers)?;
@@ -219,8 +219,8 @@ mod tests {
     #[test]
     fn packing_depends_on_the_bytes_alone() {
         let bytes: Vec<u8> =
-            (0..40_000_000_u32).map(|at| u8::try_from((at % 251 / 7 * (at >> 20)) & 0xff).unwrap()).collect();
-        let (one, two) = (pack(&bytes).unwrap(), pack(&bytes).unwrap());
+            (0..400_000_u32).map(|at| u8::try_from((at % 251 / 7 * (at >> 12)) & 0xff).unwrap()).collect();
+        let (one, two) = (pack(&bytes, 65_536).unwrap(), pack(&bytes, 65_536).unwrap());
         assert!(one == two);
         let mut back = Vec::new();
         lzma_rust2::XzReader::new(&one[..], true).read_to_end(&mut back).unwrap();

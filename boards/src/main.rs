@@ -4,7 +4,9 @@ mod bare_metal;
 mod board;
 mod boot;
 mod cache;
+mod container;
 mod deb;
+mod debian;
 mod disk;
 mod elf;
 mod fat;
@@ -17,6 +19,7 @@ mod notices;
 mod packages;
 mod program;
 mod relock;
+mod tape;
 mod tool;
 mod workspace;
 mod zig;
@@ -39,6 +42,10 @@ struct Cli {
 enum Command {
     /// The node as one static program for each target
     Static(program::Request),
+    /// The node as a Debian package
+    Deb(debian::Request),
+    /// The node as a container image, for `docker load`
+    Container(container::Request),
     /// What core needs on a microcontroller: proves that it links without an allocator, and measures it
     BareMetal,
     /// Look up today's versions of Debian's packages and write packages.lock
@@ -64,6 +71,8 @@ fn run(command: Command) -> io::Result<()> {
     let workspace = workspace::Workspace::find()?;
     match command {
         Command::Static(request) => program::build(&workspace, &request),
+        Command::Deb(request) => debian::build(&workspace, &request),
+        Command::Container(request) => container::build(&workspace, &request),
         Command::BareMetal => bare_metal::build(&workspace),
         Command::List => board::list(&workspace.boards()),
         Command::Relock(choice) => relock::run(&workspace, &choice),

@@ -17,7 +17,7 @@ const MAX_PROGRAM: usize = 16 * 1024 * 1024;
 
 /// Where the program can run.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Target {
+pub(crate) enum Target {
     /// 64-bit PCs and servers.
     #[value(name = "x86_64-unknown-linux-musl", alias = "x86_64")]
     X86,
@@ -65,6 +65,28 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
 }
 
 impl Target {
+    /// The program for it: `given`, or what was built last. It is checked either way.
+    pub(crate) fn read(self, workspace: &Workspace, given: Option<&Path>) -> io::Result<Vec<u8>> {
+        let usual = workspace.target.join("static").join(self.triple()).join("bulbil");
+        let path = given.unwrap_or(&usual);
+        let bytes = fs::read(path).map_err(|error| {
+            let (path, triple) = (path.display(), self.triple());
+            io::Error::other(format!(
+                "cannot read {path}: {error}; make it: cargo image static --target {triple}"
+            ))
+        })?;
+        check(&bytes).map_err(|why| io::Error::other(format!("{}: {why}", path.display())))?;
+        Ok(bytes)
+    }
+
+    /// What Debian and Docker call it.
+    pub(crate) const fn debian(self) -> &'static str {
+        match self {
+            Self::X86 => "amd64",
+            Self::Arm => "arm64",
+        }
+    }
+
     fn triple(self) -> &'static str {
         match self {
             Self::X86 => "x86_64-unknown-linux-musl",

@@ -2,6 +2,7 @@
 //!
 //! `--json` prints one JSON document on stdout; progress and logs go to stderr. Exit 0: done, 1: failed, 2: usage.
 
+mod cat;
 mod check;
 mod client;
 mod fetch;
@@ -18,6 +19,8 @@ mod proxy;
 mod publish;
 mod run;
 mod search;
+mod selfcheck;
+mod service;
 mod share;
 mod trust;
 
@@ -39,14 +42,19 @@ struct Args {
     /// Configuration file [default: none, every default works]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// The same as the command of that name
+    #[arg(long)]
+    selfcheck: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the node in the foreground
+    /// Run the node in the foreground; so does no command at all
     Run,
+    /// Tell whether this machine can be a node: network, exits, onion services, leaks
+    Selfcheck(selfcheck::Args),
     /// Offer files or folders; prints the link
     Share(share::Args),
     /// Fetch what a link offers
@@ -75,6 +83,14 @@ enum Command {
     /// Save the node to a sealed file that survives a reboot, show such a file, or restore it
     #[command(subcommand)]
     Keep(keep::Command),
+    /// List the onion services in front of other programs, and how they are
+    Published(list::Args),
+    /// Say who may find a published service
+    #[command(subcommand)]
+    ClientKey(service::ClientKey),
+    /// Back up and restore the keys of a published service
+    #[command(subcommand)]
+    Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
     Publish(publish::Args),
     /// Take a share out of the public catalogue, at once; prints its new link
@@ -110,6 +126,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    Power(u8),
 }
 
 impl Failure {
@@ -120,6 +138,9 @@ impl Failure {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    if let Some(ended) = cat::by_that_name() {
+        return ended;
+    }
     let args = Args::parse();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -127,6 +148,7 @@ pub fn main() -> ExitCode {
             eprintln!("bulbil: {why}");
             ExitCode::from(1)
         }
+        Err(Failure::Power(code)) => ExitCode::from(code),
         Err(Failure::Usage(why)) => {
             eprintln!("bulbil: {why}");
             ExitCode::from(2)
@@ -135,29 +157,40 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
-    match args.command {
+    let command = match args.command {
+        Some(_) if args.selfcheck => {
+            return Err(Failure::Usage("--selfcheck goes alone; leave the command out".to_owned()));
+        }
+        None if args.selfcheck => Command::Selfcheck(selfcheck::Args::default()),
+        None => Command::Run,
+        Some(command) => command,
+    };
+    match command {
         Command::Hash(args) => return hash::run(&args),
         Command::Check(args) => return check::run(&args),
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let mut config = match &args.config {
+    let config = match &args.config {
         Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
         None => Config::default(),
     };
+    let config = config.with_environment(std::env::vars_os());
+    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
     if let Some(socket) = args.socket {
         config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
     }
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    match args.command {
-        Command::Run => return run::run(config, &runtime),
+    match command {
+        Command::Run => return run::run(config, args.config.as_deref(), &runtime),
         Command::Keep(command) => return keep::run(&command, &config, &runtime),
+        Command::Selfcheck(args) => return selfcheck::run(&config, &runtime, &args),
         _ => {}
     }
     let client = Client::new(config.socket());
     runtime.block_on(async {
-        match args.command {
+        match command {
             Command::Share(args) => share::run(&client, &args).await,
             Command::Fetch(args) => fetch::run(&client, &args).await,
             Command::List(args) => list::list(&client, &args).await,
@@ -166,10 +199,13 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Invite(args) => friends::invite(&client, &args).await,
             Command::Accept(args) => friends::accept(&client, &args).await,
             Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
-            Command::Page(action) => page::run(&client, &action).await,
             Command::Send(args) => mail::send(&client, &args).await,
             Command::Inbox(args) => mail::inbox(&client, &args).await,
             Command::Outbox(args) => mail::outbox(&client, &args).await,
+            Command::Published(args) => service::published(&client, &args).await,
+            Command::ClientKey(command) => service::client_key(&client, command).await,
+            Command::Key(command) => service::key(&client, command).await,
+            Command::Page(action) => page::run(&client, &action).await,
             Command::Publish(args) => publish::publish(&client, &args).await,
             Command::Unpublish(args) => publish::unpublish(&client, &args).await,
             Command::Address => list::address(&client).await,
@@ -178,9 +214,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
             Command::Search(args) => search::run(&client, &args).await,
             Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
             Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run | Command::Keep(_) | Command::Hash(_) | Command::Check(_) | Command::Config => {
-                Ok(())
-            }
+            Command::Run
+            | Command::Keep(_)
+            | Command::Selfcheck(_)
+            | Command::Hash(_)
+            | Command::Check(_)
+            | Command::Config => Ok(()),
         }
     })
 }
@@ -209,6 +248,9 @@ mod tests {
     #[test]
     fn the_stable_lines_are_understood() {
         for line in [
+            "",
+            "--selfcheck",
+            "selfcheck --json",
             "run",
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",
@@ -222,6 +264,13 @@ mod tests {
             "inbox fetch 3 --out d --json",
             "inbox discard 3",
             "outbox --json",
+            "published --json",
+            "client-key add shop ann --key k --json",
+            "client-key list shop --json",
+            "client-key revoke shop ann",
+            "client-key open shop",
+            "key export shop d",
+            "key import shop d --replace",
             "publish 00 --json",
             "unpublish 00",
             "address",
@@ -250,7 +299,7 @@ mod tests {
             "keep show f --passphrase-file p --json",
             "keep restore f --passphrase-file p --old-board-is-off --replace",
         ] {
-            let words = std::iter::once("bulbil").chain(line.split(' '));
+            let words = std::iter::once("bulbil").chain(line.split(' ').filter(|word| !word.is_empty()));
             Args::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
     }
@@ -258,7 +307,6 @@ mod tests {
     #[test]
     fn wrong_lines_exit_with_2() {
         for line in [
-            "",
             "share",
             "fetch http://x",
             "frobnicate",

@@ -8,7 +8,7 @@
 //! | `POST /shares` | [`ShareRequest`](crate::node::ShareRequest) | 201, [`Share`](crate::status::Share) |
 //! | `DELETE /shares/{info_hash}` | | 204 |
 //! | `POST /fetches` | [`FetchRequest`](crate::node::FetchRequest) | 201, `{"id"}` |
-//! | `DELETE /page` | | 204: the page has no password any more |
+//! | `GET /metrics` | | figures for Prometheus, [coarse](crate::metrics) |
 //! | `POST /mail` | [`SendRequest`](crate::node::SendRequest) | 201, [`Sent`](crate::node::Sent) |
 //! | `GET /mail/inbox`, `/mail/outbox` | | a list of [`InLetter`](crate::node::InLetter) or [`OutLetter`](crate::node::OutLetter) |
 //! | `DELETE /mail/inbox/{number}` | | 204 |
@@ -16,6 +16,15 @@
 //! | `POST /friends/accept` | [`AcceptRequest`](crate::node::AcceptRequest) | 201, [`Meeting`](crate::status::Meeting) |
 //! | `DELETE /friends/{id}` | | 204 |
 //! | `POST /keep` | `{"passphrase"}` | the bytes of a keep file |
+//! | `GET /publish` | | the published services |
+//! | `GET /publish/{service}/health` | | that service; 200 if it is healthy, 503 if not |
+//! | `GET /publish/{service}/clients` | | who may find it |
+//! | `POST /publish/clients` | [`AddClient`](crate::publish::command::AddClient) | 201, [`NewClient`](crate::publish::command::NewClient) |
+//! | `DELETE /publish/{service}/clients/{client}` | | 204 |
+//! | `DELETE /publish/{service}/clients` | | 204: open to everybody |
+//! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
+//! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
+//! | `DELETE /page` | | 204: the page has no password any more |
 //! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
@@ -34,8 +43,10 @@ mod failure;
 mod friends;
 pub(crate) mod keep;
 mod mail;
+mod metrics;
 mod page;
 mod proxy;
+mod publish;
 mod routes;
 pub mod serve;
 mod socket;

@@ -3,6 +3,7 @@
 //! Proxies, the resolver and the library all reach targets through one [`Exit`], so that one switch (a new identity)
 //! closes what is open and separates what comes after from what was before.
 
+mod circuits;
 mod host;
 mod identity;
 mod isolation;
@@ -17,6 +18,7 @@ pub use isolation::Isolation;
 pub use stream::ExitStream;
 
 use crate::net::Network;
+use circuits::Circuits;
 use identity::Identity;
 
 /// Longest wait of [`Exit::reach`] and the two look-ups, over all tries. C tor's `SocksTimeout` is 2 minutes; programs
@@ -149,12 +151,13 @@ impl From<BadHost> for ReachError {
 pub struct Exit {
     network: Network,
     identity: Arc<Identity>,
+    circuits: Arc<Circuits>,
 }
 
 impl Exit {
     /// With the first identity.
     pub fn new(network: Network) -> Self {
-        Self { network, identity: Arc::default() }
+        Self { network, identity: Arc::default(), circuits: Arc::default() }
     }
 
     /// Opens a stream. Streams of equal `isolation` may share a circuit, others never do; nor do those of before and
@@ -177,6 +180,7 @@ impl Exit {
     ) -> Result<ExitStream, ReachError> {
         let now = self.identity.generation();
         let isolation = isolation.and(&now.to_be_bytes());
+        self.circuits.call(&isolation, std::time::Instant::now());
         let opening = Box::pin(self.network.reach(host, port, &isolation));
         let late =
             if matches!(host, Host::Onion(_)) { ReachError::OnionTimeout } else { ReachError::Timeout };
@@ -211,6 +215,11 @@ impl Exit {
     /// How often the identity was changed.
     pub fn generation(&self) -> u64 {
         self.identity.generation()
+    }
+
+    /// Circuits that streams called for so far: one for each isolation in ten minutes.
+    pub fn circuits(&self) -> u64 {
+        self.circuits.called()
     }
 
     /// Streams that are open now.

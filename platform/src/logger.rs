@@ -21,16 +21,16 @@ struct Logger;
 /// Crates other than ours are heard at warn and above, or at all levels from debug on.
 const OURS: &str = "bulbil";
 
-/// Starts logging, once per process; `RUST_LOG` set to one of the level names wins over `level`.
+/// Starts logging, once per process.
 pub(crate) fn start(level: Level) {
-    let level = std::env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(match level {
+    let level = match level {
         Level::Off => LevelFilter::Off,
         Level::Error => LevelFilter::Error,
         Level::Warn => LevelFilter::Warn,
         Level::Info => LevelFilter::Info,
         Level::Debug => LevelFilter::Debug,
         Level::Trace => LevelFilter::Trace,
-    });
+    };
     log::set_max_level(level);
     if log::set_logger(&Logger).is_ok() {
         bridge::install();

@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if bulbil::init::is_init() {
+        bulbil::init::main();
+    }
     bulbil::cli::main()
 }

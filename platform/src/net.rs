@@ -208,6 +208,14 @@ impl Network {
         }
     }
 
+    /// Whether the network itself listens at this address: the only kind of address that this process may connect to.
+    pub fn knows(&self, address: std::net::SocketAddr) -> bool {
+        match self {
+            Self::Tor(tor) => tor.knows(address),
+            Self::Memory(_) => false,
+        }
+    }
+
     /// How far the network is, now and from now on.
     pub fn status(&self) -> watch::Receiver<NetStatus> {
         match self {

@@ -34,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::keep::Passphrase;
+use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use friends::{AcceptRequest, InviteRequest};
@@ -101,6 +102,7 @@ pub struct Handle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<Arc<Status>>,
     events: broadcast::Sender<Event>,
+    metrics: Arc<Metrics>,
     history: watch::Receiver<Arc<History>>,
 }
 
@@ -110,13 +112,14 @@ pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
-    Page(PageCommand),
     Mail(mail::Ask),
     Friend(friends::Ask),
     Keep(Passphrase, oneshot::Sender<Result<Vec<u8>, NodeError>>),
+    Page(PageCommand),
     Tracker(tracker::command::Command),
     Proxy(proxy::Command),
     Stop(oneshot::Sender<()>),
+    Publish(crate::publish::command::Command),
 }
 
 /// The other end of a [`Handle`], owned by the node's task.
@@ -140,9 +143,16 @@ impl Handle {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (sender, status) = watch::channel(Arc::default());
         let (events, _) = broadcast::channel(EVENTS);
+        let metrics = Arc::new(Metrics::new(&crate::config::Metrics::default()));
         let (recorder, history) = watch::channel(Arc::default());
-        let handle = Self { commands, status, events: events.clone(), history };
+        let handle = Self { commands, status, events: events.clone(), history, metrics };
         (handle, Inbox { commands: inbox, status: sender, events, history: recorder })
+    }
+
+    /// The same handle, with figures as coarse as this says.
+    #[must_use]
+    pub(crate) fn with_metrics(self, config: &crate::config::Metrics) -> Self {
+        Self { metrics: Arc::new(Metrics::new(config)), ..self }
     }
 
     /// Hashes the files and offers them. Returns when the link exists; publishing goes on behind it.
@@ -190,6 +200,11 @@ impl Handle {
         self.status.borrow().clone()
     }
 
+    /// The node's figures as Prometheus reads them, at most as fresh as `metrics.every` says. For the owner alone.
+    pub fn metrics(&self) -> String {
+        self.metrics.tell(&self.status())
+    }
+
     /// Traffic, memory and temperature of the last hour and day.
     pub fn history(&self) -> Arc<History> {
         self.history.borrow().clone()
@@ -198,6 +213,14 @@ impl Handle {
     /// Everything that happens from now on.
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// Asks something of the published services.
+    pub(crate) async fn of_publisher<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> crate::publish::command::Command,
+    ) -> Result<T, NodeError> {
+        self.ask(|reply| Command::Publish(command(reply))).await
     }
 
     /// Sends a command and waits for its answer.

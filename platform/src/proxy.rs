@@ -1,8 +1,10 @@
 //! Listeners for other programs: all that comes in here leaves through [`Exit`], or not at all.
 
 mod carry;
+mod chaff;
 mod dns;
 mod gate;
+mod http;
 pub mod meter;
 mod socks;
 
@@ -16,7 +18,7 @@ pub use carry::{End, carry};
 pub use gate::{Conn, Gate};
 pub use meter::{Meter, Meters};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::exit::{Exit, Host};
 use crate::net::Network;
 use crate::status;
@@ -43,7 +45,7 @@ impl Proxies {
     /// Opens the listeners that the configuration names, until `stop` turns true. One that cannot be opened is told in
     /// the status; the node goes on without it. Must be called within a tokio runtime.
     pub async fn listen(&self, config: &Config, stop: &watch::Receiver<bool>) {
-        let (socks, dns) = (&config.proxy.socks, &config.proxy.dns);
+        let config::Proxy { socks, dns, http } = &config.proxy;
         if socks.enabled
             && let Some((listener, meter)) = self.open("socks", socks.listen).await
         {
@@ -60,6 +62,17 @@ impl Proxies {
                     tokio::spawn(server.run(tcp, udp, stop.clone()));
                 }
                 Err(why) => meter.failed(refusal("dns", address, &why)),
+            }
+        }
+        if config.chaff.enabled {
+            tokio::spawn(chaff::run(self.exit().clone(), config.chaff.clone(), stop.clone()));
+        }
+        if http.enabled
+            && let Some((listener, meter)) = self.open("http", http.listen).await
+        {
+            match http::Gateway::new(self.exit().clone(), http, Arc::clone(&meter)) {
+                Ok(server) => drop(tokio::spawn(server.run(listener, stop.clone()))),
+                Err(why) => meter.failed(why.to_string()),
             }
         }
     }
@@ -102,6 +115,7 @@ impl Proxies {
             listeners: self.0.meters.all(),
             streams: u32::try_from(self.0.exit.open()).unwrap_or(u32::MAX),
             identities: self.0.exit.generation(),
+            circuits: self.0.exit.circuits(),
         }
     }
 }

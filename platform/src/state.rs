@@ -37,10 +37,10 @@ pub struct State {
     pub shares: Vec<ShareEntry>,
     /// What is fetched.
     pub fetches: Vec<FetchEntry>,
-    /// What the page keeps.
-    pub page: PageEntry,
     /// Messages from and to other nodes.
     pub mail: MailEntries,
+    /// What the page keeps.
+    pub page: PageEntry,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
 }
@@ -271,8 +271,8 @@ mod tests {
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
-            page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
             mail: MailEntries::default(),
+            page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
         }
     }

@@ -3,10 +3,13 @@
 //! Links and onion addresses stand in here because the owner asks for them through the control socket; nothing of
 //! this is ever logged.
 
+pub mod board;
+pub mod hardening;
 mod keep;
 mod mail;
 mod meeting;
 mod proxy;
+pub mod publish;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +39,8 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// Peers that were dropped for what they did, newest last, at most [`MAX_DROPPED`].
     pub dropped: Vec<Dropped>,
+    /// The machine around the node, where that is an image of ours.
+    pub board: Option<board::Board>,
     /// Messages from and to other nodes.
     pub mail: Mail,
     /// What a power cut would cost.
@@ -44,6 +49,12 @@ pub struct Status {
     /// Friend codes given out and typed in, oldest first, at most [`MAX_MEETINGS`].
     #[serde(default)]
     pub meetings: Vec<Meeting>,
+    /// Onion services in front of other programs, in the order of the configuration.
+    #[serde(default)]
+    pub publish: Vec<publish::Published>,
+    /// What the process gave up, and what it could not.
+    #[serde(default)]
+    pub hardening: Vec<hardening::Measure>,
     /// The node's own onion address, for other nodes: to be trusted, mirrored and written to. None while it has none.
     pub address: Option<String>,
     /// Whether it can be reached there.

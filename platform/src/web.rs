@@ -17,6 +17,7 @@ mod jobs;
 mod journal;
 mod keep;
 mod layout;
+mod machine;
 mod messages;
 mod offer;
 mod onion;
@@ -28,6 +29,7 @@ mod proxies;
 mod publish;
 mod qr;
 mod search;
+mod services;
 mod session;
 mod settings;
 mod shares;
@@ -159,6 +161,8 @@ fn pages() -> Router<Shared> {
         .route("/files/{number}", get(files::open))
         .route("/messages", get(messages::show))
         .route("/proxies", get(proxies::show))
+        .route("/services", get(services::show))
+        .route("/machine", get(machine::show))
         .route("/peers", get(peers::show))
         .route("/tor", get(tor::show))
         .route("/tor/qr.bmp", get(tor::code))
@@ -187,6 +191,8 @@ fn deeds() -> Router<Shared> {
         .route("/messages/send", post(messages::send))
         .route("/messages/discard", post(messages::discard))
         .route("/proxies/identity", post(proxies::identity))
+        .route("/services", post(services::change))
+        .route("/machine/power", post(machine::switch))
         .route("/settings/keep", post(keep::save))
         .route("/tor/onion", post(tor::switch))
         .route("/settings/password", post(settings::change_password))

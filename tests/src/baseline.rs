@@ -108,7 +108,8 @@ impl Baseline {
     }
 }
 
-fn start_http(scratch: &Scratch, folder: &Path, port: u16) -> io::Result<Process> {
+/// nginx, serving `folder` on loopback. Its own files lie in `scratch`, which is for it alone.
+pub fn start_http(scratch: &Scratch, folder: &Path, port: u16) -> io::Result<Process> {
     let own = scratch.join("nginx");
     fs::create_dir_all(&own)?;
     let config: PathBuf = own.join("nginx.conf");
@@ -131,12 +132,8 @@ fn start_http(scratch: &Scratch, folder: &Path, port: u16) -> io::Result<Process
     Process::start("nginx", &mut command, &own.join("output.log"))
 }
 
-pub(crate) fn start_tor(
-    scratch: &Scratch,
-    network: &Network,
-    name: &str,
-    lines: &str,
-) -> io::Result<Process> {
+/// C tor on the private network, with these lines at the end of its torrc. Its files lie in `scratch` under `name`.
+pub fn start_tor(scratch: &Scratch, network: &Network, name: &str, lines: &str) -> io::Result<Process> {
     let folder = scratch.join(name);
     fs::create_dir_all(&folder)?;
     let empty = folder.join("empty");

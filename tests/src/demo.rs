@@ -1,8 +1,10 @@
 //! `cargo demo`: Bulbil doing its work on this machine, beside what people use today.
 
 mod bare;
+mod boards;
 mod build;
 mod files;
+mod install;
 mod memory;
 mod plot;
 mod report;
@@ -41,19 +43,23 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
 fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&packages::NETWORK)?;
     match options.story {
+        Story::Boards => boards::run(options),
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Baseline => yardstick::run(options),
         Story::Tracker => tracker::run(options),
+        Story::Install => install::run(options),
     }
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Story {
+    Boards,
     Files,
     Memory,
     Baseline,
     Tracker,
+    Install,
 }
 
 #[derive(Debug, Eq, PartialEq)]
@@ -70,10 +76,12 @@ impl Options {
         let mut this = Self { story: Story::Files, once: false, json: None, size: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
+                "boards" => this.story = Story::Boards,
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "baseline" => this.story = Story::Baseline,
                 "tracker" => this.story = Story::Tracker,
+                "install" => this.story = Story::Install,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -108,8 +116,10 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
+  boards     images boot in QEMU, share a file over Tor and switch off (as root)
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
+  install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE";

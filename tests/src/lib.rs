@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+pub mod alias;
 pub mod baseline;
 pub mod browser;
 pub mod content;
 pub mod demo;
+pub mod machine;
 pub mod measure;
 pub mod namespace;
 pub mod net;
 pub mod node;
+pub mod owner;
 pub mod packages;
 pub mod ports;
 pub mod process;

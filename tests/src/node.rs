@@ -290,7 +290,8 @@ fn config(folder: &Scratch, page: u16, settings: &Settings) -> String {
 }
 
 /// Tests that are not about it want no circuits made ahead, and no ports that others may have taken.
-const NO_PROXY: &str = "[proxy.socks]\nenabled = false\n[proxy.dns]\nenabled = false\n";
+const NO_PROXY: &str = "[proxy.socks]\nenabled = false\n[proxy.dns]\nenabled = false\n\
+                        [proxy.http]\nenabled = false\n";
 
 /// A command that a person waits for: fetching some MiB included.
 pub const COMMAND_LIMIT: Duration = Duration::from_mins(3);

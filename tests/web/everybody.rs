@@ -8,7 +8,7 @@ use bulbil_tests::browser::{Browser, Look};
 
 use super::{NEW_PASSWORD, Stage};
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 16] = [
     "/",
     "/shares",
     "/fetches",
@@ -18,6 +18,8 @@ const PAGES: [&str; 14] = [
     "/trust",
     "/messages",
     "/proxies",
+    "/services",
+    "/machine",
     "/peers",
     "/tor",
     "/statistics",

@@ -1,5 +1,7 @@
 //! `bulbil run`: the node in the foreground.
 
+use std::path::{Path, PathBuf};
+
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -7,27 +9,39 @@ use tokio::task::LocalSet;
 
 use super::{Failure, passphrase};
 use crate::config::Config;
+use crate::config::publish::{self, Publish};
 use crate::control::Control;
+use crate::harden;
 use crate::keep::{self, Passphrase, TakenUp};
 use crate::net::Network;
 use crate::node::{self, Handle};
 use crate::proxy::Proxies;
 use crate::state::StateDir;
-use crate::sys::process;
+use crate::status::hardening::State;
+use crate::sys::{mount, process};
 use crate::web::Web;
 
 /// Runs until stopped by a signal or by `bulbil stop`.
-pub(super) fn run(mut config: Config, runtime: &Runtime) -> Result<(), Failure> {
+pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) -> Result<(), Failure> {
     crate::logger::start(config.log);
     if let Err(error) = process::raise_files() {
         log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
     }
-    if let Err(error) = process::harden() {
-        log::warn!("core dumps could not be switched off: {error}");
-    }
+    from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
-    LocalSet::new().block_on(runtime, serve(config, state))
+    let measures = harden::apply(&config, state.path(), file);
+    if let Some(why) = harden::refusal(&config, measures) {
+        return Err(Failure::Failed(why));
+    }
+    for measure in measures.iter().filter(|measure| measure.state == State::Off) {
+        log::debug!("not hardened, {}: {}", measure.name, measure.why);
+    }
+    LocalSet::new().block_on(runtime, serve(config, state))?;
+    match crate::power::asked_code() {
+        Some(code) => Err(Failure::Power(code)),
+        None => Ok(()),
+    }
 }
 
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
@@ -47,6 +61,25 @@ fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened.
+fn from_environment(config: &mut Config) -> Result<(), Failure> {
+    if let Ok(router) = std::env::var("HS_ROUTER") {
+        // A volume that was mounted there was mounted for this.
+        let volume = PathBuf::from(VOLUME);
+        let kept = mount::is_mount_point(&volume).then(|| volume.join(publish::ROUTER_NAME));
+        config.publish.push(Publish::from_router(&router, kept).map_err(Failure::Usage)?);
+    }
+    match std::env::var("SECMEM_STRICT").as_deref() {
+        Ok("1") => config.harden.strict = true,
+        Ok("0" | "") | Err(_) => {}
+        Ok(_) => return Err(Failure::Usage("SECMEM_STRICT is 0 or 1".into())),
+    }
+    Ok(())
+}
+
+/// Where the Tor containers that people move over from keep their onion services.
+const VOLUME: &str = "/var/lib/tor";
+
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     // Signals first: one that comes early must not kill.
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
@@ -57,6 +90,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         None
     };
     let (node, inbox) = Handle::new();
+    let node = node.with_metrics(&config.metrics);
     let (stop, stopped) = watch::channel(false);
     let (arrive, arrived) = watch::channel(None);
     let mut servers = tokio::task::JoinSet::new();
@@ -67,9 +101,9 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
-    arrive.send_replace(Some(network.clone()));
     let proxies = Proxies::new(network.clone(), &config);
     proxies.listen(&config, &stop.subscribe()).await;
+    arrive.send_replace(Some(network.clone()));
     let ended = node::run(config, state, network, proxies, inbox).await.map_err(Failure::failed);
     stop.send_replace(true);
     servers.join_all().await;

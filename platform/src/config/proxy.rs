@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bytes, ConfigError, Seconds};
+use super::{Bytes, ConfigError, Gateway, Seconds};
 
 /// Connections of a listener at most, whatever is configured: each may hold a stream.
 const MAX_CONNECTIONS: u32 = 65_536;
@@ -21,6 +21,8 @@ pub struct Proxy {
     pub socks: Socks,
     /// DNS.
     pub dns: Dns,
+    /// HTTP: CONNECT, and the gateway for programs that speak nothing else.
+    pub http: Gateway,
 }
 
 /// The SOCKS5 listener; it understands SOCKS4 and 4a too.
@@ -124,12 +126,13 @@ impl Default for Dns {
 impl Proxy {
     /// Whether anything of it needs exits.
     pub const fn any(&self) -> bool {
-        self.socks.enabled || self.dns.enabled
+        self.socks.enabled || self.dns.enabled || self.http.enabled
     }
 
     /// Checks what the types do not.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let Self { socks, dns } = self;
+        let Self { socks, dns, http } = self;
+        http.check().map_err(ConfigError::Value)?;
         let wrong = if !socks.listen.ip().is_loopback() && socks.password.is_none() && !socks.open {
             format!(
                 "proxy.socks.listen = \"{}\" is not a loopback address; set proxy.socks.password, or \

@@ -44,7 +44,7 @@ fn full(folder: &Path) -> StateDir {
         fetches: vec![fetch],
         tracker,
         mail: crate::state::MailEntries::default(),
-        page: crate::state::PageEntry { password: Some("hash".into()), ..Default::default() },
+        page: crate::state::PageEntry::default(),
     };
     dir.save(&state).unwrap();
     fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();

@@ -32,7 +32,7 @@ impl IdentityKey {
         let (scalar, _) = bytes.split_at(32);
         let (first, last) = (scalar.first()?, scalar.last()?);
         // Reduced scalars, as Arti exports them, are below 2^253; clamped ones have bit 254.
-        let clamped = first & 0b111 == 0 && last & 0b1100_0000 == 0b0100_0000;
+        let clamped = first.trailing_zeros() >= 3 && last & 0b1100_0000 == 0b0100_0000;
         let reduced = *last < 0b0010_0000 && scalar.iter().any(|byte| *byte != 0);
         (clamped || reduced).then_some(Self(*bytes))
     }
@@ -62,8 +62,8 @@ mod tests {
     fn a_seed_and_its_expansion_are_one_address() {
         let seed = ServiceKey::from_seed([9; 32]);
         let mut hash: [u8; 64] = Sha512::digest(seed.seed()).into();
-        hash[0] &= 248;
-        hash[31] = (hash[31] & 127) | 64;
+        hash[0] &= 0b1111_1000;
+        hash[31] = (hash[31] & 0b0111_1111) | 0b0100_0000;
         let expanded = IdentityKey::from_bytes(&hash).unwrap();
         assert_eq!(expanded.address(80), seed.address(80));
         assert_eq!(*expanded.bytes(), hash);

@@ -85,26 +85,25 @@ impl Memory {
         port: u16,
         access: Option<&AccessKey>,
     ) -> Result<MemoryService, NetError> {
-        let (sender, streams) = mpsc::channel(ACCEPT_QUEUE);
-        self.register(vec![key.address(port)], access.map(|access| vec![access.public()]), sender, streams)
+        let access = access.map(|access| [access.public()]);
+        self.register(vec![key.address(port)], access.as_ref().map(<[_; 1]>::as_slice), ACCEPT_QUEUE)
     }
 
     pub(super) fn publish(&self, key: &IdentityKey, offer: &Offer) -> Result<MemoryService, NetError> {
         let addresses = offer.ports.iter().map(|port| key.address(*port)).collect();
-        let (sender, streams) = mpsc::channel(KNOCK_QUEUE);
-        self.register(addresses, offer.clients.clone(), sender, streams)
+        self.register(addresses, offer.clients.as_deref(), KNOCK_QUEUE)
     }
 
     fn register(
         &self,
         addresses: Vec<Address>,
-        clients: Option<Vec<ClientKey>>,
-        sender: mpsc::Sender<(u16, MemoryStream)>,
-        streams: mpsc::Receiver<(u16, MemoryStream)>,
+        clients: Option<&[ClientKey]>,
+        queue: usize,
     ) -> Result<MemoryService, NetError> {
         if !self.0.status.borrow().ready {
             return Err(NetError::Shutdown);
         }
+        let (sender, streams) = mpsc::channel(queue);
         self.0.edit(|services| {
             if addresses.iter().any(|address| services.contains_key(address)) {
                 return Err(NetError::Local("this address is served already; stop the other service first"));
@@ -113,7 +112,10 @@ impl Memory {
                 return Err(NetError::Local("too many services in one process; stop some first"));
             }
             for address in &addresses {
-                services.insert(*address, Listener { clients: clients.clone(), streams: sender.clone() });
+                services.insert(
+                    *address,
+                    Listener { clients: clients.map(<[_]>::to_vec), streams: sender.clone() },
+                );
             }
             Ok(())
         })?;

@@ -8,6 +8,7 @@ mod fault;
 pub(super) mod guards;
 mod isolation;
 pub(super) mod onion;
+mod relays;
 mod service;
 mod start;
 mod status;
@@ -57,6 +58,8 @@ struct Shared {
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
     services: service::Ground,
+    /// Where the first directory may come from.
+    caches: Vec<std::net::SocketAddr>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 

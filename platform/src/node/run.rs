@@ -28,6 +28,7 @@ use crate::landing::House;
 use crate::link::Link;
 use crate::net::{AccessKey, Network, ServiceKey};
 use crate::proxy::Proxies;
+use crate::publish::Publisher;
 use crate::state::{FetchEntry, Secret, State, StateDir};
 use crate::store::Content;
 
@@ -58,6 +59,7 @@ pub(super) struct Node {
     pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
     pub(super) keeper: Rc<Keeper>,
     pub(super) friends: Rc<Friends>,
+    pub(super) publisher: Publisher,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
@@ -96,6 +98,8 @@ pub(crate) async fn run(
     };
     let public = ServiceKey::from_seed(public.0);
     let friends = Friends::new(ground.clone(), public.clone());
+    let publisher = Publisher::start(&config, state_dir.path(), &network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
     let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
     let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
     let node = Rc::new(Node {
@@ -111,6 +115,7 @@ pub(crate) async fn run(
         started: Instant::now(),
         proxies,
         post: OnceCell::new(),
+        publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
         reports: Cell::new(0),
@@ -207,10 +212,14 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
-            Command::Page(command) => self.obey_page(command),
             Command::Mail(ask) => self.mail(ask).await,
             Command::Keep(passphrase, reply) => self.seal(passphrase, reply).await,
             Command::Friend(ask) => self.meet(ask).await,
+            Command::Publish(command) => {
+                self.publisher.obey(command);
+                self.show().await;
+            }
+            Command::Page(command) => self.obey_page(command),
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}
@@ -306,6 +315,7 @@ impl Node {
 
     fn close(&self) {
         self.friends.close();
+        self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
         self.fetches.borrow().iter().for_each(|fetch| fetch.close());
         self.primary.close();

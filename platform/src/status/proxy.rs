@@ -13,6 +13,9 @@ pub struct Proxy {
     pub streams: u32,
     /// How often a new identity was taken.
     pub identities: u64,
+    /// Circuits that streams called for so far: one for each isolation in ten minutes.
+    #[serde(default)]
+    pub circuits: u64,
 }
 
 /// One listener.

@@ -60,6 +60,11 @@ impl Map {
             0 => None,
             _ => Some(MmapOptions::new().len(length).map_raw_read_only(file)?),
         };
+        if let Some(map) = &map {
+            // Where all memory is locked, this one is not: its bytes are in the file anyway, and its pages are given back.
+            // SAFETY: the range is that of the map. A failure leaves it as it was.
+            let _ = unsafe { libc::munlock(map.as_ptr().cast(), map.len()) };
+        }
         Ok(Self { map, broken: AtomicBool::new(false) })
     }
 

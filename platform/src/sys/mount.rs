@@ -24,6 +24,18 @@ pub fn free(path: &Path) -> io::Result<u64> {
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
+/// Whether something is mounted at this very folder.
+pub fn is_mount_point(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // A bind mount of the same file system has the device of its parent; the mount table knows better.
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let listed =
+        path.to_str().is_some_and(|path| table.lines().any(|line| line.split(' ').nth(4) == Some(path)));
+    let device = |path: &Path| std::fs::metadata(path).map(|about| about.dev()).ok();
+    let other = path.parent().is_some_and(|parent| device(path).is_some() && device(path) != device(parent));
+    listed || other
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +45,12 @@ mod tests {
         assert!(is_memory(Path::new("/dev/shm")).unwrap());
         assert!(!is_memory(Path::new("/proc")).unwrap());
         assert!(is_memory(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn proc_is_mounted_and_its_folders_are_not() {
+        assert!(is_mount_point(Path::new("/proc")));
+        assert!(!is_mount_point(Path::new("/proc/self")) && !is_mount_point(Path::new("/nowhere")));
     }
 
     #[test]

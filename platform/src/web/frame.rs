@@ -9,7 +9,7 @@ use super::site::Site;
 use super::visitor::Visitor;
 
 /// The pages, as the navigation names them.
-const PAGES: [(&str, &str); 13] = [
+const PAGES: [(&str, &str); 15] = [
     ("/", "Overview"),
     ("/shares", "Shares"),
     ("/fetches", "Fetches"),
@@ -20,9 +20,11 @@ const PAGES: [(&str, &str); 13] = [
     ("/peers", "Peers"),
     ("/tor", "Tor"),
     ("/proxies", "Proxies"),
+    ("/services", "Services"),
     ("/statistics", "Statistics"),
     ("/log", "Log"),
     ("/settings", "Settings"),
+    ("/machine", "Machine"),
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.

@@ -30,7 +30,10 @@ pub(super) async fn show(
 /// `POST /machine/power`
 pub(super) async fn switch(State(site): State<Shared>, Extension(fields): Extension<Fields>) -> Response {
     let (wanted, words) = match fields.get("do") {
-        "off" => (Power::Off, "The board switches itself off. Wait until its light stays out before you cut the power."),
+        "off" => (
+            Power::Off,
+            "The board switches itself off. Wait until its light stays out before you cut the power.",
+        ),
         "reboot" => (Power::Reboot, "The board starts anew. The page is back in a minute or so."),
         _ => return Redirect::to("/machine").into_response(),
     };

@@ -11,7 +11,7 @@ use super::guard::Fields;
 use super::layout::{badge, fault, field, heading, plural, table};
 use super::site::Shared;
 use super::visitor::Visitor;
-use crate::publish::{AddClient, NewClient};
+use crate::publish::command::{AddClient, NewClient};
 use crate::status::Status;
 use crate::status::publish::Published;
 use crate::words::{size, span};
@@ -106,19 +106,22 @@ fn card(service: &Published, index: usize, frame: &Frame) -> Markup {
 }
 
 fn backends(service: &Published) -> Markup {
-    table(&format!("Backends of {}", service.name), &html! {
-        thead { tr {
-            th scope="col" class="number" { "Port" } th scope="col" { "Backend" } th scope="col" { "State" }
-            th scope="col" class="number" { "Streams" } th scope="col" class="number" { "Served" }
-        } }
-        tbody { @for route in &service.routes { @for backend in &route.backends { tr {
-            td class="number" { (route.port) }
-            th scope="row" { code { (backend.target) } }
-            td { @if backend.up { (badge("good", "up")) } @else { (badge("bad", "down")) } }
-            td class="number" { (backend.streams) }
-            td class="number" { (backend.served) }
-        } } } }
-    })
+    table(
+        &format!("Backends of {}", service.name),
+        &html! {
+            thead { tr {
+                th scope="col" class="number" { "Port" } th scope="col" { "Backend" } th scope="col" { "State" }
+                th scope="col" class="number" { "Streams" } th scope="col" class="number" { "Served" }
+            } }
+            tbody { @for route in &service.routes { @for backend in &route.backends { tr {
+                td class="number" { (route.port) }
+                th scope="row" { code { (backend.target) } }
+                td { @if backend.up { (badge("good", "up")) } @else { (badge("bad", "down")) } }
+                td class="number" { (backend.streams) }
+                td class="number" { (backend.served) }
+            } } } }
+        },
+    )
 }
 
 fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {

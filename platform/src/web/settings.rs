@@ -66,7 +66,8 @@ pub(super) async fn change_access(
         Ok(folders) => folders,
         Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
     };
-    let entry = PageEntry { audience: first::audience(&fields, visitor.place), folders, ..visitor.entry.clone() };
+    let entry =
+        PageEntry { audience: first::audience(&fields, visitor.place), folders, ..visitor.entry.clone() };
     match site.keep(entry).await {
         Ok(()) => Redirect::to("/settings?said=saved").into_response(),
         Err(why) => again(&site, &visitor, &uri, (StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),

@@ -110,6 +110,8 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("messages", messages::page(&status, &made_up::letters(), &frame)),
         ("messages-none", messages::page(&starting(), &messages::Letters::default(), &frame)),
         ("proxies", proxies::page(&status, &frame)),
+        ("services", services::page(&status, Some(&made_up::key()), Some("no"), &frame)),
+        ("machine", machine::page(&status, true, &frame)),
         ("peers", peers::page(&status, &frame)),
         ("tor", tor::page(&status, Some(&face), None, &frame)),
         ("tor-off", tor::page(&status, None, Some("wrong"), &frame)),

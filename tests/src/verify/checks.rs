@@ -20,7 +20,7 @@ pub(super) const ALL: &[Check] = &[
     Check { name: "static programs", run: static_programs },
     Check { name: "tests", run: tests },
     Check { name: "simulated swarms", run: simulation },
-    Check { name: "examples in core's documentation", run: doc_tests },
+    Check { name: "examples in the documentation", run: doc_tests },
     Check { name: "core for Cortex-M0 (thumbv6m)", run: || core_for("thumbv6m-none-eabi") },
     Check { name: "core for Cortex-M4 (thumbv7em)", run: || core_for("thumbv7em-none-eabihf") },
     Check { name: "core links without an allocator", run: bare_metal },
@@ -82,7 +82,7 @@ fn simulation() -> io::Result<Outcome> {
 }
 
 fn doc_tests() -> io::Result<Outcome> {
-    holds("test --locked --doc -p bulbil-core")
+    holds("test --locked --doc -p bulbil-core -p bulbil")
 }
 
 fn core_for(target: &str) -> io::Result<Outcome> {

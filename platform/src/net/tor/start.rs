@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, watch};
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
 use super::service::{Ground, MAX_CIRCUITS};
-use super::{BadTorConfig, Client, Shared, Tor, TorConfig, status};
+use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
 
 /// Between two tries when Arti gives up on bootstrap altogether.
@@ -47,6 +47,7 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
     let refused = |error: &dyn std::fmt::Display| StartError::Arti(error.to_string());
     let runtime = TokioRustlsRuntime::current().map_err(|error| refused(&error))?;
     let services = Ground::new(&config.state_dir, arti.fs_mistrust(), lock).map_err(StartError::Directory)?;
+    let caches = relays::caches(&arti);
     let client = Client::with_runtime(runtime)
         .config(arti)
         .bootstrap_behavior(BootstrapBehavior::Manual)
@@ -60,6 +61,7 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
         services,
+        caches,
         tasks: Mutex::default(),
     });
     let watcher = tokio::spawn(watch_status(Arc::clone(&client), Arc::downgrade(&shared)));

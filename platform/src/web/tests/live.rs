@@ -78,7 +78,7 @@ async fn start(page: Page, scratch: Scratch) -> Live {
     let (_, arrived) = watch::channel(Some(Network::Memory(network.clone())));
     tokio::task::spawn_local(web.run(node.clone(), arrived, stopped));
     let state = StateDir::open(&scratch.path().join("state"), true).unwrap();
-    let network = Network::Memory(network);
+    let network = Network::Memory(network.clone());
     let proxies = crate::proxy::Proxies::new(network.clone(), &config);
     let running = node::run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });

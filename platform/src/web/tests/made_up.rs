@@ -3,6 +3,10 @@
 use super::super::messages::Letters;
 use super::super::search::Search;
 use crate::node::{InLetter, OutLetter};
+use crate::publish::command::NewClient;
+use crate::status::board::{self, Board, Note, Verdict};
+use crate::status::hardening::{self, Measure};
+use crate::status::publish::{Backend, Client, Published, Route};
 use crate::status::{
     Dropped, Fetch, FetchState, Hit, Keep, Lane, Listener, ListenerState, Losses, Mail, Meeting,
     MeetingState, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Proxy, Records, Share, ShareState,
@@ -121,16 +125,7 @@ pub(super) fn full() -> Status {
     Status {
         version: "0.1.0".into(),
         uptime_s: 93_000,
-        net: NetStatus {
-            kind: "tor".into(),
-            ready: true,
-            percent: 100,
-            doing: "Ready to share and fetch".into(),
-            clock_skew_s: Some(-95),
-            services: 4,
-            services_reachable: 3,
-            ..NetStatus::default()
-        },
+        net: net(),
         memory: Memory { rss: 31 << 20, rss_peak: 44 << 20, limit: 96 << 20 },
         shares: shares(),
         fetches: fetches(),
@@ -149,6 +144,13 @@ pub(super) fn full() -> Status {
         records: Records { served: 40, seen: 1_200, limit: 65_536 },
         trust: trust(),
         mail: Mail { inbox: 2, undelivered: 1, outbox: 1, warm: 1 },
+        publish: vec![published()],
+        hardening: vec![Measure {
+            name: "core_dumps".into(),
+            state: hardening::State::On,
+            why: "none".into(),
+        }],
+        board: Some(board()),
         keep: Keep { would_lose: Losses { shares: 3, letters: 2, ..Losses::default() }, ..Keep::default() },
         meetings: meetings(),
         proxy: proxy(),
@@ -159,6 +161,7 @@ pub(super) fn full() -> Status {
             state: NodeState::Copying,
             age_s: Some(4_000),
         }],
+        ..Status::default()
     }
 }
 
@@ -235,7 +238,7 @@ fn proxy() -> Proxy {
     };
     let state = ListenerState::Failed("the port is taken; choose another one".into());
     let dns = Listener { kind: "dns".into(), address: "127.0.0.1:5353".into(), state, ..Listener::default() };
-    Proxy { listeners: vec![socks, dns], streams: 3, identities: 1 }
+    Proxy { listeners: vec![socks, dns], streams: 3, identities: 1, ..Proxy::default() }
 }
 
 pub(super) fn letters() -> Letters {
@@ -259,4 +262,62 @@ pub(super) fn letters() -> Letters {
         next_s: Some(40),
     };
     Letters { inbox: vec![came, back], outbox: vec![waits], now_s: 4_600, ..Letters::default() }
+}
+
+fn published() -> Published {
+    let backend = Backend { target: "10.0.0.5:8080".into(), up: true, streams: 2, served: 900 };
+    let down = Backend { target: "10.0.0.6:8080".into(), ..Backend::default() };
+    Published {
+        name: "shop".into(),
+        host: onion("s"),
+        urls: vec![format!("http://{}", onion("s"))],
+        trouble: Some("one of two backends does not answer; start it".into()),
+        reachable: Some(true),
+        probed_s: Some(40),
+        restricted: true,
+        clients: vec![Client { name: "Anna".into(), key: "descriptor:x25519:AAAA".into() }],
+        routes: vec![Route { port: 80, backends: vec![backend, down] }],
+        ..Published::default()
+    }
+}
+
+pub(super) fn key() -> NewClient {
+    NewClient {
+        client: "Bob".into(),
+        key: "descriptor:x25519:AAAA".into(),
+        private: Some("…:descriptor:x25519:BBBB".into()),
+    }
+}
+
+fn board() -> Board {
+    let link = board::Link {
+        interface: "eth0".into(),
+        address: Some("192.168.1.20/24".into()),
+        doing: "has an address until 14:00".into(),
+    };
+    let note = |key: &str, verdict, why: &str| Note { key: key.into(), verdict, why: why.into() };
+    Board {
+        image: "virt".into(),
+        name: "bulbil".into(),
+        memory: 512 << 20,
+        available: 400 << 20,
+        links: vec![link],
+        notes: vec![
+            note("board.name", Verdict::Understood, ""),
+            note("boord", Verdict::Ignored, "no such key"),
+        ],
+    }
+}
+
+fn net() -> NetStatus {
+    NetStatus {
+        kind: "tor".into(),
+        ready: true,
+        percent: 100,
+        doing: "Ready to share and fetch".into(),
+        clock_skew_s: Some(-95),
+        services: 4,
+        services_reachable: 3,
+        ..NetStatus::default()
+    }
 }

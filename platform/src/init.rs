@@ -1,0 +1,94 @@
+//! The first process of a board: what an operating system would do, and no more, around one node.
+//!
+//! Runs as root, reads nothing from the network but DHCP's answers, and starts the node as a user who may do nothing. Each part is a
+//! file: [`mounts`] and [`modules`] make the machine usable, [`settings`] reads the owner's file, [`network`] gets an address,
+//! [`child`] keeps the node running, [`power`] and [`watchdog`] end it all.
+
+mod child;
+mod clock;
+mod console;
+mod dhcp;
+mod disks;
+mod image;
+mod modules;
+mod mounts;
+mod network;
+mod partition;
+mod power;
+mod reaper;
+mod report;
+mod settings;
+mod watchdog;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::sys::board::process;
+use crate::sys::board::system::{self, Power};
+use console::say;
+use image::Image;
+use report::Report;
+
+pub use crate::sys::board::process::is_init;
+
+/// Before the machine is started anew because the first process cannot go on: time to read why.
+const READ_WHY: Duration = Duration::from_secs(10);
+
+/// Runs the machine until it is switched off. Never returns.
+pub fn main() -> ! {
+    mounts::kernel();
+    console::prepare();
+    let power = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => LocalSet::new().block_on(&runtime, run()),
+        Err(error) => {
+            say(&format!("cannot start: {error}; the board starts anew"));
+            std::thread::sleep(READ_WHY);
+            Power::Reboot
+        }
+    };
+    finish(power)
+}
+
+/// Everything, until someone asks for the end.
+async fn run() -> Power {
+    let image = Image::read();
+    say(&format!("Bulbil {} on {}", env!("CARGO_PKG_VERSION"), image.board));
+    let (ask, mut asked) = mpsc::channel(1);
+    let reaper = reaper::start();
+    spawn_local(power::signals(ask.clone()));
+    modules::load();
+    spawn_local(watchdog::run());
+    spawn_local(power::buttons(ask.clone()));
+    clock::floor(image.epoch);
+    let settings = settings::read().await;
+    let report = Rc::new(Report::new(&image, &settings));
+    network::name(&settings.board, &report);
+    spawn_local(network::run(settings.board.clone(), Rc::clone(&report)));
+    spawn_local(disks::run());
+    let node = spawn_local(child::run(settings.node, ask, reaper));
+    let power = asked.recv().await.unwrap_or(Power::Reboot);
+    say(match power {
+        Power::Off => "switching off",
+        Power::Reboot => "starting anew",
+    });
+    node.abort();
+    child::stop().await;
+    power
+}
+
+/// The end of the machine.
+fn finish(power: Power) -> ! {
+    if let Err(error) = process::stop_all() {
+        say(&format!("some programs did not end: {error}"));
+    }
+    mounts::release();
+    watchdog::release();
+    loop {
+        let error = system::end(power);
+        say(&format!("the machine cannot be ended: {error}; take its power away"));
+        std::thread::sleep(READ_WHY);
+    }
+}

@@ -1,0 +1,117 @@
+//! The node: started as a user who may do nothing, watched, and started again when it ends.
+
+use std::cell::Cell;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::console::say;
+use super::settings::NodeSettings;
+use crate::power;
+use crate::sys::board::process::{self, Ended, Limits};
+use crate::sys::board::system::Power;
+
+/// The node's folder, in memory: its settings and its state.
+const HOME: &str = "/run/bulbil";
+
+/// User and group of the node; nobody else has them.
+pub(super) const ID: u32 = 10_001;
+
+/// What the node may do. Sockets and shared files are open files; blocking work runs on threads.
+const LIMITS: Limits = Limits { id: ID, files: 4096, processes: 512 };
+
+/// Pause before it is started again: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A node that ran for so long starts again after the shortest pause.
+const RAN_WELL: Duration = Duration::from_secs(60);
+
+/// Time to stop in order.
+const STOP: Duration = Duration::from_secs(10);
+
+thread_local! {
+    /// The node's process number while it runs.
+    static NODE: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// Keeps the node running until it asks for the machine's end.
+pub(super) async fn run(settings: NodeSettings, ask: mpsc::Sender<Power>, mut ends: mpsc::Receiver<Ended>) {
+    let mut pause = PAUSE.0;
+    loop {
+        let started = Instant::now();
+        let ended = match start(&settings) {
+            Ok(pid) => {
+                NODE.set(Some(pid));
+                let ended = wait(pid, &mut ends).await;
+                NODE.set(None);
+                ended
+            }
+            Err(error) => {
+                say(&format!("the node does not start: {error}"));
+                None
+            }
+        };
+        if let Some(power) = ended.and_then(power::of_code) {
+            let _ = ask.send(power).await; // the end has been asked for already
+            return;
+        }
+        if started.elapsed() >= RAN_WELL {
+            pause = PAUSE.0;
+        }
+        let how = ended.map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
+        say(&format!("the node {how}; it starts again in {} s", pause.as_secs()));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Lets the node stop in order; after [`STOP`] it is not asked any more.
+pub(super) async fn stop() {
+    let Some(pid) = NODE.take() else { return };
+    if process::stop(pid, false).is_err() {
+        return;
+    }
+    let gone = async {
+        // The reaper collects it; then there is nothing under /proc.
+        while Path::new("/proc").join(pid.to_string()).exists() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(STOP, gone).await.is_err() {
+        say("the node does not stop; it is ended");
+        let _ = process::stop(pid, true); // it may have ended just now
+    }
+}
+
+/// The exit code of this process; `None` when a signal ended it.
+async fn wait(pid: u32, ends: &mut mpsc::Receiver<Ended>) -> Option<i32> {
+    loop {
+        match ends.recv().await {
+            Some(ended) if ended.pid == pid => return ended.code,
+            Some(_) => {}
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn start(settings: &NodeSettings) -> io::Result<u32> {
+    let home = Path::new(HOME);
+    if !home.is_dir() {
+        DirBuilder::new().mode(0o700).create(home)?;
+        process::give(home, LIMITS.id)?;
+    }
+    let config = home.join("config.toml");
+    fs::write(&config, settings.text())?;
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600))?;
+    process::give(&config, LIMITS.id)?;
+    // Ports below 1024 need no right on a machine with one user.
+    let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    let arguments = ["run", "--config"].map(OsStr::new);
+    let arguments = [&arguments[..], &[config.as_os_str()]].concat();
+    process::start(OsStr::new("/init"), "bulbil", &arguments, LIMITS)
+}

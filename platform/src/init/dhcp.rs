@@ -1,0 +1,185 @@
+//! A DHCP client (RFC 2131): gets an address, keeps it, gives it up in time.
+
+mod message;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
+
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::network::Way;
+use crate::sys::board::link;
+use message::{Kind, Lease, Message, Offer, Reply};
+
+/// Where clients and servers listen.
+const CLIENT: u16 = 68;
+const SERVER: u16 = 67;
+
+/// First wait for an answer, and the longest; it doubles in between (RFC 2131, section 4.1, without the wait for a crowd).
+const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(16));
+
+/// Between two looks at the cable.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Questions that stay without an answer before the owner hears of it.
+const SILENCE: u32 = 3;
+
+/// Bytes of an answer that are read; servers send 576 at most unless told otherwise.
+const ANSWER: usize = 1500;
+
+/// What is told while there is no answer.
+const NO_ANSWER: &str = "no DHCP server answers; check the router, or set board.address in bulbil.toml";
+
+/// Keeps an address on one interface, for ever.
+pub(super) async fn run(way: Way) {
+    if let Err(error) = way.links.up(&way.interface) {
+        return way.tell(None, &format!("cannot be switched on: {error}"));
+    }
+    loop {
+        if !way.is_connected() {
+            way.tell(None, "no cable, or no Wi-Fi network joined");
+            while !way.is_connected() {
+                sleep(LOOK).await;
+            }
+        }
+        if let Err(error) = hold(&way).await {
+            way.tell(None, &format!("DHCP does not work: {error}"));
+            sleep(WAIT.1).await;
+        }
+        // Whatever ended it, the address is not ours any more.
+        let _ = way.links.set_address(&way.interface, Ipv4Addr::UNSPECIFIED, 0);
+    }
+}
+
+/// Gets an address and keeps it until the server takes it back, the lease runs out or the cable is pulled.
+async fn hold(way: &Way) -> io::Result<()> {
+    let hardware = way.hardware().ok_or_else(|| io::Error::other("the interface has no hardware address"))?;
+    let client = Client {
+        socket: UdpSocket::from_std(link::on_device(&way.interface, CLIENT)?)?,
+        hardware,
+        number: getrandom::u32().map_err(io::Error::other)?,
+    };
+    let Some(mut lease) = client.ask(way).await? else { return Ok(()) };
+    let mut since = Instant::now();
+    set(way, &lease)?;
+    while watch(way, since + lease.renew).await {
+        match client.renew(way, &lease, since).await? {
+            Some(newer) => {
+                since = Instant::now();
+                if newer != lease {
+                    lease = newer;
+                    set(way, &lease)?;
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Waits for `until`; false at once when the cable is pulled.
+async fn watch(way: &Way, until: Instant) -> bool {
+    while Instant::now() < until {
+        if !way.is_connected() {
+            return false;
+        }
+        sleep(LOOK.min(until - Instant::now())).await;
+    }
+    true
+}
+
+fn set(way: &Way, lease: &Lease) -> io::Result<()> {
+    way.links.set_address(&way.interface, lease.address, lease.prefix)?;
+    if let Some(router) = lease.router {
+        way.links.set_router(&way.interface, router)?;
+    }
+    way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), "from DHCP");
+    Ok(())
+}
+
+/// One interface's side of the conversation.
+struct Client {
+    socket: UdpSocket,
+    hardware: [u8; 6],
+    /// Tells answers to us from those to others.
+    number: u32,
+}
+
+impl Client {
+    /// Asks everyone until somebody leases an address; `None` when the cable is pulled.
+    async fn ask(&self, way: &Way) -> io::Result<Option<Lease>> {
+        let mut wait = WAIT.0;
+        let mut unheard = 0;
+        while way.is_connected() {
+            if let Some(offer) = self.offer(wait).await?
+                && let Some(lease) = self.accept(&offer, wait).await?
+            {
+                return Ok(Some(lease));
+            }
+            unheard += 1;
+            if unheard == SILENCE {
+                way.tell(None, NO_ANSWER);
+            }
+            wait = (wait * 2).min(WAIT.1);
+        }
+        Ok(None)
+    }
+
+    async fn offer(&self, wait: Duration) -> io::Result<Option<Offer>> {
+        let discover = Message { kind: Kind::Discover, number: self.number, hardware: self.hardware };
+        self.send(&discover.bytes(Ipv4Addr::UNSPECIFIED, None), Ipv4Addr::BROADCAST).await?;
+        self.hear(Instant::now() + wait, |bytes| Message::offer(bytes, self.number, self.hardware)).await
+    }
+
+    async fn accept(&self, offer: &Offer, wait: Duration) -> io::Result<Option<Lease>> {
+        let request = Message { kind: Kind::Request, number: self.number, hardware: self.hardware };
+        self.send(&request.bytes(Ipv4Addr::UNSPECIFIED, Some(*offer)), Ipv4Addr::BROADCAST).await?;
+        let answer = self
+            .hear(Instant::now() + wait, |bytes| Message::answer(bytes, self.number, self.hardware))
+            .await?;
+        Ok(answer.and_then(Reply::lease))
+    }
+
+    /// Asks for more time: first the server alone, then everyone. `None` when it is refused, or the time is over.
+    async fn renew(&self, way: &Way, lease: &Lease, since: Instant) -> io::Result<Option<Lease>> {
+        let request = Message { kind: Kind::Request, number: self.number, hardware: self.hardware };
+        let bytes = request.bytes(lease.address, None);
+        let (rebind, end) = (since + lease.rebind, since + lease.time);
+        while Instant::now() < end && way.is_connected() {
+            let alone = Instant::now() < rebind;
+            let to = if alone { lease.server } else { Ipv4Addr::BROADCAST };
+            // A server that cannot be reached is one that does not answer.
+            let _ = self.send(&bytes, to).await;
+            let rest = if alone { rebind - Instant::now() } else { end - Instant::now() };
+            let until = Instant::now() + (rest / 2).max(WAIT.0);
+            if let Some(answer) =
+                self.hear(until, |bytes| Message::answer(bytes, self.number, self.hardware)).await?
+            {
+                return Ok(answer.lease());
+            }
+            way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), NO_ANSWER);
+        }
+        Ok(None)
+    }
+
+    async fn send(&self, bytes: &[u8], to: Ipv4Addr) -> io::Result<()> {
+        self.socket.send_to(bytes, SocketAddrV4::new(to, SERVER)).await.map(drop)
+    }
+
+    /// The first answer that means something, or `None` when the time is over.
+    async fn hear<T>(
+        &self,
+        until: Instant,
+        mut read: impl FnMut(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let mut buffer = [0; ANSWER];
+        while let Ok(received) = timeout_at(until, self.socket.recv(&mut buffer)).await {
+            if let Some(meaning) = read(buffer.get(..received?).unwrap_or_default()) {
+                return Ok(Some(meaning));
+            }
+        }
+        Ok(None)
+    }
+}

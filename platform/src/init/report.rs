@@ -1,0 +1,64 @@
+//! What the node should show of the machine: kept here, and written for it at each change.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+
+use super::console::say;
+use super::image::Image;
+use super::settings::Settings;
+use crate::status::board::{Board, FILE, Link};
+
+/// The one account of the machine.
+#[derive(Debug)]
+pub(super) struct Report(RefCell<Board>);
+
+impl Report {
+    pub(super) fn new(image: &Image, settings: &Settings) -> Self {
+        Self(RefCell::new(Board {
+            image: image.board.clone(),
+            notes: settings.notes.clone(),
+            ..Board::default()
+        }))
+    }
+
+    /// The machine's name.
+    pub(super) fn set_name(&self, name: &str) {
+        name.clone_into(&mut self.0.borrow_mut().name);
+        self.write();
+    }
+
+    /// What one interface does now. A new address is told on the console too: that is where its page is.
+    pub(super) fn set_link(&self, link: &Link) {
+        let changed = {
+            let mut board = self.0.borrow_mut();
+            match board.links.iter_mut().find(|known| known.interface == link.interface) {
+                Some(known) if known == link => false,
+                Some(known) => {
+                    known.clone_from(link);
+                    true
+                }
+                None => {
+                    board.links.push(link.clone());
+                    true
+                }
+            }
+        };
+        if changed {
+            match &link.address {
+                Some(address) => say(&format!("{}: address {address}", link.interface)),
+                None => say(&format!("{}: {}", link.interface, link.doing)),
+            }
+            self.write();
+        }
+    }
+
+    /// Whole or not at all, as the node may read at any time.
+    fn write(&self) {
+        let fresh = Path::new(FILE).with_extension("new");
+        let text = serde_json::to_vec(&*self.0.borrow()).unwrap_or_default();
+        if let Err(error) = fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, FILE)) {
+            say(&format!("the page cannot be told about the board: {error}"));
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The package in a clean Debian: installed, run, upgraded, purged.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::{Rows, TARGET, expect, image, output};
+use crate::scratch::Scratch;
+
+/// The release that is installed into.
+const SUITE: &str = "bookworm";
+
+/// Folders in which Debian's own tools write down what they did.
+const BOOKS: [&str; 6] = ["proc", "sys", "var/lib/dpkg", "var/cache", "var/log", "tmp"];
+
+/// What the owner keeps, and added to the configuration.
+const KEEP: &str = "srv/keep.age";
+const EDIT: &str = "\n# mine\n";
+
+pub(super) fn run(rows: &mut Rows) -> io::Result<()> {
+    let packages =
+        [image(&["deb", "--target", TARGET])?, image(&["deb", "--target", TARGET, "--suffix", "+1"])?];
+    let root = Scratch::new("debian")?;
+    let mut bootstrap = Command::new("debootstrap");
+    bootstrap.args(["--variant=minbase", SUITE]).arg(root.path()).arg(mirror()?);
+    rows.timed("deb: a clean Debian", || output(&mut bootstrap).map(drop));
+    let debian = Debian { root: &root };
+    fs::write(root.join(KEEP), "sealed")?;
+    let before = debian.files()?;
+    rows.timed("deb: installs", || debian.install(&packages[0]));
+    rows.timed("deb: runs and stops", || debian.runs());
+    rows.timed("deb: upgrades and keeps the configuration", || debian.upgrades(&packages[1]));
+    rows.timed("deb: purges and leaves no trace but the keep file", || {
+        debian.run(&["dpkg", "--purge", "bulbil"])?;
+        let after = debian.files()?;
+        let odd: Vec<_> = before.symmetric_difference(&after).collect();
+        expect(odd.is_empty(), &format!("nothing is left or gone: {odd:?}"))?;
+        expect(root.join(KEEP).is_file(), "the keep file is still there")
+    });
+    Ok(())
+}
+
+struct Debian<'r> {
+    root: &'r Scratch,
+}
+
+impl Debian<'_> {
+    fn run(&self, words: &[&str]) -> io::Result<String> {
+        let mut command = Command::new("chroot");
+        command.arg(self.root.path()).args(words).env("DEBIAN_FRONTEND", "noninteractive");
+        output(command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"))
+    }
+
+    fn install(&self, package: &Path) -> io::Result<()> {
+        fs::copy(package, self.root.join("tmp/bulbil.deb"))?;
+        // What dpkg does about a changed configuration file when nobody can be asked.
+        self.run(&["dpkg", "--force-confold", "-i", "/tmp/bulbil.deb"])?;
+        expect(self.run(&["bulbil", "--version"])?.starts_with("bulbil "), "it says its version")
+    }
+
+    /// As the unit would start it, with a tmpfs on /run, in a mount namespace of its own. Tor need not get through.
+    fn runs(&self) -> io::Result<()> {
+        let root = self.root.path().display();
+        let script = format!(
+            "set -e; mount -t tmpfs -o mode=0755 tmpfs {root}/run; mount -t proc proc {root}/proc\n\
+             chroot {root} bulbil run --config /etc/bulbil/bulbil.toml 2>{root}/tmp/log & node=$!\n\
+             for turn in $(seq 300); do chroot {root} bulbil status && break || sleep 0.2; done\n\
+             chroot {root} bulbil stop; wait $node"
+        );
+        let mut command = Command::new("unshare");
+        output(command.args(["--mount", "sh", "-c", &script])).map(drop)
+    }
+
+    fn upgrades(&self, package: &Path) -> io::Result<()> {
+        let config = self.root.join("etc/bulbil/bulbil.toml");
+        let changed = fs::read_to_string(&config)? + EDIT;
+        fs::write(&config, &changed)?;
+        self.install(package)?;
+        expect(fs::read_to_string(&config)? == changed, "the owner's configuration is untouched")?;
+        let version = self.run(&["dpkg-query", "-W", "-f", "${Version}", "bulbil"])?;
+        expect(version.ends_with("+1"), "the new version is installed")
+    }
+
+    /// Everything but what Debian's own tools write about it.
+    fn files(&self) -> io::Result<BTreeSet<PathBuf>> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![self.root.path().to_owned()];
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?;
+                let path = entry.path();
+                let inside = path.strip_prefix(self.root.path()).unwrap_or(&path).to_owned();
+                if BOOKS.iter().any(|book| inside.starts_with(book)) {
+                    continue;
+                }
+                if entry.file_type()?.is_dir() {
+                    open.push(path);
+                }
+                found.insert(inside);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Where this machine's own apt gets its packages from.
+fn mirror() -> io::Result<String> {
+    let format = "$(SITE) $(COMPONENT)";
+    let printed =
+        output(Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]))?;
+    let mut sites = printed.lines().filter_map(|line| line.strip_suffix(" main"));
+    let site = sites.find(|site| !site.contains("security")).map(str::to_owned);
+    site.ok_or_else(|| io::Error::other("apt names no Debian mirror: add one to its sources"))
+}
