@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use log::{info, warn};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, broadcast};
 
 use super::door::Callee;
 use super::dropped::DroppedList;
@@ -30,6 +30,7 @@ use crate::net::{AccessKey, Network, ServiceKey};
 use crate::proxy::Proxies;
 use crate::publish::Publisher;
 use crate::state::{FetchEntry, Secret, State, StateDir};
+use crate::status::Event;
 use crate::store::Content;
 
 /// Fetches of one node, finished ones too.
@@ -78,49 +79,7 @@ pub(crate) async fn run(
     proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
-    let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
-    let mut state = state_dir.load().map_err(failed)?;
-    let public = match &state.catalogue {
-        Some(seed) => seed.clone(),
-        None => state.catalogue.insert(random()?).clone(),
-    };
-    let clock = TokioClock::start();
-    let ground = Ground {
-        network: network.clone(),
-        clock,
-        settings: settings(&config),
-        short: Rc::default(),
-        news: Rc::new(Notify::new()),
-        dropped: DroppedList::new(inbox.events.clone()),
-        sources: Rc::default(),
-        renew: Rc::new(Notify::new()),
-        house: House::new(clock, settings(&config).upload_limit),
-    };
-    let public = ServiceKey::from_seed(public.0);
-    let friends = Friends::new(ground.clone(), public.clone());
-    let publisher = Publisher::start(&config, state_dir.path(), &network)
-        .map_err(|why| NodeError::Failed(why.to_string()))?;
-    let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
-    let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
-    let node = Rc::new(Node {
-        friends,
-        keeper: Keeper::new(&config.keep, &state_dir),
-        primary: Primary::new(public, ground.clone()),
-        tracker,
-        config,
-        state_dir,
-        ground,
-        offers: RefCell::default(),
-        fetches: RefCell::default(),
-        started: Instant::now(),
-        proxies,
-        post: OnceCell::new(),
-        publisher,
-        state: RefCell::new(state),
-        numbers: Cell::new(0),
-        reports: Cell::new(0),
-        hashing: Semaphore::new(HASHING),
-    });
+    let node = build(config, state_dir, &network, proxies, &inbox.events)?;
     node.restore();
     tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
     let mut reporter = report::Reporter::new(&inbox);
@@ -148,6 +107,59 @@ pub(crate) async fn run(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// All of a node, with nothing going on yet but what is published.
+fn build(
+    config: Config,
+    state_dir: StateDir,
+    network: &Network,
+    proxies: Proxies,
+    events: &broadcast::Sender<Event>,
+) -> Result<Rc<Node>, NodeError> {
+    let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
+    let mut state = state_dir.load().map_err(failed)?;
+    let public = match &state.catalogue {
+        Some(seed) => seed.clone(),
+        None => state.catalogue.insert(random()?).clone(),
+    };
+    let clock = TokioClock::start();
+    let ground = Ground {
+        network: network.clone(),
+        clock,
+        settings: settings(&config),
+        short: Rc::default(),
+        news: Rc::new(Notify::new()),
+        dropped: DroppedList::new(events.clone()),
+        sources: Rc::default(),
+        renew: Rc::new(Notify::new()),
+        house: House::new(clock, settings(&config).upload_limit),
+    };
+    let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone());
+    let publisher = Publisher::start(&config, state_dir.path(), network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
+    let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
+    let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
+    Ok(Rc::new(Node {
+        friends,
+        keeper: Keeper::new(&config.keep, &state_dir),
+        primary: Primary::new(public, ground.clone()),
+        tracker,
+        config,
+        state_dir,
+        ground,
+        offers: RefCell::default(),
+        fetches: RefCell::default(),
+        started: Instant::now(),
+        proxies,
+        post: OnceCell::new(),
+        publisher,
+        state: RefCell::new(state),
+        numbers: Cell::new(0),
+        reports: Cell::new(0),
+        hashing: Semaphore::new(HASHING),
+    }))
 }
 
 fn settings(config: &Config) -> bulbil_core::swarm::Settings {
