@@ -24,12 +24,12 @@ mod service;
 mod share;
 mod trust;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use client::Client;
 
 /// Shares and fetches files inside Tor.
@@ -171,15 +171,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let config = match &args.config {
-        Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
-        None => Config::default(),
-    };
-    let config = config.with_environment(std::env::vars_os());
-    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
-    if let Some(socket) = args.socket {
-        config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
-    }
+    let config = settings(args.config.as_deref(), args.socket.as_deref())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     match command {
@@ -233,6 +225,17 @@ async fn ask(client: &Client, command: Command) -> Result<(), Failure> {
         | Command::Check(_)
         | Command::Config => Ok(()),
     }
+}
+
+/// What the file says, then the environment, then the arguments.
+fn settings(file: Option<&Path>, socket: Option<&Path>) -> Result<Config, Failure> {
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    let config = file.map_or_else(|| Ok(Config::default()), Config::load).map_err(usage)?;
+    let mut config = config.with_environment(std::env::vars_os()).map_err(usage)?;
+    if let Some(socket) = socket {
+        config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
+    }
+    Ok(config)
 }
 
 /// One line, or one document, on stdout.

@@ -350,6 +350,7 @@ async fn a_client_that_takes_nothing_loses_its_place() {
     let mut server = house.memory.listen_outside("large.org".parse::<Host>().unwrap(), 80);
     tokio::spawn(async move {
         let mut stream = server.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 4096]).await.unwrap();
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let _ = tokio::io::copy(&mut tokio::io::repeat(7).take(LARGE as u64), &mut stream).await;
