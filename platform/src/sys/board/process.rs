@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid, chown};
@@ -36,9 +36,13 @@ pub fn start(program: &OsStr, name: &str, arguments: &[&OsStr], limits: Limits) 
     let mut command = Command::new(program);
     command.arg0(name).args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
     command.uid(limits.id).gid(limits.id).process_group(0);
+    // What the kernel chose for a small machine may be less, and the child may not raise it.
+    let within = |resource, wanted: u64| getrlimit(resource).map(|(_, most)| wanted.min(most));
+    let files = within(Resource::RLIMIT_NOFILE, limits.files)?;
+    let processes = within(Resource::RLIMIT_NPROC, limits.processes)?;
     let confine = move || {
-        setrlimit(Resource::RLIMIT_NOFILE, limits.files, limits.files)?;
-        setrlimit(Resource::RLIMIT_NPROC, limits.processes, limits.processes)?;
+        setrlimit(Resource::RLIMIT_NOFILE, files, files)?;
+        setrlimit(Resource::RLIMIT_NPROC, processes, processes)?;
         setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
         nix::sys::prctl::set_no_new_privs()?;
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
