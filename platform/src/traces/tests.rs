@@ -101,7 +101,7 @@ fn documents_and_films_tell_and_cannot_be_cleaned() {
         (&b"%PDF-1.7 << /Author (alice) /Producer (x) >>"[..], set([Trace::Author, Trace::Software])),
         (b"PK\x03\x04 docProps/core.xml", set([Trace::Author])),
         (b"\0\0\0\x18ftypmp42 \xa9xyz", set([Trace::Location])),
-        (b"saved as /home/alice/film.mkv", set([Trace::HomeFolder])),
+        (b"saved as /home/Alice/film.mkv", set([Trace::HomeFolder])),
         (b"saved as C:\\Users\\alice\\film.mkv", set([Trace::HomeFolder])),
         (b"see /home/ and /Users/ for more", None),
         (b"plain text with /Author in it", None),
