@@ -140,6 +140,10 @@ impl Build<'_> {
         initramfs.file("init", 0o755, program)?;
         let about = format!("board = \"{}\"\nepoch = {epoch}\n", self.board.id);
         initramfs.file("image.toml", 0o644, about.as_bytes())?;
+        // Arti asks who the owners of its folders are.
+        initramfs.folder("etc")?;
+        initramfs.file("etc/passwd", 0o644, b"root:x:0:0::/:\nbulbil:x:10001:10001::/run/bulbil:\n")?;
+        initramfs.file("etc/group", 0o644, b"root:x:0:\nbulbil:x:10001:\n")?;
         initramfs.modules(&kernel.closure(&self.board.linux.modules)?)?;
         let mut folders = Vec::new();
         for path in &self.board.linux.firmware {

@@ -189,39 +189,42 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         _ => {}
     }
     let client = Client::new(config.socket());
-    runtime.block_on(async {
-        match command {
-            Command::Share(args) => share::run(&client, &args).await,
-            Command::Fetch(args) => fetch::run(&client, &args).await,
-            Command::List(args) => list::list(&client, &args).await,
-            Command::Status(args) => list::status(&client, &args).await,
-            Command::Peers(args) => list::peers(&client, &args).await,
-            Command::Invite(args) => friends::invite(&client, &args).await,
-            Command::Accept(args) => friends::accept(&client, &args).await,
-            Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
-            Command::Send(args) => mail::send(&client, &args).await,
-            Command::Inbox(args) => mail::inbox(&client, &args).await,
-            Command::Outbox(args) => mail::outbox(&client, &args).await,
-            Command::Published(args) => service::published(&client, &args).await,
-            Command::ClientKey(command) => service::client_key(&client, command).await,
-            Command::Key(command) => service::key(&client, command).await,
-            Command::Page(action) => page::run(&client, &action).await,
-            Command::Publish(args) => publish::publish(&client, &args).await,
-            Command::Unpublish(args) => publish::unpublish(&client, &args).await,
-            Command::Address => list::address(&client).await,
-            Command::Trust(command) => trust::run(&client, &command).await,
-            Command::Mirror(args) => mirror::run(&client, &args).await,
-            Command::Search(args) => search::run(&client, &args).await,
-            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
-            Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run
-            | Command::Keep(_)
-            | Command::Selfcheck(_)
-            | Command::Hash(_)
-            | Command::Check(_)
-            | Command::Config => Ok(()),
-        }
-    })
+    runtime.block_on(say(command, &client))
+}
+
+/// The commands that a running node carries out.
+async fn say(command: Command, client: &Client) -> Result<(), Failure> {
+    match command {
+        Command::Share(args) => share::run(client, &args).await,
+        Command::Fetch(args) => fetch::run(client, &args).await,
+        Command::List(args) => list::list(client, &args).await,
+        Command::Status(args) => list::status(client, &args).await,
+        Command::Peers(args) => list::peers(client, &args).await,
+        Command::Invite(args) => friends::invite(client, &args).await,
+        Command::Accept(args) => friends::accept(client, &args).await,
+        Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+        Command::Send(args) => mail::send(client, &args).await,
+        Command::Inbox(args) => mail::inbox(client, &args).await,
+        Command::Outbox(args) => mail::outbox(client, &args).await,
+        Command::Published(args) => service::published(client, &args).await,
+        Command::ClientKey(command) => service::client_key(client, command).await,
+        Command::Key(command) => service::key(client, command).await,
+        Command::Page(action) => page::run(client, &action).await,
+        Command::Publish(args) => publish::publish(client, &args).await,
+        Command::Unpublish(args) => publish::unpublish(client, &args).await,
+        Command::Address => list::address(client).await,
+        Command::Trust(command) => trust::run(client, &command).await,
+        Command::Mirror(args) => mirror::run(client, &args).await,
+        Command::Search(args) => search::run(client, &args).await,
+        Command::NewIdentity(args) => proxy::new_identity(client, &args).await,
+        Command::Stop => client.post("/stop", &()).await.map(drop),
+        Command::Run
+        | Command::Keep(_)
+        | Command::Selfcheck(_)
+        | Command::Hash(_)
+        | Command::Check(_)
+        | Command::Config => Ok(()),
+    }
 }
 
 /// One line, or one document, on stdout.

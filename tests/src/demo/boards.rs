@@ -55,6 +55,7 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     let network = Network::start(Shape { address: alias.address(), ..Shape::default() })?;
     let reader = Node::start(&network, Settings::named("reader"))?;
     let mut rows = Rows::default();
+    rows.add("images", "two builds are the same", images.repeatable, None);
     for (number, (name, start, memory)) in MACHINES.into_iter().enumerate() {
         println!("\n{name}");
         let card = Card::copy(&images.of(start))?;
