@@ -1,5 +1,5 @@
 //! The page in a real browser, with scripts and without: its owner's first day, what is refused, and whether everybody can
-//! use it. Pictures of every page stay in `target/tmp/web`.
+//! use it. Pictures of every page stay in the folder `web` of what tests leave in cargo's target folder.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is a test")]
 

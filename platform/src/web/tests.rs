@@ -77,6 +77,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         host: format!("{}.onion", "a".repeat(56)),
         key: "K".repeat(52),
         reachable: true,
+        visit: Some(onion::Visit::Silent),
         fault: Some("it fell over".into()),
     };
     let root = files::Root { number: 7, path: "/srv/incoming".into(), free: Some(9 << 30) };

@@ -140,7 +140,6 @@ pub(super) fn full() -> Status {
             why: "sent a block that does not match its hash".into(),
         }],
         address: Some(onion("f")),
-        address_reachable: true,
         records: Records { served: 40, seen: 1_200, limit: 65_536 },
         trust: trust(),
         mail: Mail { inbox: 2, undelivered: 1, outbox: 1, warm: 1 },
