@@ -76,7 +76,13 @@ impl Stage {
     }
 
     fn proxied(&self, path: &str) -> String {
-        let url: String = self.site.url(path).bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let url = self
+            .site
+            .url(path)
+            .replace(':', "%3A")
+            .replace('/', "%2F")
+            .replace('?', "%3F")
+            .replace('=', "%3D");
         self.at(&format!("/proxy?url={url}"))
     }
 }

@@ -120,7 +120,7 @@ fn arti_is_named_in_one_place() {
     let named = |word: &str| word == "arti_client" || word.starts_with("tor_");
     let found = sources().into_iter().filter(|source| {
         let home = source.name.starts_with("platform/src/net/tor");
-        let socks = source.name == "platform/src/proxy/socks.rs";
+        let socks = source.name.starts_with("platform/src/proxy/socks");
         !home && paths(&source.code).any(|word| named(word) && !(socks && word == "tor_socksproto"))
     });
     none(found.map(|source| source.name), "naming Arti outside platform/src/net/tor");

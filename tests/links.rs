@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
 
+#[allow(dead_code, reason = "other stories use the rest")]
 mod raw;
 
 use std::fs;

@@ -29,6 +29,11 @@ const LOAD: (usize, usize) = (4, 10);
 /// A descriptor published, found, and a circuit built, on a busy machine.
 const REACH: Duration = Duration::from_mins(2);
 
+/// What C tor logs of each directory that took a descriptor. There are two, of this period and of the next, and eight
+/// directories each; with so many a client finds one that has this one.
+const UPLOADED: &str = "descriptor: finished with status 200";
+const DIRECTORIES: usize = 12;
+
 /// What every backend serves.
 const PAGE: &str = "the page behind the onion";
 
@@ -240,11 +245,14 @@ fn c_tor_serves(node: &mut Node, stage: &mut Stage) {
     node.kill().unwrap();
     let backup = stage.scratch.join("backup");
     let lines = format!(
-        "SocksPort 0\nHiddenServiceDir {}\nHiddenServicePort 80 127.0.0.1:{}\n",
+        "SocksPort 0\nLog info file {0}/uploads\nHiddenServiceDir {0}\nHiddenServicePort 80 127.0.0.1:{1}\n",
         backup.display(),
         stage.ports[0]
     );
     let tor = start_tor(&stage.scratch, &stage.network, "service", &lines).unwrap();
+    // Who asks before that gets our old descriptor, and keeps it.
+    let uploads = || fs::read_to_string(backup.join("uploads")).unwrap_or_default().matches(UPLOADED).count();
+    eventually(REACH, "C tor to publish", || uploads() >= DIRECTORIES).unwrap();
     let newcomer = stage.newcomer();
     let served = eventually(REACH, "C tor to serve the same address", || loads(newcomer, &host));
     let log = fs::read_to_string(stage.scratch.join("service/tor.log")).unwrap_or_default();

@@ -78,6 +78,7 @@ fn a_share_outlives_its_owner() {
     let (mut anna, bert, dora, emil) = (start("anna"), start("bert"), start("dora"), start("emil"));
     println!("{:.1} s  four nodes run", began.elapsed().as_secs_f64());
 
+    println!("idle: {} KiB", emil.usage().unwrap().rss / 1024);
     let link = anna.share(&path).unwrap();
     let info_hash = text(&anna.status().unwrap(), "/shares/0/info_hash");
     anna.wait_reachable(&link).unwrap();

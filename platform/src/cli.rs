@@ -24,12 +24,12 @@ mod service;
 mod share;
 mod trust;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use client::Client;
 
 /// Shares and fetches files inside Tor.
@@ -171,15 +171,7 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let config = match &args.config {
-        Some(path) => Config::load(path).map_err(|error| Failure::Usage(error.to_string()))?,
-        None => Config::default(),
-    };
-    let config = config.with_environment(std::env::vars_os());
-    let mut config = config.map_err(|error| Failure::Usage(error.to_string()))?;
-    if let Some(socket) = args.socket {
-        config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
-    }
+    let config = settings(args.config.as_deref(), args.socket.as_deref())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
     match command {
@@ -189,39 +181,61 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         _ => {}
     }
     let client = Client::new(config.socket());
-    runtime.block_on(async {
-        match command {
-            Command::Share(args) => share::run(&client, &args).await,
-            Command::Fetch(args) => fetch::run(&client, &args).await,
-            Command::List(args) => list::list(&client, &args).await,
-            Command::Status(args) => list::status(&client, &args).await,
-            Command::Peers(args) => list::peers(&client, &args).await,
-            Command::Invite(args) => friends::invite(&client, &args).await,
-            Command::Accept(args) => friends::accept(&client, &args).await,
-            Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
-            Command::Send(args) => mail::send(&client, &args).await,
-            Command::Inbox(args) => mail::inbox(&client, &args).await,
-            Command::Outbox(args) => mail::outbox(&client, &args).await,
-            Command::Published(args) => service::published(&client, &args).await,
-            Command::ClientKey(command) => service::client_key(&client, command).await,
-            Command::Key(command) => service::key(&client, command).await,
-            Command::Page(action) => page::run(&client, &action).await,
-            Command::Publish(args) => publish::publish(&client, &args).await,
-            Command::Unpublish(args) => publish::unpublish(&client, &args).await,
-            Command::Address => list::address(&client).await,
-            Command::Trust(command) => trust::run(&client, &command).await,
-            Command::Mirror(args) => mirror::run(&client, &args).await,
-            Command::Search(args) => search::run(&client, &args).await,
-            Command::NewIdentity(args) => proxy::new_identity(&client, &args).await,
-            Command::Stop => client.post("/stop", &()).await.map(drop),
-            Command::Run
-            | Command::Keep(_)
-            | Command::Selfcheck(_)
-            | Command::Hash(_)
-            | Command::Check(_)
-            | Command::Config => Ok(()),
-        }
-    })
+<<<<<<< HEAD
+    runtime.block_on(say(command, &client))
+}
+
+/// The commands that a running node carries out.
+async fn say(command: Command, client: &Client) -> Result<(), Failure> {
+=======
+    runtime.block_on(ask(&client, command))
+}
+
+/// Commands to a running node.
+async fn ask(client: &Client, command: Command) -> Result<(), Failure> {
+>>>>>>> publish
+    match command {
+        Command::Share(args) => share::run(client, &args).await,
+        Command::Fetch(args) => fetch::run(client, &args).await,
+        Command::List(args) => list::list(client, &args).await,
+        Command::Status(args) => list::status(client, &args).await,
+        Command::Peers(args) => list::peers(client, &args).await,
+        Command::Invite(args) => friends::invite(client, &args).await,
+        Command::Accept(args) => friends::accept(client, &args).await,
+        Command::Unshare { info_hash } => client.delete(&format!("/shares/{info_hash}")).await,
+        Command::Send(args) => mail::send(client, &args).await,
+        Command::Inbox(args) => mail::inbox(client, &args).await,
+        Command::Outbox(args) => mail::outbox(client, &args).await,
+        Command::Published(args) => service::published(client, &args).await,
+        Command::ClientKey(command) => service::client_key(client, command).await,
+        Command::Key(command) => service::key(client, command).await,
+        Command::Page(action) => page::run(client, &action).await,
+        Command::Publish(args) => publish::publish(client, &args).await,
+        Command::Unpublish(args) => publish::unpublish(client, &args).await,
+        Command::Address => list::address(client).await,
+        Command::Trust(command) => trust::run(client, &command).await,
+        Command::Mirror(args) => mirror::run(client, &args).await,
+        Command::Search(args) => search::run(client, &args).await,
+        Command::NewIdentity(args) => proxy::new_identity(client, &args).await,
+        Command::Stop => client.post("/stop", &()).await.map(drop),
+        Command::Run
+        | Command::Keep(_)
+        | Command::Selfcheck(_)
+        | Command::Hash(_)
+        | Command::Check(_)
+        | Command::Config => Ok(()),
+    }
+}
+
+/// What the file says, then the environment, then the arguments.
+fn settings(file: Option<&Path>, socket: Option<&Path>) -> Result<Config, Failure> {
+    let usage = |error: ConfigError| Failure::Usage(error.to_string());
+    let config = file.map_or_else(|| Ok(Config::default()), Config::load).map_err(usage)?;
+    let mut config = config.with_environment(std::env::vars_os()).map_err(usage)?;
+    if let Some(socket) = socket {
+        config.control.socket = Some(std::path::absolute(socket).map_err(Failure::failed)?);
+    }
+    Ok(config)
 }
 
 /// One line, or one document, on stdout.

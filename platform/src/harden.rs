@@ -28,8 +28,8 @@ const SYSTEM: [&str; 13] = [
     "/usr/lib",
 ];
 
-/// Devices that anyone may write to.
-const SINKS: [&str; 1] = ["/dev/null"];
+/// Devices that anyone may write to; a passphrase is asked for on the terminal.
+const SINKS: [&str; 2] = ["/dev/null", "/dev/tty"];
 
 /// What was done. It concerns the process as a whole and cannot be undone, hence one for all.
 static DONE: OnceLock<Vec<Measure>> = OnceLock::new();
@@ -149,10 +149,15 @@ fn sight(config: &Config, state: &Path, config_file: Option<&Path>) -> Sight {
     let mut read: Vec<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
     read.extend(config_file.map(Path::to_owned));
     read.extend(config.net.tor.network_file.clone());
+    read.extend(config.keep.passphrase_file.clone());
     let mut write: Vec<PathBuf> = SINKS.iter().map(PathBuf::from).collect();
     write.push(state.to_owned());
     write.extend(config.socket().parent().map(Path::to_owned));
+    // A file is replaced whole, which takes its folder.
+    write.extend(config.keep.file.as_deref().and_then(Path::parent).map(Path::to_owned));
     write.extend(config.harden.folders.iter().cloned());
+    // The keep file is replaced, which takes its folder.
+    write.extend(config.keep.file.as_deref().and_then(Path::parent).map(Path::to_owned));
     for service in &config.publish {
         // Made now: what does not exist cannot be allowed.
         if let Some(folder) = &service.key_dir {

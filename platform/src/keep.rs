@@ -4,6 +4,7 @@
 //! Inside the seal (see `seal`) is one JSON document, then blanks. The plain text is in memory only, and wiped.
 
 mod blob;
+mod folders;
 mod inventory;
 mod keeper;
 mod put;
@@ -52,6 +53,9 @@ pub struct Kept {
     /// The relays by which the node enters the network.
     #[serde(default)]
     guards: BTreeMap<String, serde_json::Value>,
+    /// Keys of services published for other programs, where they lie in the state directory.
+    #[serde(default)]
+    files: folders::Files,
 }
 
 /// Why nothing was kept, or nothing brought back. The text says what to do.
@@ -117,7 +121,9 @@ impl Kept {
             left = left.saturating_sub(bytes.len() as u64);
             torrents.insert(info_hash, Blob(bytes));
         }
-        Ok(Self { bulbil_keep: VERSION, saved_at: now(), state, torrents, guards: net::guards(folder) })
+        let files = folders::collect(folder).map_err(|_| KeepError::Size)?;
+        let guards = net::guards(folder);
+        Ok(Self { bulbil_keep: VERSION, saved_at: now(), state, torrents, guards, files })
     }
 
     /// Whether the relays by which the node enters the network are in it.
@@ -176,6 +182,10 @@ impl Kept {
             }
             fs::write(into.path().join(format!("{info_hash}.torrent")), &*torrent.0).map_err(wrong)?;
         }
+        folders::restore(into.path(), &self.files).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => KeepError::Damaged,
+            _ => KeepError::State(wrong(error)),
+        })?;
         net::restore_guards(into.path(), &self.guards).map_err(wrong)?;
         Ok(into.save(&self.state)?)
     }

@@ -1,7 +1,9 @@
 //! Links: what the owner of a share gives away.
 //!
-//!     http://<56 characters>.onion:<port>/private/<token>     one share, one onion made for it alone
-//!     http://<56 characters>.onion:<port>/public/<token>      one share of a node's public catalogue
+//! ```text
+//! http://<56 characters>.onion:<port>/private/<token>     one share, one onion made for it alone
+//! http://<56 characters>.onion:<port>/public/<token>      one share of a node's public catalogue
+//! ```
 
 use std::fmt;
 use std::str::FromStr;

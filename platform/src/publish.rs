@@ -18,6 +18,7 @@ use std::rc::Rc;
 use log::warn;
 use tokio::task::{AbortHandle, spawn_local};
 
+pub(crate) use backend::look_up;
 pub use backend::{Backend, BadBackend};
 pub use check::{BadCheck, Check};
 pub use keys::KeyError;

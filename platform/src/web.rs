@@ -10,20 +10,26 @@ mod fetches;
 mod files;
 mod first;
 mod frame;
+mod friends;
 mod guard;
 mod guesses;
 mod jobs;
 mod journal;
+mod keep;
 mod layout;
+mod machine;
+mod messages;
 mod offer;
 mod onion;
 mod overview;
 mod password;
 mod peers;
 mod plot;
+mod proxies;
 mod publish;
 mod qr;
 mod search;
+mod services;
 mod session;
 mod settings;
 mod shares;
@@ -153,6 +159,10 @@ fn pages() -> Router<Shared> {
         .route("/fetches/new/{number}", get(fetches::into))
         .route("/files", get(files::show))
         .route("/files/{number}", get(files::open))
+        .route("/messages", get(messages::show))
+        .route("/proxies", get(proxies::show))
+        .route("/services", get(services::show))
+        .route("/machine", get(machine::show))
         .route("/peers", get(peers::show))
         .route("/tor", get(tor::show))
         .route("/tor/qr.bmp", get(tor::code))
@@ -177,6 +187,13 @@ fn deeds() -> Router<Shared> {
         .route("/trust/degree", post(trust::degree))
         .route("/fetches/new", post(fetches::draft))
         .route("/fetches/add", post(fetches::add))
+        .route("/friends", post(friends::change))
+        .route("/messages/send", post(messages::send))
+        .route("/messages/discard", post(messages::discard))
+        .route("/proxies/identity", post(proxies::identity))
+        .route("/services", post(services::change))
+        .route("/machine/power", post(machine::switch))
+        .route("/settings/keep", post(keep::save))
         .route("/tor/onion", post(tor::switch))
         .route("/settings/password", post(settings::change_password))
         .route("/settings/access", post(settings::change_access))

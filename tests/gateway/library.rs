@@ -54,7 +54,7 @@ impl SecureSite {
         let mut serve = Command::new("openssl");
         serve.args(["s_server", "-www", "-accept", &format!("127.0.0.1:{port}"), "-key"]);
         serve.arg(folder.join("key.pem")).arg("-cert").arg(folder.join("cert.pem"));
-        let server = Process::start("openssl", &mut serve, &folder.join(&format!("{port}.log"))).unwrap();
+        let server = Process::start("openssl", &mut serve, &folder.join(format!("{port}.log"))).unwrap();
         let listens = || Ok(server.output()?.contains("ACCEPT").then_some(()));
         found(Duration::from_secs(20), "openssl to listen", listens).unwrap();
         Self { port, _server: server }

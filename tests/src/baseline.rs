@@ -57,6 +57,18 @@ impl Baseline {
         Ok(this)
     }
 
+    /// `<56 characters>.onion`, which serves the folder at port 80.
+    #[must_use]
+    pub fn onion(&self) -> &str {
+        &self.onion
+    }
+
+    /// The port of its client's SOCKS listener, on 127.0.0.1.
+    #[must_use]
+    pub const fn socks(&self) -> u16 {
+        self.socks
+    }
+
     /// Reads `name` once and compares it with `sha256`. The circuit is open already, which favours the yardstick.
     pub fn fetch(&mut self, name: &str, sha256: &str) -> io::Result<Measured> {
         let out = self.scratch.join("fetched");

@@ -29,6 +29,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// Longest wait for the driver to start.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
+/// Longest wait for something to click.
+const PRESS_LIMIT: Duration = Duration::from_secs(20);
+
+/// What the driver says of parts of a page that is no more, or not yet.
+const NOT_THERE: [&str; 2] = ["stale element reference", "no such element"];
+
 /// What differs from one browser to the next.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -127,9 +133,15 @@ impl Browser {
         self.tell("POST", &format!("/element/{}/click", element.0), &json!({})).map(drop)
     }
 
-    /// Clicks the first link or button with these words.
+    /// Clicks the first link or button with these words, as soon as it is there: the page before may be leaving.
     pub fn press(&self, words: &str) -> io::Result<()> {
-        self.click(&self.named(words)?)
+        wait::found(PRESS_LIMIT, &format!("something called {words:?} to click"), || {
+            match self.named(words).and_then(|element| self.click(&element)) {
+                Ok(()) => Ok(Some(())),
+                Err(error) if NOT_THERE.iter().any(|word| error.to_string().starts_with(word)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// Types into a field, in place of what stands there.

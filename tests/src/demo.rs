@@ -7,6 +7,7 @@ mod files;
 mod install;
 mod memory;
 mod plot;
+mod proxy;
 mod report;
 mod rows;
 mod tracker;
@@ -46,6 +47,7 @@ fn run(options: &Options) -> io::Result<bool> {
         Story::Boards => boards::run(options),
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
+        Story::Proxy => proxy::run(options),
         Story::Baseline => yardstick::run(options),
         Story::Tracker => tracker::run(options),
         Story::Install => install::run(options),
@@ -57,6 +59,7 @@ enum Story {
     Boards,
     Files,
     Memory,
+    Proxy,
     Baseline,
     Tracker,
     Install,
@@ -79,6 +82,7 @@ impl Options {
                 "boards" => this.story = Story::Boards,
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
+                "proxy" => this.story = Story::Proxy,
                 "baseline" => this.story = Story::Baseline,
                 "tracker" => this.story = Story::Tracker,
                 "install" => this.story = Story::Install,
@@ -88,8 +92,8 @@ impl Options {
                 other => return Err(format!("unknown argument: {other}")),
             }
         }
-        if this.size.is_some() && this.story != Story::Memory {
-            return Err("--size belongs to the story `memory`".to_owned());
+        if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
+            return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
         }
         Ok(this)
     }
@@ -116,6 +120,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
+  proxy      what other programs get from SOCKS and DNS, beside C tor: speed, load, and memory over long transfers
   boards     images boot in QEMU, share a file over Tor and switch off (as root)
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies

@@ -3,13 +3,17 @@
 pub mod alias;
 pub mod baseline;
 pub mod browser;
+pub mod client;
 pub mod content;
 pub mod demo;
+pub mod foreign;
 pub mod machine;
 pub mod measure;
+pub mod names;
 pub mod namespace;
 pub mod net;
 pub mod node;
+pub mod outside;
 pub mod owner;
 pub mod packages;
 pub mod ports;

@@ -225,6 +225,16 @@ impl Node {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// The port on 127.0.0.1 of its listener of this kind, such as `socks`.
+    pub fn listener(&self, kind: &str) -> io::Result<u16> {
+        let status = self.status()?;
+        let all = status.pointer("/proxy/listeners").and_then(Value::as_array).into_iter().flatten();
+        let mut found = all.filter(|listener| listener.get("kind").and_then(Value::as_str) == Some(kind));
+        let address = found.find_map(|listener| listener.get("address")?.as_str());
+        let port = address.and_then(|address| address.rsplit(':').next()?.parse().ok());
+        port.ok_or_else(|| io::Error::other(format!("the node has no {kind} listener: {status}")))
+    }
+
     /// Where its page is.
     #[must_use]
     pub fn page_url(&self) -> String {

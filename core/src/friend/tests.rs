@@ -179,8 +179,8 @@ fn a_host_that_does_not_know_the_code_is_an_impostor() {
     // It lets every guest pass and claims to have confirmed.
     let mut sham = Meeting::host(Spake::new(b"cope", true, 2), PLACE, &[4; 32], b"host:1");
     let (mut guest, mut buf) = (guest(b"code", PLACE), [0; 256]);
-    sham.handle_frame(&guest.poll_transmit(&mut buf).unwrap().unwrap()).unwrap();
-    guest.handle_frame(&sham.poll_transmit(&mut buf).unwrap().unwrap()).unwrap();
+    sham.handle_frame(guest.poll_transmit(&mut buf).unwrap().unwrap()).unwrap();
+    guest.handle_frame(sham.poll_transmit(&mut buf).unwrap().unwrap()).unwrap();
     guest.poll_transmit(&mut buf).unwrap();
     sham.state = State::Confirm;
     let confirmation = sham.poll_transmit(&mut buf).unwrap().unwrap().to_vec();

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::control::keep::SealRequest;
 use crate::keep::{self, Inventory, Kept, Passphrase};
 use crate::state::{State, StateDir, StateError};
-use crate::sys::terminal;
+use crate::sys::{process, terminal};
 use crate::words::span;
 
 /// What to do with a keep file.
@@ -52,6 +52,8 @@ pub(super) enum Command {
 }
 
 pub(super) fn run(command: &Command, config: &Config, runtime: &Runtime) -> Result<(), Failure> {
+    // Secrets pass through this process too: no core dump may hold them.
+    process::harden().map_err(Failure::failed)?;
     match command {
         Command::Save { file, passphrase } => save(file, passphrase, config, runtime),
         Command::Show { file, passphrase, json } => show(file, &passphrase.to_open()?, *json),

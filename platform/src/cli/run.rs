@@ -68,6 +68,11 @@ fn from_environment(config: &mut Config) -> Result<(), Failure> {
         let volume = PathBuf::from(VOLUME);
         let kept = mount::is_mount_point(&volume).then(|| volume.join(publish::ROUTER_NAME));
         config.publish.push(Publish::from_router(&router, kept).map_err(Failure::Usage)?);
+        // Its neighbours look for SOCKS where C tor has it.
+        let socks = &mut config.proxy.socks.listen;
+        if std::env::var_os("COMMON_SOCKS_PROXY_PORT").is_none() && socks.port() == OUR_SOCKS {
+            socks.set_port(TOR_SOCKS);
+        }
     }
     match std::env::var("SECMEM_STRICT").as_deref() {
         Ok("1") => config.harden.strict = true,
@@ -76,6 +81,10 @@ fn from_environment(config: &mut Config) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+/// The usual port of our SOCKS listener, and of C tor's.
+const OUR_SOCKS: u16 = 9150;
+const TOR_SOCKS: u16 = 9050;
 
 /// Where the Tor containers that people move over from keep their onion services.
 const VOLUME: &str = "/var/lib/tor";

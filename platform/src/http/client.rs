@@ -64,7 +64,7 @@ impl TorHttpClient {
     /// use bulbil::exit::Exit;
     /// use bulbil::net::{Network, memory::Memory};
     /// use bulbil::{Config, TorHttpClient};
-    /// use tokio::io::AsyncWriteExt;
+    /// use tokio::io::{AsyncReadExt, AsyncWriteExt};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,6 +73,7 @@ impl TorHttpClient {
     /// let mut server = memory.listen_outside("www.example.org".parse()?, 80);
     /// tokio::spawn(async move {
     ///     let mut stream = server.accept().await.expect("a caller");
+    ///     let _request = stream.read(&mut [0; 1024]).await?;
     ///     stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").await
     /// });
     ///

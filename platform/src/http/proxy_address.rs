@@ -14,8 +14,9 @@ const MAX_CREDENTIAL: usize = 255;
 /// Host, port and perhaps credentials of a SOCKS5 proxy.
 ///
 /// Reads `host:port`, `socks5://host:port`, `socks5h://…` and the same with `user:password@`. All of them mean `socks5h`:
-/// the proxy resolves the names of destinations, this process never does. Only the proxy's own name, if it has one,
-/// is asked of the system: it is the service next door (`tor:9050` in a compose file).
+/// the proxy resolves the names of destinations, this process never does. The proxy's own name, if it has one, is
+/// that of the service next door (`tor:9050` in a compose file): `/etc/hosts` is asked, then the system's resolver, but
+/// only if that is on a local network, and for local addresses only.
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ProxyAddress {

@@ -1,11 +1,15 @@
 //! The two ways out: a proxy that somebody else runs, or the Tor of this process.
 
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
 use tokio::net::TcpStream;
 
 use super::proxy_address::ProxyAddress;
 use super::tunnel::Tunnel;
 use super::{HttpError, socks};
 use crate::exit::{Exit, Host, Isolation};
+use crate::publish::look_up;
 
 /// How streams to destinations are opened.
 #[derive(Clone, Debug)]
@@ -26,8 +30,7 @@ impl Way {
     ) -> Result<Tunnel, HttpError> {
         match self {
             Self::Proxy(proxy) => {
-                let mut stream =
-                    TcpStream::connect((proxy.host(), proxy.port())).await.map_err(HttpError::NoProxy)?;
+                let mut stream = dial(proxy).await.map_err(HttpError::NoProxy)?;
                 // Requests are written whole; waiting for more only costs a round trip.
                 let _ = stream.set_nodelay(true);
                 let word = word(isolation);
@@ -41,6 +44,15 @@ impl Way {
             }
         }
     }
+}
+
+/// The one socket. A proxy that has a name is the service next door: the name is looked up there, and nowhere else.
+async fn dial(proxy: &ProxyAddress) -> io::Result<TcpStream> {
+    let addresses = match proxy.host().parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, proxy.port())],
+        Err(_) => look_up(proxy.host(), proxy.port()).await?,
+    };
+    TcpStream::connect(addresses.as_slice()).await
 }
 
 /// One that nothing had before.

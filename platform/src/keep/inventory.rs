@@ -16,19 +16,23 @@ pub struct Inventory {
     fetches: BTreeSet<String>,
     trusted: BTreeSet<String>,
     mirrors: BTreeSet<String>,
+    letters: BTreeSet<String>,
 }
 
 impl Inventory {
     /// What is in this state.
     pub fn of(state: &State) -> Self {
         let key = |seed: &Secret<32>| ServiceKey::from_seed(seed.0).address(1).key;
-        let tracker = &state.tracker;
+        let (tracker, mail) = (&state.tracker, &state.mail);
+        let received = mail.inbox.iter().map(|letter| format!("received {}", letter.number));
+        let waiting = mail.outbox.iter().map(|letter| format!("waiting {}", letter.id));
         let trusted = tracker.trust.iter().map(|entry| &entry.address);
         Self {
             identity: state.catalogue.as_ref().map(key),
             shares: state.shares.iter().map(|share| share.info_hash.clone()).collect(),
             fetches: state.fetches.iter().map(|fetch| fetch.id.to_string()).collect(),
             trusted: trusted.chain(&tracker.blocked).cloned().collect(),
+            letters: received.chain(waiting).collect(),
             mirrors: tracker.mirrors.iter().map(|entry| entry.address.clone()).collect(),
         }
     }
@@ -44,7 +48,7 @@ impl Inventory {
             fetches: missing(&self.fetches, &kept.fetches),
             trusted: missing(&self.trusted, &kept.trusted),
             mirrors: missing(&self.mirrors, &kept.mirrors),
-            ..Losses::default()
+            letters: missing(&self.letters, &kept.letters),
         }
     }
 

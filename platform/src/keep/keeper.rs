@@ -9,6 +9,7 @@ use log::warn;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+use super::folders::{self, Files};
 use super::{Inventory, KeepError, Kept, Passphrase};
 use crate::config;
 use crate::net::Guards;
@@ -22,7 +23,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// After a save, until the next one: cards wear out by being written.
 const PAUSE: Duration = Duration::from_secs(30);
 
-/// Between two looks at the relays by which the node enters Tor. They change once in months, but soon after a first start.
+/// Between two looks at what changes aside: the relays by which the node enters Tor soon after a first start, then once in
+/// months; keys when a service is added.
 const LOOK: Duration = Duration::from_secs(120);
 
 /// What [`take_up`] found.
@@ -71,8 +73,12 @@ pub(crate) struct Keeper {
 struct Saved {
     at: Instant,
     inventory: Inventory,
-    guards: Guards,
+    aside: Aside,
 }
+
+/// What changes without the state being saved: entry guards, and keys of published services.
+#[derive(Eq, PartialEq)]
+struct Aside(Guards, Files);
 
 impl Keeper {
     pub(crate) fn new(config: &config::Keep, state: &StateDir) -> Rc<Self> {
@@ -98,7 +104,7 @@ impl Keeper {
         loop {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK) => if !self.guards_moved() { continue },
+                () = tokio::time::sleep(LOOK) => if !self.aside_moved() { continue },
             }
             tokio::time::sleep(SETTLE).await;
             changes.mark_unchanged();
@@ -112,7 +118,7 @@ impl Keeper {
     /// Saves what is not saved yet, before the node ends.
     pub(crate) async fn finish(&self) {
         let current = *self.changes.borrow();
-        if self.saved.get() != Some(current) || self.guards_moved() {
+        if self.saved.get() != Some(current) || self.aside_moved() {
             self.save().await;
         }
     }
@@ -168,15 +174,17 @@ impl Keeper {
         }
     }
 
-    fn guards_moved(&self) -> bool {
-        let now = crate::net::guards(&self.folder);
-        self.last.borrow().as_ref().is_none_or(|saved| saved.guards != now)
+    fn aside_moved(&self) -> bool {
+        let files = folders::collect(&self.folder).unwrap_or_default();
+        let now = Aside(crate::net::guards(&self.folder), files);
+        self.last.borrow().as_ref().is_none_or(|saved| saved.aside != now)
     }
 }
 
 impl Saved {
     fn of(kept: Kept) -> Self {
-        Self { at: Instant::now(), inventory: Inventory::of(&kept.state), guards: kept.guards }
+        let inventory = Inventory::of(&kept.state);
+        Self { at: Instant::now(), inventory, aside: Aside(kept.guards, kept.files) }
     }
 }
 

@@ -48,6 +48,8 @@ fn full(folder: &Path) -> StateDir {
     };
     dir.save(&state).unwrap();
     fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();
+    fs::create_dir_all(folder.join("publish/shop")).unwrap();
+    fs::write(folder.join("publish/shop/key"), b"key").unwrap();
     let guards = BTreeMap::from([("guards".to_owned(), json!({"default": [1, 2]}))]);
     net::restore_guards(folder, &guards).unwrap();
     dir
@@ -68,6 +70,7 @@ fn everything_comes_back_on_an_empty_machine() {
     assert_eq!(fs::read(new.path().join(torrent)).unwrap(), b"d4:infoe");
     assert_eq!(net::guards(new.path()), net::guards(old.path()));
     assert_eq!(net::guards(new.path()).len(), 1);
+    assert_eq!(fs::read(new.path().join("publish/shop/key")).unwrap(), b"key");
 }
 
 #[test]

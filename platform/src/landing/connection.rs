@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::Landing;
 use super::answer::answer;
 use crate::net::Stream;
+use crate::node::Place;
 
 /// Longest wait for a request's head, the next one on a kept connection included.
 const HEAD: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A connection, and what it takes of the room there is.
 struct Visit {
     /// Among the strangers at the door, until the right token was named.
-    place: Cell<Option<OwnedSemaphorePermit>>,
+    place: Cell<Option<Place>>,
     /// Among the readers of the share, and of all shares.
     seats: RefCell<Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)>>,
     moved: Rc<Cell<Instant>>,
@@ -76,7 +77,7 @@ impl Visit {
 
 /// Answers a browser until it leaves. `all` gives what the service offers at that moment; `place` is given back as soon
 /// as the browser named the right token of something.
-pub(crate) async fn serve(stream: Stream, all: impl Fn() -> Vec<Rc<Landing>>, place: OwnedSemaphorePermit) {
+pub(crate) async fn serve(stream: Stream, all: impl Fn() -> Vec<Rc<Landing>>, place: Place) {
     let moved = Rc::new(Cell::new(Instant::now()));
     let visit = Visit {
         place: Cell::new(Some(place)),

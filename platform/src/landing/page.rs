@@ -49,7 +49,7 @@ fn listing(landing: &Landing, from: usize) -> Markup {
     html! {
         h2 { @if landing.browser { "Download" } @else { "What is in it" } }
         @if landing.browser {
-            p { "Each file is kept, never opened. A download that breaks off can be resumed. Your browser does not check \
+            p { "Each file is kept, never opened. A download that breaks off, as one over 150 MiB may, can be resumed. Your browser does not check \
                  that what it gets is whole and right; Bulbil does." }
         }
         ol start=(from.saturating_add(1)) {

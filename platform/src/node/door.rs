@@ -4,25 +4,21 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bulbil_core::hello::{Secrets, TOKEN_LEN, topic};
 use bulbil_core::id::PeerKey;
 use bulbil_core::wire::Purpose;
 use log::{debug, warn};
 use subtle::ConstantTimeEq;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::halves::{Halves, halves};
 use super::open::{self, name_of};
+use super::porch::{Place, Porch};
 use super::room::{Pass, Room};
 use super::voice::{self, Voice};
 use crate::landing::{self, Landing};
 use crate::net::{Service, Stream};
-
-/// Conversations being opened at one door at once. More wait in the network's own queue.
-const OPENING: usize = 32;
 
 /// Finds the share of a topic. What it gives is asked for again when the caller has proved itself, because opening a
 /// room costs memory and only those who know the token should cause it.
@@ -74,12 +70,15 @@ enum Asked {
 /// Serves until the service ends. The streams it took end with it.
 pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
     let name = name_of(service.address());
-    let places = Arc::new(Semaphore::new(OPENING));
+    let mut porch = Porch::default();
     let mut callers = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let next = async {
+            porch.room().await;
+            service.accept().await
+        };
         tokio::select! {
-            stream = service.accept() => {
+            stream = next => {
                 let Some(stream) = stream else {
                     warn!("a service ended; its share cannot be reached until the node is started again");
                     return;
@@ -88,7 +87,8 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
                     debug!("memory is short: a caller was sent away");
                     continue;
                 }
-                callers.spawn_local(welcome(stream, name, Rc::clone(&guide), place));
+                let guide = Rc::clone(&guide);
+                porch.enter(|place| callers.spawn_local(welcome(stream, name, guide, place)));
             }
             Some(_) = callers.join_next() => {}
         }
@@ -96,7 +96,7 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
 }
 
 /// Hears what kind of caller it is, and lets it in.
-async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: Place) {
     match voice::hear(&mut stream).await {
         Voice::Node => converse(stream, name, guide, place).await,
         Voice::Browser => landing::serve(stream, || guide.landings(), place).await,
@@ -105,7 +105,7 @@ async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place
 }
 
 /// Opens the conversation of a node and carries it.
-async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: OwnedSemaphorePermit) {
+async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: Place) {
     let mut halves = halves(stream);
     let asked = RefCell::new(None);
     let find = |purpose: Purpose, wanted: [u8; 32]| {

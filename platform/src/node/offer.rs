@@ -111,10 +111,10 @@ impl Offer {
             }
             return;
         }
-        let listing = Rc::downgrade(tracker);
-        links.set_hear(Rc::new(move |_, signed| {
+        let (listing, ours) = (Rc::downgrade(tracker), self.parts.pass.key());
+        links.set_hear(Rc::new(move |record, signed| {
             if let Some(tracker) = listing.upgrade() {
-                tracker.list_peer(signed);
+                tracker.list_peer(signed, record.author.0 == ours.0);
             }
         }));
         links.claim(self.address());

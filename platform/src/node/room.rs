@@ -2,6 +2,8 @@
 //!
 //! Everything in a room runs on the node's one thread. A borrow of the machine or the store never lasts over a wait.
 
+mod members;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
@@ -25,7 +27,7 @@ use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
 use super::shelf::Shelf;
-use super::tracker::{Source, Sources};
+use super::tracker::Sources;
 use crate::clock::TokioClock;
 use crate::link::Token;
 use crate::net::{AccessKey, NetError, Network};
@@ -33,9 +35,6 @@ use crate::state::Secret;
 
 /// Peers of one swarm at once.
 pub(crate) const PEERS: usize = 16;
-
-/// Members with another token than ours that are remembered; a swarm remembers as many names.
-const MAX_TOKENS: usize = 64;
 
 /// Lanes of one peer at most.
 pub(crate) const LANES: usize = bulbil_core::limits::MAX_LANES;
@@ -201,44 +200,6 @@ impl Room {
             let now = self.ground.clock.now();
             self.change(|swarm| swarm.add_name(now, name));
         }
-    }
-
-    /// Somebody said that this one serves the share.
-    pub(crate) fn hear_of(&self, source: &Source) {
-        if source.token != self.pass.token {
-            let mut tokens = self.tokens.borrow_mut();
-            if tokens.len() >= MAX_TOKENS && !tokens.contains_key(&source.name) {
-                return;
-            }
-            tokens.insert(source.name.clone(), source.token.clone());
-        }
-        let now = self.ground.clock.now();
-        self.change(|swarm| swarm.hear_name(now, &source.name));
-    }
-
-    /// What opens a conversation with this member.
-    pub(crate) fn secrets(&self, name: &[u8]) -> Secrets {
-        let other = self.token(name);
-        Secrets::new(*other.as_ref().unwrap_or(&self.pass.token).as_bytes(), &self.pass.seed.0)
-    }
-
-    /// What lets us call this member. In a public share only those who came by a private link want any; it does no harm
-    /// where none is wanted.
-    pub(crate) fn access(&self, name: &[u8]) -> Option<AccessKey> {
-        let origin = self.origin.borrow().as_deref() == Some(name);
-        match &self.pass.access {
-            Some(access) => Some(access.clone()),
-            None if origin => None,
-            None => {
-                let token = self.token(name);
-                Some(AccessKey::derive(token.as_ref().unwrap_or(&self.pass.token).as_bytes()))
-            }
-        }
-    }
-
-    fn token(&self, name: &[u8]) -> Option<Token> {
-        let name: Name = name.try_into().ok()?;
-        self.tokens.borrow().get(&name).cloned()
     }
 
     /// Names at which we take calls for this share.

@@ -53,6 +53,8 @@ pub(super) struct Node {
     /// None where it is switched off.
     pub(super) tracker: Option<Rc<Tracker>>,
     pub(super) offers: RefCell<Vec<Rc<Offer>>>,
+    /// Shares that were published and are still up at their private address.
+    pub(super) moving: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
     pub(super) started: Instant,
     /// None where the node has no address of its own.
@@ -78,49 +80,7 @@ pub(crate) async fn run(
     proxies: Proxies,
     mut inbox: Inbox,
 ) -> Result<(), NodeError> {
-    let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
-    let mut state = state_dir.load().map_err(failed)?;
-    let public = match &state.catalogue {
-        Some(seed) => seed.clone(),
-        None => state.catalogue.insert(random()?).clone(),
-    };
-    let clock = TokioClock::start();
-    let ground = Ground {
-        network: network.clone(),
-        clock,
-        settings: settings(&config),
-        short: Rc::default(),
-        news: Rc::new(Notify::new()),
-        dropped: DroppedList::new(inbox.events.clone()),
-        sources: Rc::default(),
-        renew: Rc::new(Notify::new()),
-        house: House::new(clock, settings(&config).upload_limit),
-    };
-    let public = ServiceKey::from_seed(public.0);
-    let friends = Friends::new(ground.clone(), public.clone());
-    let publisher = Publisher::start(&config, state_dir.path(), &network)
-        .map_err(|why| NodeError::Failed(why.to_string()))?;
-    let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
-    let tracker = wanted.map(|budget| Tracker::new(&public, budget, config.memory.0, ground.clone()));
-    let node = Rc::new(Node {
-        friends,
-        keeper: Keeper::new(&config.keep, &state_dir),
-        primary: Primary::new(public, ground.clone()),
-        tracker,
-        config,
-        state_dir,
-        ground,
-        offers: RefCell::default(),
-        fetches: RefCell::default(),
-        started: Instant::now(),
-        proxies,
-        post: OnceCell::new(),
-        publisher,
-        state: RefCell::new(state),
-        numbers: Cell::new(0),
-        reports: Cell::new(0),
-        hashing: Semaphore::new(HASHING),
-    });
+    let node = make(config, state_dir, &network, proxies, &inbox)?;
     node.restore();
     tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
     let mut reporter = report::Reporter::new(&inbox);
@@ -148,6 +108,61 @@ pub(crate) async fn run(
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+/// A node at rest, with what it saved before.
+fn make(
+    config: Config,
+    state_dir: StateDir,
+    network: &Network,
+    proxies: Proxies,
+    inbox: &Inbox,
+) -> Result<Rc<Node>, NodeError> {
+    let failed = |why: crate::state::StateError| NodeError::Failed(why.to_string());
+    let mut state = state_dir.load().map_err(failed)?;
+    let public = match &state.catalogue {
+        Some(seed) => seed.clone(),
+        None => state.catalogue.insert(random()?).clone(),
+    };
+    let clock = TokioClock::start();
+    let ground = Ground {
+        network: network.clone(),
+        clock,
+        settings: settings(&config),
+        short: Rc::default(),
+        news: Rc::new(Notify::new()),
+        dropped: DroppedList::new(inbox.events.clone()),
+        sources: Rc::default(),
+        renew: Rc::new(Notify::new()),
+        house: House::new(clock, settings(&config).upload_limit),
+    };
+    let public = ServiceKey::from_seed(public.0);
+    let friends = Friends::new(ground.clone(), public.clone());
+    let publisher = Publisher::start(&config, state_dir.path(), network)
+        .map_err(|why| NodeError::Failed(why.to_string()))?;
+    let wanted = config.tracker.enabled.then_some(config.tracker.trust_budget);
+    let tracker = wanted
+        .map(|budget| Tracker::new(&public, (budget, config.memory.0), state_dir.path(), ground.clone()));
+    Ok(Rc::new(Node {
+        friends,
+        keeper: Keeper::new(&config.keep, &state_dir),
+        primary: Primary::new(public, ground.clone()),
+        tracker,
+        config,
+        state_dir,
+        ground,
+        offers: RefCell::default(),
+        moving: RefCell::default(),
+        fetches: RefCell::default(),
+        started: Instant::now(),
+        proxies,
+        post: OnceCell::new(),
+        publisher,
+        state: RefCell::new(state),
+        numbers: Cell::new(0),
+        reports: Cell::new(0),
+        hashing: Semaphore::new(HASHING),
+    }))
 }
 
 fn settings(config: &Config) -> bulbil_core::swarm::Settings {

@@ -128,9 +128,14 @@ impl Node {
         let entry = self.edit_entry(&offer.info_hash, |entry| entry.public = true)?;
         let moved = self.offer(entry, Arc::clone(&offer.parts.metadata), offer.parts.links.clone());
         moved.succeed(&offer);
+        self.moving.borrow_mut().push(Rc::clone(&offer));
+        let node = Rc::downgrade(self);
         tokio::task::spawn_local(async move {
             tokio::time::sleep(MOVING).await;
             offer.close();
+            if let Some(node) = node.upgrade() {
+                node.moving.borrow_mut().retain(|other| !Rc::ptr_eq(other, &offer));
+            }
         });
         Ok(moved.view())
     }
@@ -160,6 +165,8 @@ impl Node {
         }
         self.primary.remove(&offer.info_hash);
         offer.close();
+        let moving = self.moving.borrow();
+        moving.iter().filter(|before| before.info_hash == offer.info_hash).for_each(|before| before.close());
         if let Some(tracker) = self.tracker.as_ref().filter(|_| offer.parts.public) {
             let info_hash: InfoHash = offer.parts.metadata.info_hash();
             tracker.unlist(info_hash, &offer.parts.pass.seed);

@@ -4,6 +4,7 @@ mod guesses;
 mod landing;
 mod mail;
 mod noon;
+mod side;
 mod tracker;
 
 use std::fs;

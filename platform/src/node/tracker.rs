@@ -5,30 +5,31 @@
 
 pub(super) mod command;
 mod horizon;
+mod keep;
 mod link;
 mod neighbour;
 mod plan;
 mod records;
 mod search;
 mod sources;
+mod spread;
 mod talk;
+mod upkeep;
 mod view;
 
 use std::cell::{Cell, RefCell};
+use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulbil_core::id::{InfoHash, NodeKey, PeerKey};
-use bulbil_core::limits::{RECORD_LIFE_S, RENEW_S};
+use bulbil_core::id::{InfoHash, NodeKey};
+use bulbil_core::limits::RECORD_LIFE_S;
 use bulbil_core::tracker::{Body, Kind, Rank, Record, Visibility};
 use bulbil_core::trust::Horizon;
 use ed25519_dalek::SigningKey;
-use log::info;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use super::door::{Callee, Carrying};
-use super::halves::Halves;
 use super::open;
 use super::room::Ground;
 use crate::net::{Address, ServiceKey};
@@ -36,7 +37,6 @@ use crate::state::Secret;
 use crate::state::tracker::Tracker as Plan;
 use neighbour::{Bond, Calling, Neighbour};
 use records::{PLACE_BYTES, Records};
-use talk::Talk;
 
 pub(crate) use link::LinkRecords;
 pub(crate) use sources::{Source, Sources};
@@ -59,9 +59,6 @@ const MAX_CALLS: usize = 4;
 
 /// A part of the node's memory that may hold the records we serve: 4 096 of them by default.
 const MEMORY_SHARE: u64 = 64;
-
-/// Between two looks for what has expired.
-const EXPIRE: Duration = Duration::from_secs(60);
 
 /// Numbers of our circuits start here: rooms count from one.
 const FIRST_NUMBER: u64 = 1 << 62;
@@ -87,6 +84,8 @@ impl Callers {
 /// See the module. Lives on the node's thread.
 pub(crate) struct Tracker {
     ground: Ground,
+    /// Where copies lie that a restart takes up.
+    folder: PathBuf,
     seed: Secret<32>,
     us: NodeKey,
     budget: usize,
@@ -100,18 +99,25 @@ pub(crate) struct Tracker {
     /// Trust may have changed.
     rethink: Notify,
     calls: Semaphore,
+    spread: spread::Spread,
     me: Weak<Self>,
 }
 
 impl Tracker {
     /// Serves nothing and knows nobody yet. `memory` is that of the whole node, in bytes.
-    pub(crate) fn new(key: &ServiceKey, budget: usize, memory: u64, ground: Ground) -> Rc<Self> {
+    pub(crate) fn new(
+        key: &ServiceKey,
+        (budget, memory): (usize, u64),
+        folder: &Path,
+        ground: Ground,
+    ) -> Rc<Self> {
         let places = usize::try_from(memory / MEMORY_SHARE / PLACE_BYTES).unwrap_or(usize::MAX);
         let served = Records::new(places.clamp(512, 65_536), Visibility::Public);
         ground.sources.add(&served);
         let us = NodeKey(key.address(super::PORT).key);
         let tracker = Rc::new_cyclic(|me: &Weak<Self>| Self {
             ground,
+            folder: folder.to_owned(),
             seed: Secret(*key.seed()),
             us,
             budget,
@@ -124,11 +130,13 @@ impl Tracker {
             numbers: Cell::new(FIRST_NUMBER),
             rethink: Notify::new(),
             calls: Semaphore::new(MAX_CALLS),
+            spread: spread::Spread::default(),
             me: me.clone(),
         });
         let sources = Rc::clone(&tracker.ground.sources);
         tracker.served.set_hear(Rc::new(move |record, _| sources.heard(record)));
-        tokio::task::spawn_local(run_timers(Rc::downgrade(&tracker)));
+        tokio::task::spawn_local(upkeep::run(Rc::downgrade(&tracker)));
+        tokio::task::spawn_local(spread::run(Rc::downgrade(&tracker)));
         tracker
     }
 
@@ -140,24 +148,28 @@ impl Tracker {
     /// Lists a public share and where it is served; `link` knows who else does.
     pub(crate) fn list(&self, share: Body<'_>, link: &LinkRecords) {
         self.served.claim(&self.key(), share, RECORD_LIFE_S);
-        for signed in link.signed() {
-            self.served.put(&signed, Rank::STRANGER);
+        for (signed, ours) in link.signed() {
+            self.list_peer(&signed, ours);
         }
+        self.spread.due.notify_one();
     }
 
-    /// Lists one more record about who serves a public share.
-    pub(crate) fn list_peer(&self, signed: &[u8]) {
-        self.served.put(signed, Rank::STRANGER);
+    /// Lists one more record about who serves a public share: `ours` that we do, or somebody else's that he does.
+    pub(crate) fn list_peer(&self, signed: &[u8], ours: bool) {
+        self.served.put(signed, if ours { Rank::OWN } else { Rank::STRANGER });
+        self.spread.due.notify_one();
     }
 
     /// Takes a share out of the list, at once and everywhere. `seed` is that of our key in its swarm.
     pub(crate) fn unlist(&self, info_hash: InfoHash, seed: &Secret<32>) {
         self.served.retract(&self.key(), Kind::Share, info_hash.0);
         self.served.retract(&SigningKey::from_bytes(&seed.0), Kind::Peer, info_hash.0);
+        self.spread.due.notify_one();
     }
 
     /// Ends every conversation.
     pub(crate) fn close(&self) {
+        self.keep();
         self.neighbours.borrow().iter().for_each(|neighbour| neighbour.let_go());
     }
 
@@ -196,6 +208,9 @@ impl Tracker {
         let (stay, gone): (Vec<_>, Vec<_>) = self.neighbours.take().into_iter().partition(|one| kept(one));
         for neighbour in gone {
             neighbour.let_go();
+            if !wanted.iter().any(|(address, _)| *address == neighbour.address) {
+                self.let_lie(&neighbour);
+            }
         }
         self.neighbours.replace(stay);
         for (address, bond) in wanted {
@@ -204,6 +219,7 @@ impl Tracker {
                 self.meet(address, bond);
             }
         }
+        self.spread.due.notify_one();
         self.ground.news.notify_one();
     }
 
@@ -246,6 +262,9 @@ impl Tracker {
         let (me, other) = (self.me.clone(), Rc::downgrade(&neighbour));
         neighbour.keep(async move {
             let (Some(tracker), Some(neighbour)) = (me.upgrade(), other.upgrade()) else { return };
+            if bond != Bond::Trusted {
+                tracker.take_up(&neighbour).await;
+            }
             let calling = || tracker.calling(&neighbour);
             match bond {
                 Bond::Follow => neighbour.follow(calling).await,
@@ -258,7 +277,9 @@ impl Tracker {
     /// Asks a node for what changed, unless that was done within `age`.
     async fn visit(&self, neighbour: &Rc<Neighbour>, age: Duration) -> Result<(), String> {
         let Ok(_call) = self.calls.acquire().await else { return Ok(()) };
-        neighbour.visit(age, || self.calling(neighbour)).await
+        let visited = neighbour.visit(age, || self.calling(neighbour)).await;
+        self.spread.reached(neighbour.node(), visited.is_ok());
+        visited
     }
 
     /// A copy that is made once is tried until it was made.
@@ -308,34 +329,6 @@ impl Tracker {
             self.ground.sources.heard(record);
         }
     }
-
-    /// Forgets records that nobody we keep up with gave us, and those of blocked authors.
-    fn purge(&self) {
-        let mut known = std::collections::HashSet::new();
-        for neighbour in self.neighbours.borrow().iter().filter(|one| one.bond != Bond::Trusted) {
-            neighbour.records.with(|store| {
-                let authors = store.iter().filter_map(|(bytes, _)| Record::decode(bytes).ok());
-                known.extend(authors.map(|record| record.author));
-            });
-        }
-        let mut own = std::collections::HashSet::new();
-        self.served.with(|store| {
-            let ours = store.iter().filter(|(_, rank)| *rank == Rank::OWN);
-            own.extend(ours.filter_map(|(bytes, _)| Record::decode(bytes).ok()).map(|record| record.author));
-        });
-        let gone = self.served.rank(|author| {
-            if own.contains(author) {
-                return Some(Rank::OWN);
-            }
-            self.rank_of(author).filter(|_| known.contains(author))
-        });
-        for neighbour in self.neighbours.borrow().iter() {
-            neighbour.records.rank(|author| self.rank_of(author));
-        }
-        if gone > 0 {
-            info!("{gone} records were forgotten");
-        }
-    }
 }
 
 /// Addresses of those we tell others that we trust.
@@ -346,55 +339,4 @@ fn told(plan: &Plan) -> Vec<Address> {
 
 fn addresses(texts: &[String]) -> Vec<Address> {
     texts.iter().filter_map(|text| Address::of_node(text).ok()).collect()
-}
-
-impl Callee for Tracker {
-    /// Answers, and tells what changes. Takes nothing: records come from those we call.
-    fn converse(self: Rc<Self>, caller: PeerKey, mut halves: Halves) -> Carrying {
-        Box::pin(async move {
-            if self.is_blocked(&NodeKey(caller.0)) {
-                return;
-            }
-            let Some(_place) = self.callers.enter() else { return };
-            let clock = self.ground.clock;
-            let talk =
-                Talk::new(&self.served, (false, false), clock, halves.wear.clone(), Box::new(|_| None));
-            drop(self);
-            talk.run(&mut halves).await;
-        })
-    }
-}
-
-/// Looks for what expired, and renews what is ours, for as long as the tracker is there.
-async fn run_timers(tracker: Weak<Tracker>) {
-    let mut renewed = tokio::time::Instant::now();
-    loop {
-        let Some(now) = tracker.upgrade() else { return };
-        let woken = tokio::select! {
-            () = now.rethink.notified() => true,
-            () = tokio::time::sleep(EXPIRE) => false,
-        };
-        if woken {
-            now.reconsider();
-            continue;
-        }
-        let gone = now.served.expire();
-        let neighbours = now.neighbours.borrow().clone();
-        let gone: usize =
-            neighbours.iter().map(|one| one.records.expire()).sum::<usize>().saturating_add(gone);
-        if gone > 0 {
-            now.rethink.notify_one();
-        }
-        if renewed.elapsed() >= Duration::from_secs(RENEW_S) {
-            renewed = tokio::time::Instant::now();
-            now.renew();
-            now.ground.renew.notify_one();
-            for neighbour in neighbours.into_iter().filter(|one| one.bond == Bond::Trusted) {
-                let tracker = Rc::clone(&now);
-                tokio::task::spawn_local(async move {
-                    _ = tracker.visit(&neighbour, Duration::from_secs(RENEW_S / 2)).await; // its state says why
-                });
-            }
-        }
-    }
 }

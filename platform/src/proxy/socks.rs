@@ -35,6 +35,12 @@ const NOT_HTTP: &[u8] =
     b"HTTP/1.0 501 Not Implemented\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n\
     This port speaks SOCKS, not HTTP. Set it as the SOCKS host of your program, and clear its HTTP proxy.\n";
 
+/// "None of these ways to authenticate" (RFC 1928, section 3).
+const NO_METHOD: &[u8] = &[5, 0xFF];
+
+/// "Command not supported" (RFC 1928, section 6): BIND and UDP ASSOCIATE have no meaning in Tor.
+const NO_COMMAND: &[u8] = &[5, 7, 0, 1, 0, 0, 0, 0, 0, 0];
+
 /// The listener's rules.
 #[derive(Debug)]
 pub(super) struct Socks {
@@ -213,9 +219,13 @@ async fn send(stream: &mut TcpStream, request: &SocksRequest, reply: &Reply) -> 
 async fn shake_hands(stream: &mut TcpStream) -> Result<Wish, &'static str> {
     let mut buffer = Buffer::new();
     let mut handshake = SocksProxyHandshake::new();
+    let mut greeted = false;
     loop {
         match handshake.step(&mut buffer) {
-            Ok(NextStep::Send(bytes)) => stream.write_all(&bytes).await.map_err(|_| "client_gone")?,
+            Ok(NextStep::Send(bytes)) => {
+                stream.write_all(&bytes).await.map_err(|_| "client_gone")?;
+                greeted = true;
+            }
             Ok(NextStep::Recv(mut step)) => {
                 let got = stream.read(step.buf()).await.map_err(|_| "client_gone")?;
                 step.note_received(got).map_err(|_| "client_gone")?;
@@ -227,6 +237,10 @@ async fn shake_hands(stream: &mut TcpStream) -> Result<Wish, &'static str> {
             Err(tor_socksproto::Error::BadProtocol(first)) if first.is_ascii_uppercase() => {
                 let _ = stream.write_all(NOT_HTTP).await; // it may be gone
                 return Err("http");
+            }
+            Err(tor_socksproto::Error::NotImplemented(_)) => {
+                let _ = stream.write_all(if greeted { NO_COMMAND } else { NO_METHOD }).await; // it may be gone
+                return Err("command");
             }
             Err(_) => return Err("protocol"),
         }

@@ -132,7 +132,7 @@ async fn connect(socket: SocketAddr) -> io::Result<Conversation> {
 
 /// The local addresses of a name. Asks resolvers only if all of them are on a local network; what they say of the
 /// outside is left out.
-async fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn look_up(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if name.eq_ignore_ascii_case("localhost") {
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into()]);
     }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 use std::rc::{Rc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{info, warn};
 use tokio::sync::Notify;
@@ -14,25 +14,19 @@ use super::carry::carry;
 use super::keys::{Client, KeyError, KeyFolder, MAX_CLIENTS};
 use super::route::{Route, Tally};
 use crate::config::publish::Publish;
-use crate::net::{
-    AccessKey, Address, Circuit, IdentityKey, Knock, Limits, NetError, Network, Offer, Published,
-};
-use crate::status::publish as shown;
+use crate::net::{AccessKey, Address, IdentityKey, Knock, Limits, NetError, Network, Offer, Published};
+use probe::{Probe, free_port, probe_all};
+
+mod probe;
+mod view;
+
+pub(super) use view::url;
 
 /// Between two tries to start it on the network.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// After a probe that failed the next one comes so soon.
-const PROBE_AGAIN: Duration = Duration::from_secs(30);
-
 /// Longest wait for the network to take a service back.
 const CLOSE: Duration = Duration::from_secs(15);
-
-/// Circuit numbers of probes: the swarms count theirs from 1 up.
-const PROBES: u64 = u64::MAX - 1;
-
-/// Virtual ports that probes may use: nobody else knows which it is.
-const PROBE_PORTS: std::ops::RangeInclusive<u16> = 20_000..=60_000;
 
 /// A service as the node holds it.
 pub(super) struct Service {
@@ -50,23 +44,6 @@ pub(super) struct Service {
     published: Cell<bool>,
     streams: Cell<usize>,
     failure: Cell<Option<NetError>>,
-}
-
-/// Our own visits.
-struct Probe {
-    port: u16,
-    access: AccessKey,
-    number: u64,
-    seen: Cell<Option<Seen>>,
-    /// A new life of the service is to be looked at.
-    look: Notify,
-}
-
-/// What the last visit found.
-#[derive(Clone, Copy)]
-struct Seen {
-    at: Instant,
-    took: Option<Duration>,
 }
 
 /// What the owner wants of the running service.
@@ -301,67 +278,6 @@ impl Service {
         self.wish(Wish::Renew);
         Ok(())
     }
-
-    pub(super) fn view(&self) -> shown::Published {
-        let address = self.address();
-        let routes: Vec<shown::Route> = self.routes.iter().map(|route| route.view()).collect();
-        let seen = self.probe.seen.get();
-        let reachable = seen.map(|seen| seen.took.is_some());
-        let trouble = self.trouble(&routes, reachable);
-        let (received, sent, refused) = self.tally.view();
-        let clients = self.clients.borrow();
-        let clients =
-            clients.iter().map(|it| shown::Client { name: it.name.clone(), key: it.key.to_string() });
-        shown::Published {
-            name: self.settings.name.clone(),
-            host: address.host(),
-            urls: routes.iter().map(|route| url(&address, route.port)).collect(),
-            healthy: self.published.get() && trouble.is_none(),
-            trouble,
-            published: self.published.get(),
-            reachable,
-            probed_s: seen.map(|seen| seen.at.elapsed().as_secs()),
-            probe_ms: seen.and_then(|seen| seen.took).and_then(|took| u64::try_from(took.as_millis()).ok()),
-            restricted: self.closed.get(),
-            clients: clients.collect(),
-            routes,
-            streams: u32::try_from(self.streams.get()).unwrap_or(u32::MAX),
-            refused,
-            received,
-            sent,
-        }
-    }
-
-    fn trouble(&self, routes: &[shown::Route], reachable: Option<bool>) -> Option<String> {
-        if let Some(error) = self.failure.get() {
-            return Some(format!("it could not be started and is tried again: {error}"));
-        }
-        let down = routes.iter().find(|route| !route.backends.iter().any(|backend| backend.up));
-        if let Some(route) = down {
-            return Some(format!(
-                "no backend answers behind port {}; start the program, or correct publish.ports",
-                route.port
-            ));
-        }
-        (self.published.get() && reachable == Some(false)).then(|| {
-            "it is published, but we could not reach it through Tor ourselves; this is tried again soon"
-                .to_owned()
-        })
-    }
-
-    /// One visit over a circuit of its own.
-    async fn visit(&self, turn: u32) {
-        let to = self.identity.borrow().address(self.probe.port);
-        let access = self.closed.get().then(|| self.probe.access.clone());
-        let circuit = Circuit { swarm: PROBES.saturating_sub(self.probe.number), lane: turn };
-        let begun = Instant::now();
-        let reached = self.network.connect(to, access.as_ref(), circuit).await;
-        // What was found of a service that has started anew since says nothing.
-        if self.published.get() && self.identity.borrow().address(self.probe.port) == to {
-            let took = reached.is_ok().then(|| begun.elapsed());
-            self.probe.seen.set(Some(Seen { at: Instant::now(), took }));
-        }
-    }
 }
 
 /// Checks all backends for as long as the service lives.
@@ -374,49 +290,6 @@ async fn check_all(service: Weak<Service>) {
         drop(service);
         sleep(pause).await;
     }
-}
-
-/// Visits the service for as long as it lives: as soon as it is published, then now and again.
-async fn probe_all(service: Weak<Service>) {
-    let mut turn = 0_u32;
-    while let Some(service) = service.upgrade() {
-        let every = Duration::from_secs(service.settings.probe_every.0);
-        if every.is_zero() {
-            return;
-        }
-        if !service.published.get() {
-            service.probe.look.notified().await;
-        }
-        // Below the half that second tries count in.
-        turn = turn.wrapping_add(1) & (u32::MAX >> 1);
-        service.visit(turn).await;
-        let well = service.probe.seen.get().is_some_and(|seen| seen.took.is_some());
-        let pause = if well { every } else { PROBE_AGAIN.min(every) };
-        tokio::select! {
-            () = sleep(pause) => {}
-            () = service.probe.look.notified() => {}
-        }
-    }
-}
-
-/// `http://host`, with the port where it is not the usual one.
-pub(super) fn url(address: &Address, port: u16) -> String {
-    if port == 80 {
-        format!("http://{}", address.host())
-    } else {
-        format!("http://{}:{port}", address.host())
-    }
-}
-
-/// A port that the service does not offer, chosen by chance.
-fn free_port(settings: &Publish) -> u16 {
-    let taken: Vec<u16> = settings.routes().map(|(port, _)| port).collect();
-    let mut bytes = [0; 2];
-    // Without randomness the first free one serves as well.
-    let _ = getrandom::fill(&mut bytes);
-    let start = usize::from(u16::from_le_bytes(bytes));
-    let mut all = PROBE_PORTS.cycle().skip(start % PROBE_PORTS.len());
-    all.find(|port| !taken.contains(port)).unwrap_or(*PROBE_PORTS.start())
 }
 
 fn random(name: &str) -> Result<IdentityKey, KeyError> {

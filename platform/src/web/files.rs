@@ -40,7 +40,7 @@ pub(super) struct Folder {
 
 /// The folders from which and into which things may go: of the configuration, else of the owner's choice.
 pub(super) fn roots(site: &Site, visitor: &Visitor) -> Vec<PathBuf> {
-    if site.page.folders.is_empty() { visitor.entry.folders.clone() } else { site.page.folders.clone() }
+    if site.allowed.is_empty() { visitor.entry.folders.clone() } else { site.allowed.clone() }
 }
 
 /// The same, as pages show them.

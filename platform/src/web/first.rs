@@ -16,7 +16,7 @@ use super::layout::{fault, field};
 use super::onion;
 use super::password;
 use super::site::{Shared, Site};
-use super::visitor::Visitor;
+use super::visitor::{Place, Visitor};
 use crate::state::{Audience, MAX_FOLDERS, PageEntry};
 use crate::sys::disks::{self, Disk};
 use crate::words::size;
@@ -29,6 +29,8 @@ pub(super) struct Draft {
     pub(super) folders: String,
     /// Set by the configuration, so not to be chosen.
     pub(super) folders_fixed: bool,
+    /// Filled in from the local network, which then must not be shut out.
+    pub(super) from_lan: bool,
 }
 
 /// `GET /first`
@@ -44,7 +46,7 @@ pub(super) async fn show(
         return frame::refused();
     }
     let disks = disks::mounted();
-    let draft = Draft { folders: proposal(&disks), ..Draft::fresh(&site) };
+    let draft = Draft { folders: proposal(&disks), ..Draft::fresh(&site, visitor.place) };
     account::with_form(&site, &headers, StatusCode::OK, "Welcome", |token| form(token, &draft, &disks, None))
 }
 
@@ -61,13 +63,13 @@ pub(super) async fn begin(
     if !visitor.may_begin(site.page.first_run) {
         return frame::refused();
     }
-    match set_up(&site, &fields).await {
+    match set_up(&site, &fields, visitor.place).await {
         Ok(response) => response,
         Err((status, why)) => {
             let draft = Draft {
-                audience: audience(&fields),
+                audience: audience(&fields, visitor.place),
                 folders: fields.get("folders").to_owned(),
-                ..Draft::fresh(&site)
+                ..Draft::fresh(&site, visitor.place)
             };
             let disks = disks::mounted();
             account::with_form(&site, &headers, status, "Welcome", |token| {
@@ -78,12 +80,14 @@ pub(super) async fn begin(
 }
 
 impl Draft {
-    fn fresh(site: &Site) -> Self {
-        Self { folders_fixed: !site.page.folders.is_empty(), ..Self::default() }
+    fn fresh(site: &Site, place: Place) -> Self {
+        let from_lan = matches!(place, Place::Lan(_));
+        let audience = if from_lan { Audience::Password } else { Audience::Machine };
+        Self { audience, folders_fixed: !site.allowed.is_empty(), from_lan, ..Self::default() }
     }
 }
 
-async fn set_up(site: &Shared, fields: &Fields) -> Result<Response, (StatusCode, String)> {
+async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response, (StatusCode, String)> {
     let (new, again) = (fields.get("password"), fields.get("again"));
     let wrong = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, why);
     password::check(new, again).map_err(|why| wrong(why.to_string()))?;
@@ -99,7 +103,7 @@ async fn set_up(site: &Shared, fields: &Fields) -> Result<Response, (StatusCode,
     }
     let mut entry = PageEntry {
         password: Some(hash),
-        audience: audience(fields),
+        audience: audience(fields, place),
         folders,
         seal: Some(account::seal()?),
         onion: site.page.onion,
@@ -111,11 +115,11 @@ async fn set_up(site: &Shared, fields: &Fields) -> Result<Response, (StatusCode,
     Ok(account::welcome(site, &entry, None, "/?said=welcome"))
 }
 
-/// Who may see what, as the form says it.
-pub(super) fn audience(fields: &Fields) -> Audience {
-    match fields.get("audience") {
-        "figures" => Audience::Figures,
-        "password" => Audience::Password,
+/// Who may see what, as the form says it. Whoever asks from the local network cannot shut it out by mistake.
+pub(super) fn audience(fields: &Fields, place: Place) -> Audience {
+    match (fields.get("audience"), place) {
+        ("figures", _) => Audience::Figures,
+        ("password", _) | (_, Place::Lan(_)) => Audience::Password,
         _ => Audience::Machine,
     }
 }
@@ -166,7 +170,7 @@ fn form(token: &str, draft: &Draft, disks: &[Disk], why: Option<&str>) -> Markup
                 }
                 fieldset {
                     legend { "2. Who may see it" }
-                    (audience_choice(draft.audience))
+                    (audience_choice(draft.audience, draft.from_lan))
                 }
                 fieldset {
                     legend { "3. Where files may lie" }
@@ -198,7 +202,7 @@ pub(super) fn password_fields(name: &str) -> Markup {
 }
 
 /// Three choices of who may see what.
-pub(super) fn audience_choice(chosen: Audience) -> Markup {
+pub(super) fn audience_choice(chosen: Audience, from_lan: bool) -> Markup {
     let choices = [
         ("machine", Audience::Machine, "Only this machine", "The local network does not see the page."),
         (
@@ -215,7 +219,7 @@ pub(super) fn audience_choice(chosen: Audience) -> Markup {
         ),
     ];
     html! {
-        @for (value, audience, label, hint) in choices {
+        @for (value, audience, label, hint) in choices.into_iter().skip(usize::from(from_lan)) {
             div class="choice" {
                 input type="radio" name="audience" value=(value) id={ "audience-" (value) }
                     checked[audience == chosen] aria-describedby={ "audience-" (value) "-hint" };

@@ -9,22 +9,26 @@ use super::site::Site;
 use super::visitor::Visitor;
 
 /// The pages, as the navigation names them.
-const PAGES: [(&str, &str); 11] = [
+const PAGES: [(&str, &str); 15] = [
     ("/", "Overview"),
     ("/shares", "Shares"),
     ("/fetches", "Fetches"),
     ("/files", "Files"),
     ("/search", "Search"),
     ("/trust", "Trust"),
+    ("/messages", "Messages"),
     ("/peers", "Peers"),
     ("/tor", "Tor"),
+    ("/proxies", "Proxies"),
+    ("/services", "Services"),
     ("/statistics", "Statistics"),
     ("/log", "Log"),
     ("/settings", "Settings"),
+    ("/machine", "Machine"),
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.
-const SAID: [(&str, &str); 10] = [
+const SAID: [(&str, &str); 12] = [
     ("shared", "Shared. Give the link to those who may have it."),
     ("reading", "The files are being read; the share appears when that is done."),
     ("unshared", "Withdrawn. Nobody can fetch it any more."),
@@ -34,6 +38,8 @@ const SAID: [(&str, &str); 10] = [
     ("welcome", "All set. This node is yours."),
     ("published", "It is in the public catalogue now."),
     ("unpublished", "It is private again, under a new link."),
+    ("sent", "It is on its way; below stands what waits to be delivered."),
+    ("identity", "A new identity was taken. What was open is closed."),
     ("done", "Done."),
 ];
 

@@ -44,27 +44,32 @@ pub(super) async fn change(
 
 /// The section of the page about trust.
 pub(super) fn part(status: &Status, frame: &Frame) -> Markup {
-    section("friends", "Meet a friend", status.meetings.len(), &html! {
-        p class="quiet" {
-            "Read a few words to a friend, on the telephone or face to face. Both nodes meet once, prove that they know the words, and trust each other from then on."
-        }
-        @for meeting in &status.meetings { (card(meeting, frame)) }
-        @if frame.token.is_some() {
-            div class="pair" {
-                (frame.form("/friends", "card", &html! {
-                    (field("invite-name", "What to call your friend", "", &html! { input id="invite-name" name="friend" maxlength="64"; }))
-                    p { button type="submit" name="do" value="invite" { "Give me words to read out" } }
-                }))
-                (frame.form("/friends", "card", &html! {
-                    (field("words-heard", "The words your friend read to you", "", &html! {
-                        input id="words-heard" name="words" required spellcheck="false" autocapitalize="off" maxlength="200";
-                    }))
-                    (field("accept-name", "What to call your friend", "", &html! { input id="accept-name" name="friend" maxlength="64"; }))
-                    p { button type="submit" name="do" value="accept" { "Meet" } }
-                }))
+    section(
+        "friends",
+        "Meet a friend",
+        status.meetings.len(),
+        &html! {
+            p class="quiet" {
+                "Read a few words to a friend, on the telephone or face to face. Both nodes meet once, prove that they know the words, and trust each other from then on."
             }
-        }
-    })
+            @for meeting in &status.meetings { (card(meeting, frame)) }
+            @if frame.token.is_some() {
+                div class="pair" {
+                    (frame.form("/friends", "card", &html! {
+                        (field("invite-name", "What to call your friend", "", &html! { input id="invite-name" name="friend" maxlength="64"; }))
+                        p { button type="submit" name="do" value="invite" { "Give me words to read out" } }
+                    }))
+                    (frame.form("/friends", "card", &html! {
+                        (field("words-heard", "The words your friend read to you", "", &html! {
+                            input id="words-heard" name="words" required spellcheck="false" autocapitalize="off" maxlength="200";
+                        }))
+                        (field("accept-name", "What to call your friend", "", &html! { input id="accept-name" name="friend" maxlength="64"; }))
+                        p { button type="submit" name="do" value="accept" { "Meet" } }
+                    }))
+                }
+            }
+        },
+    )
 }
 
 fn card(meeting: &Meeting, frame: &Frame) -> Markup {

@@ -81,21 +81,25 @@ async fn letters(site: &Shared) -> Letters {
 
 /// The page, as a pure function of the letters.
 pub(super) fn page(status: &Status, letters: &Letters, frame: &Frame) -> Markup {
-    frame.page("Messages", "/messages", &html! {
-        (heading("Messages", &html! {}))
-        (fault(letters.fault.as_deref()))
-        (frame.watch("/messages"))
-        (section("inbox", "Inbox", letters.inbox.len(), &html! {
-            @if letters.inbox.is_empty() { p class="empty" { "Nothing came yet." } }
-            @for letter in letters.inbox.iter().rev() { (came(letter, letters.now_s, frame)) }
-        }))
-        @if !letters.outbox.is_empty() {
-            (section("outbox", "On its way", letters.outbox.len(), &html! {
-                @for letter in letters.outbox.iter().rev() { (waits(letter)) }
+    frame.page(
+        "Messages",
+        "/messages",
+        &html! {
+            (heading("Messages", &html! {}))
+            (fault(letters.fault.as_deref()))
+            (frame.watch("/messages"))
+            (section("inbox", "Inbox", letters.inbox.len(), &html! {
+                @if letters.inbox.is_empty() { p class="empty" { "Nothing came yet." } }
+                @for letter in letters.inbox.iter().rev() { (came(letter, letters.now_s, frame)) }
             }))
-        }
-        (write(status, letters, frame))
-    })
+            @if !letters.outbox.is_empty() {
+                (section("outbox", "On its way", letters.outbox.len(), &html! {
+                    @for letter in letters.outbox.iter().rev() { (waits(letter)) }
+                }))
+            }
+            (write(status, letters, frame))
+        },
+    )
 }
 
 fn came(letter: &InLetter, now_s: u64, frame: &Frame) -> Markup {

@@ -2,15 +2,17 @@
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::serve::Listener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::site::Shared;
 use super::{CONNECTIONS, router};
 use crate::control::serve::{self, Bounds};
-use crate::net::{AccessKey, Network, Service, ServiceKey, Stream};
+use crate::net::{AccessKey, Circuit, Network, Service, ServiceKey, Stream};
 use crate::state::{PageEntry, Secret};
 
 /// Port of the service: what browsers try first.
@@ -21,6 +23,13 @@ const LIFETIME: Duration = Duration::from_mins(5);
 
 /// Until the next try when the network could not offer the service.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// Longest wait for our own page when we visit it, and the pauses after a visit that worked and one that did not.
+const VISIT: (Duration, Duration, Duration) =
+    (Duration::from_mins(2), Duration::from_mins(5), Duration::from_secs(30));
+
+/// Circuits of visits to ourselves: no swarm has this number.
+const VISITOR: u64 = u64::MAX;
 
 /// Who calls through the service: nobody knows.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +52,19 @@ pub(super) struct Face {
     pub(super) key: String,
     /// Whether others can reach it, as far as the network says.
     pub(super) reachable: bool,
+    /// What came of our last visit.
+    pub(super) visit: Option<Visit>,
     /// Why there is none, if it failed.
     pub(super) fault: Option<String>,
+}
+
+/// What came of a visit to our own page, through Tor like anybody's.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Visit {
+    /// It answered after so long.
+    Answered(Duration),
+    /// It did not.
+    Silent,
 }
 
 impl Onion {
@@ -126,7 +146,13 @@ async fn offer(
     stop: watch::Receiver<bool>,
 ) {
     let shown = access.base32();
-    let face = Face { host: key.address(PORT).host(), key: shown.to_string(), reachable: false, fault: None };
+    let face = Face {
+        host: key.address(PORT).host(),
+        key: shown.to_string(),
+        reachable: false,
+        visit: None,
+        fault: None,
+    };
     *site.onion.lock() = Some(face);
     if network.ready().await.is_err() {
         return std::future::pending().await; // the node is stopping
@@ -147,11 +173,45 @@ async fn offer(
             tokio::select! {
                 () = serve::run(Door(service), router(site), bounds, stop) => {}
                 () = watch => {}
+                () = visit_ourselves(site, network, key, access) => {}
             }
         }
         Err(why) => site.onion.change(|face| face.fault = Some(why.to_string())),
     }
     tokio::time::sleep(AGAIN).await;
+}
+
+/// Fetches our own page through the network now and then: that it is published does not mean that it can be reached.
+async fn visit_ourselves(site: &Shared, network: &Network, key: &ServiceKey, access: &AccessKey) {
+    let mut lane = 0_u32;
+    loop {
+        if site.onion.face().is_some_and(|face| face.reachable) {
+            // A circuit of its own each time: one that is open proves nothing.
+            lane = lane.wrapping_add(1) & (u32::MAX >> 1);
+            let begun = Instant::now();
+            let fetched = timeout(VISIT.0, fetch(network, key, access, lane)).await;
+            let visit = match fetched {
+                Ok(Some(())) => Visit::Answered(begun.elapsed()),
+                _ => Visit::Silent,
+            };
+            site.onion.change(|face| face.visit = Some(visit));
+            tokio::time::sleep(if visit == Visit::Silent { VISIT.2 } else { VISIT.1 }).await;
+        } else {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn fetch(network: &Network, key: &ServiceKey, access: &AccessKey, lane: u32) -> Option<()> {
+    let address = key.address(PORT);
+    let circuit = Circuit { swarm: VISITOR, lane };
+    let mut stream = network.connect(address, Some(access), circuit).await.ok()?;
+    let request = format!("GET /style.css HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", address.host());
+    stream.write_all(request.as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    (&head == b"HTTP/1.1 200").then_some(())
 }
 
 /// The service as a listener.

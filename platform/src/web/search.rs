@@ -71,7 +71,7 @@ impl Searches {
             SearchEvent::Asked { failed: None, .. } => search.asked += 1,
             SearchEvent::Asked { .. } => search.failed += 1,
             SearchEvent::Done { asked, failed } => {
-                (search.asked, search.failed, search.done) = (asked, failed, true)
+                (search.asked, search.failed, search.done) = (asked, failed, true);
             }
         }
         true

@@ -12,11 +12,13 @@ use super::account;
 use super::first::{self, Draft};
 use super::frame::Frame;
 use super::guard::Fields;
+use super::keep;
 use super::layout::{fault, field, heading};
 use super::password;
 use super::site::{Shared, Site};
-use super::visitor::Visitor;
+use super::visitor::{Place, Visitor};
 use crate::state::{Audience, PageEntry};
+use crate::status::Keep;
 use crate::sys::disks::{self, Disk};
 
 /// What the page shows.
@@ -27,6 +29,7 @@ pub(super) struct View {
     pub(super) disks: Vec<Disk>,
     pub(super) sessions: usize,
     pub(super) config: String,
+    pub(super) keep: Keep,
     /// What was wrong with the last try.
     pub(super) fault: Option<String>,
 }
@@ -63,14 +66,20 @@ pub(super) async fn change_access(
         Ok(folders) => folders,
         Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
     };
-    let entry = PageEntry { audience: first::audience(&fields), folders, ..visitor.entry.clone() };
+    let entry =
+        PageEntry { audience: first::audience(&fields, visitor.place), folders, ..visitor.entry.clone() };
     match site.keep(entry).await {
         Ok(()) => Redirect::to("/settings?said=saved").into_response(),
         Err(why) => again(&site, &visitor, &uri, (StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
     }
 }
 
-fn again(site: &Site, visitor: &Visitor, uri: &Uri, (status, why): (StatusCode, String)) -> Response {
+pub(super) fn again(
+    site: &Site,
+    visitor: &Visitor,
+    uri: &Uri,
+    (status, why): (StatusCode, String),
+) -> Response {
     let view = View { fault: Some(why), ..view(site, visitor) };
     (status, Html(page(&view, &Frame::of(site, visitor, uri)).into_string())).into_response()
 }
@@ -82,12 +91,14 @@ fn view(site: &Site, visitor: &Visitor) -> View {
         audience: entry.audience,
         folders: Draft {
             folders: listed.join("\n"),
-            folders_fixed: !site.page.folders.is_empty(),
+            folders_fixed: !site.allowed.is_empty(),
+            from_lan: matches!(visitor.place, Place::Lan(_)),
             ..Draft::default()
         },
         disks: disks::mounted(),
         sessions: site.sessions().count(Instant::now()),
         config: site.config.clone(),
+        keep: site.node.status().keep.clone(),
         fault: None,
     }
 }
@@ -102,6 +113,7 @@ pub(super) fn page(view: &View, frame: &Frame) -> Markup {
             (fault(view.fault.as_deref()))
             @if frame.token.is_some() { (access(view, frame)) (password_form(view, frame)) }
             @else { p class="empty" { "Only who is signed in may change anything." } }
+            (keep::part(&view.keep, frame))
             (config(view))
         },
     )
@@ -112,7 +124,7 @@ fn access(view: &View, frame: &Frame) -> Markup {
         section aria-labelledby="access-title" {
             h2 id="access-title" { "Access" }
             (frame.form("/settings/access", "card", &html! {
-                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience)) }
+                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience, view.folders.from_lan)) }
                 fieldset { legend { "Where files may lie" } (first::folder_choice(&view.folders, &view.disks)) }
                 p { button type="submit" class="main" { "Save" } }
             }))

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(super) struct Site {
     pub(super) page: Page,
     /// All of it as TOML, without what the owner left out.
     pub(super) config: String,
+    /// The only folders from which and into which things may go, where the configuration names any.
+    pub(super) allowed: Vec<PathBuf>,
     pub(super) port: u16,
     /// Names by which the page may be called besides addresses, in lower case.
     pub(super) names: Vec<String>,
@@ -58,8 +61,9 @@ impl Site {
         let names = names.into_iter().chain(page.names.iter().map(|name| name.to_lowercase())).collect();
         Ok(Arc::new(Self {
             node,
+            allowed: allowed(config),
             page,
-            config: toml::to_string_pretty(config).unwrap_or_default(),
+            config: shown(config),
             port,
             names,
             key,
@@ -93,6 +97,30 @@ impl Site {
 
     pub(super) fn folders(&self) -> MutexGuard<'_, Folders> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the page allows, else what the process can open at all.
+fn allowed(config: &Config) -> Vec<PathBuf> {
+    if config.page.folders.is_empty() { config.harden.folders.clone() } else { config.page.folders.clone() }
+}
+
+/// The configuration as its owner may see it. Values of keys whose names speak of secrets are left out.
+fn shown(config: &Config) -> String {
+    let mut whole = toml::Table::try_from(config).unwrap_or_default();
+    hide(&mut whole);
+    toml::to_string_pretty(&whole).unwrap_or_default()
+}
+
+fn hide(table: &mut toml::Table) {
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => hide(inner),
+            value if ["pass", "secret", "token", "key", "bridge"].iter().any(|word| key.contains(word)) => {
+                *value = "(hidden)".into();
+            }
+            _ => {}
+        }
     }
 }
 

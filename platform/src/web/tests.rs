@@ -77,6 +77,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         host: format!("{}.onion", "a".repeat(56)),
         key: "K".repeat(52),
         reachable: true,
+        visit: Some(onion::Visit::Silent),
         fault: Some("it fell over".into()),
     };
     let root = files::Root { number: 7, path: "/srv/incoming".into(), free: Some(9 << 30) };
@@ -107,6 +108,11 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("found", search::page(&status, Some(&made_up::search()), None, &frame)),
         ("trust", trust::page(&status, Some(made_up::cost()), None, &frame)),
         ("trust-none", trust::page(&starting(), None, Some("no"), &frame)),
+        ("messages", messages::page(&status, &made_up::letters(), &frame)),
+        ("messages-none", messages::page(&starting(), &messages::Letters::default(), &frame)),
+        ("proxies", proxies::page(&status, &frame)),
+        ("services", services::page(&status, Some(&made_up::key()), Some("no"), &frame)),
+        ("machine", machine::page(&status, true, &frame)),
         ("peers", peers::page(&status, &frame)),
         ("tor", tor::page(&status, Some(&face), None, &frame)),
         ("tor-off", tor::page(&status, None, Some("wrong"), &frame)),

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, heading};
-use super::onion::{self, Face};
+use super::onion::{self, Face, Visit};
 use super::overview;
 use super::qr;
 use super::site::{Shared, Site};
@@ -77,7 +77,7 @@ pub(super) fn page(status: &Status, face: Option<&Face>, why: Option<&str>, fram
         "Tor",
         "/tor",
         &html! {
-            (heading(overview::headline(net), &html! {}))
+            (heading(overview::headline(net), &html! { (frame.button("/proxies/identity", "", "New identity")) }))
             (fault(why))
             (overview::net(net))
             dl class="figures" {
@@ -123,6 +123,7 @@ fn own_address(face: &Face, frame: &Frame) -> Markup {
             img src="/tor/qr.bmp" alt="The address as a QR code" width="160" height="160";
             div {
                 p { @if face.reachable { (badge("good", "reachable")) } @else { (badge("busy", "publishing")) } }
+                (visited(face.visit))
                 (fault(face.fault.as_deref()))
                 dl {
                     dt { "Address" } dd { code class="select" { "http://" (face.host) "/" } }
@@ -140,6 +141,18 @@ fn own_address(face: &Face, frame: &Frame) -> Markup {
         div class="actions" {
             (switch_button(frame, "off", "", "Switch off"))
             (switch_button(frame, "renew", "danger", "New address and key"))
+        }
+    }
+}
+
+fn visited(visit: Option<Visit>) -> Markup {
+    html! {
+        @match visit {
+            None => {}
+            Some(Visit::Answered(after)) => p class="quiet" {
+                "The node fetched it through Tor itself, in " (after.as_millis() / 100 / 10) "." (after.as_millis() / 100 % 10) " s."
+            },
+            Some(Visit::Silent) => p class="notice warn" { "When the node last tried, it could not fetch it through Tor. It tries again by itself." },
         }
     }
 }

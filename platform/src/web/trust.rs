@@ -7,6 +7,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame};
+use super::friends;
 use super::guard::Fields;
 use super::layout::{badge, fault, field, heading, plural, table};
 use super::qr;
@@ -92,7 +93,8 @@ pub(super) fn page(status: &Status, cost: Option<TrustCost>, why: Option<&str>, 
             (fault(why))
             (own(status))
             (trusted(status, frame))
-            (reach(status, cost, frame))
+            (friends::part(status, frame))
+        (reach(status, cost, frame))
             (mirrors(&status.mirrors, frame))
             (blocked(&status.trust.blocked, frame))
         },

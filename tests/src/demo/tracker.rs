@@ -61,7 +61,7 @@ impl Cast {
     fn start(network: &Network) -> io::Result<Self> {
         let node = |name: &str| Node::start(network, Settings::named(name));
         let files = Scratch::new("tracker")?;
-        let sha256 = content::write_file(&files.join(&format!("{WORD}.bin")), SIZE, 11)?;
+        let sha256 = content::write_file(&files.join(format!("{WORD}.bin")), SIZE, 11)?;
         Ok(Self {
             anna: node("anna")?,
             ben: node("ben")?,
@@ -81,7 +81,7 @@ impl Cast {
         rows.step("all six nodes are reachable at their own addresses", TIME, || {
             timed(|| self.everyone().into_iter().try_for_each(|node| address(node).map(drop)))
         });
-        let path = self.files.join(&format!("{WORD}.bin"));
+        let path = self.files.join(format!("{WORD}.bin"));
         let mut link = String::new();
         rows.step("anna shares privately", TIME, || {
             timed(|| {
@@ -116,9 +116,8 @@ impl Cast {
                 say(&self.finn, &["mirror", &anna, "--follow"]).map(drop)
             })
         });
-        rows.step("cleo trusts anna, and finds nothing yet", ("hits", Some(0.0)), || {
-            say(&self.cleo, &["trust", "add", &address(&self.anna)?, "--name", "anna"])?;
-            Ok(if hit(&self.cleo)?.is_some() { 1.0 } else { 0.0 })
+        rows.step("what is private is not on a mirror", ("hits", Some(0.0)), || {
+            Ok(if hit(&self.dora)?.is_some() { 1.0 } else { 0.0 })
         });
         let mut link = String::new();
         rows.step(
@@ -134,8 +133,10 @@ impl Cast {
             },
         );
         self.public = link;
-        rows.step("cleo finds it by search", TIME, || {
+        rows.step("cleo trusts anna, and finds it by search", TIME, || {
+            let anna = address(&self.anna)?;
             timed(|| {
+                say(&self.cleo, &["trust", "add", &anna, "--name", "anna"])?;
                 wait::eventually(LIMIT, "cleo to find it", || hit(&self.cleo).is_ok_and(|hit| hit.is_some()))
             })
         });
@@ -143,21 +144,28 @@ impl Cast {
             let out = self.out("cleo")?;
             say(&self.cleo, &["fetch", &self.public, "--out", &out])?;
             self.verified("cleo")?;
-            // The push begins when anna, who was told by cleo, lists her.
-            wait::eventually(LIMIT, "anna to list cleo", || {
-                sources(&self.anna).is_ok_and(|known| known >= 3)
+            // The push begins when anna, who was told by cleo, lists her: after the last look that did not see it began.
+            let mut begun = Instant::now();
+            wait::found(LIMIT, "anna to list cleo", || {
+                let look = Instant::now();
+                let listed = sources(&self.anna)? >= 3;
+                begun = if listed { begun } else { look };
+                Ok(listed.then_some(()))
             })?;
-            self.pushed(3, Instant::now())
+            self.pushed(3, begun)
         });
     }
 
     /// The owner dies, and so does everyone who fetched from her but ben.
     fn without_anna(&mut self, rows: &mut Rows) {
-        rows.step("anna is killed for good, cleo and finn stop", TIME, || {
+        let mut before = 0;
+        rows.step("anna is killed for good, and cleo and finn too", TIME, || {
             timed(|| {
                 self.anna.kill()?;
                 self.cleo.kill()?;
-                self.finn.kill()
+                self.finn.kill()?;
+                before = given(&self.ben)?;
+                Ok(())
             })
         });
         rows.step("emil trusts dora, and finds it through her", TIME, || {
@@ -178,10 +186,9 @@ impl Cast {
                 .and_then(|seconds| self.verified("emil").map(|()| seconds))
         });
         rows.step("ben gave all of it", ("MiB", None), || {
-            let status = self.ben.status()?;
-            let uploaded = status.pointer("/fetches/0/uploaded").and_then(Value::as_u64).unwrap_or(0);
-            let whole = uploaded >= SIZE;
-            whole.then(|| mib(uploaded)).ok_or_else(|| io::Error::other(format!("only {uploaded} bytes")))
+            let gave = given(&self.ben)?.saturating_sub(before);
+            let whole = gave >= SIZE;
+            whole.then(|| mib(gave)).ok_or_else(|| io::Error::other(format!("only {gave} bytes")))
         });
         rows.step("most memory of any node", ("MiB", None), || {
             let peaks = self.everyone().into_iter().map(Node::rss_peak).collect::<io::Result<Vec<_>>>()?;
@@ -249,6 +256,13 @@ fn hit(node: &Node) -> io::Result<Option<Value>> {
 /// Nodes that this one knows to serve the share.
 fn sources(node: &Node) -> io::Result<u64> {
     Ok(hit(node)?.and_then(|hit| hit.get("sources")?.as_u64()).unwrap_or(0))
+}
+
+/// Bytes that a node gave of what it fetched.
+fn given(node: &Node) -> io::Result<u64> {
+    let status = node.status()?;
+    let uploaded = status.pointer("/fetches/0/uploaded").and_then(Value::as_u64);
+    uploaded.ok_or_else(|| odd("no fetch", &status))
 }
 
 fn text_at<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {

@@ -71,7 +71,7 @@ fn authority(shape: &Shape, relay: &Relay, first_interval: u64) -> String {
 
 fn exit(resolver: &Path) -> String {
     format!(
-        "ExitRelay 1\nExitPolicyRejectPrivate 0\nExitPolicy accept 127.0.0.0/8:*\nExitPolicy accept *:*\n\
+        "ExitRelay 1\nIPv6Exit 1\nExitPolicyRejectPrivate 0\nExitPolicy accept 127.0.0.0/8:*\nExitPolicy accept *:*\n\
          ServerDNSResolvConfFile {}\nServerDNSDetectHijacking 0\nServerDNSAllowBrokenConfig 1\n",
         resolver.display()
     )

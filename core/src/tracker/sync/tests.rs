@@ -236,3 +236,37 @@ fn endless_differences_end() {
     };
     assert_eq!((over, asks), (Reject::Barren, crate::limits::BARREN_ASKS + 1));
 }
+
+/// A board that was copied: both say something else about the same, each in good faith and with a good signature.
+#[test]
+fn two_nodes_with_one_key_agree_on_one_of_two_stories() {
+    let other = |subject: u64, version: u64| {
+        let good = record(1, subject, version);
+        let mut twin = Record::decode(&good).unwrap();
+        twin.expires = TODAY.plus(998);
+        let mut buf = [0; MAX_RECORD];
+        twin.sign(&key(1), &mut buf).unwrap().to_vec()
+    };
+    let (mut ours, mut theirs) = (store(512), store(512));
+    for subject in 0..100 {
+        put(&mut ours, &record(1, subject, subject % 3));
+        put(&mut theirs, &other(subject, subject % 2));
+    }
+    reconcile(&mut ours, &mut theirs, true);
+    assert_eq!((ours.len(), theirs.len()), (100, 100), "one of each two");
+    assert_eq!(ours.summary(Range::ALL), theirs.summary(Range::ALL));
+    for subject in 0..100 {
+        let id = Record::decode(&record(1, subject, 0)).unwrap().id();
+        let kept = Record::decode(ours.get(&id).unwrap()).unwrap().version;
+        assert_eq!(kept, (subject % 3).max(subject % 2), "the newer one");
+    }
+    // Whichever was kept stays, however often both are told again.
+    let mut again = [ours.summary(Range::ALL); 2];
+    for subject in 0..100 {
+        for bytes in [record(1, subject, subject % 3), other(subject, subject % 2)] {
+            _ = ours.insert(&Signed::check(&bytes, TODAY).unwrap(), Rank(1));
+        }
+    }
+    again[1] = ours.summary(Range::ALL);
+    assert_eq!(again[0], again[1]);
+}

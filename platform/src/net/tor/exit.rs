@@ -13,6 +13,9 @@ use crate::net::NetError;
 /// Circuits that are tried where the exit or the path is at fault, not the target.
 const TRIES: u8 = 3;
 
+/// The same where the exit did not answer in 10 s, which may well be the target's fault.
+const PATIENT_TRIES: u8 = 2;
+
 /// The isolation of one value; another try gets another circuit.
 #[derive(Clone, Copy, Debug)]
 struct ByValue(Isolation, u8);
@@ -37,8 +40,14 @@ impl Tor {
         let client = self.exit_client()?;
         let target = target(host, port)?;
         let onion = matches!(host, Host::Onion(_));
-        let stream =
-            attempt(isolation, onion, async |prefs| client.connect_with_prefs(target.clone(), &prefs).await);
+        let six = matches!(host, Host::Ip(IpAddr::V6(_)));
+        let stream = attempt(isolation, onion, async |mut prefs: StreamPrefs| {
+            if six {
+                // Else an exit is chosen that need not know IPv6.
+                prefs.ipv6_only();
+            }
+            client.connect_with_prefs(target.clone(), &prefs).await
+        });
         Ok(TorStream::lasting(stream.await?))
     }
 
@@ -96,7 +105,8 @@ where
             continue;
         }
         tried += 1;
-        if onion || tried >= TRIES || !fault::of_path(&error) {
+        let most = if fault::of_silence(&error) { PATIENT_TRIES } else { TRIES };
+        if onion || tried >= most || !fault::of_path(&error) {
             return Err(fault::of_reach(&error, onion));
         }
     }

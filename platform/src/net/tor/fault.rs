@@ -35,12 +35,22 @@ pub(super) fn of_path(error: &Error) -> bool {
             | ErrorKind::TorProtocolViolation
             | ErrorKind::RemoteHostResolutionFailed
             | ErrorKind::RemoteNetworkTimeout
+            | ErrorKind::ExitTimeout
     )
+}
+
+/// Whether nobody said anything.
+pub(super) fn of_silence(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::RemoteNetworkTimeout | ErrorKind::ExitTimeout)
 }
 
 fn of_target(kind: ErrorKind, onion: bool) -> ReachError {
     match kind {
-        ErrorKind::RemoteConnectionRefused => ReachError::Refused,
+        // "Miscellaneous" is what C tor's exits say when a connect failed and the reason got lost on its way to them,
+        // which is how most refusals end there.
+        ErrorKind::RemoteConnectionRefused | ErrorKind::RemoteStreamError | ErrorKind::RemoteStreamReset => {
+            ReachError::Refused
+        }
         ErrorKind::RemoteNetworkFailed => ReachError::Unreachable,
         ErrorKind::ExitPolicyRejected | ErrorKind::NoExit => ReachError::Forbidden,
         ErrorKind::NoPath if !onion => ReachError::Forbidden,
@@ -111,6 +121,7 @@ mod tests {
     fn targets_fail_in_their_own_ways() {
         for (kind, expected) in [
             (ErrorKind::RemoteConnectionRefused, ReachError::Refused),
+            (ErrorKind::RemoteStreamError, ReachError::Refused),
             (ErrorKind::RemoteNetworkFailed, ReachError::Unreachable),
             (ErrorKind::ExitPolicyRejected, ReachError::Forbidden),
             (ErrorKind::NoPath, ReachError::Forbidden),

@@ -6,6 +6,7 @@ use tokio::task::LocalSet;
 use super::*;
 use crate::link::Link;
 use crate::net::{AccessKey, Circuit, NetError, Stream};
+use crate::node::porch::STRANGERS;
 use crate::status::ShareState;
 
 /// An answer as it came.
@@ -176,6 +177,42 @@ async fn a_file_that_changes_breaks_the_download_and_a_withdrawn_share_is_gone_a
         assert_eq!(look(&link).await, 404);
         let other: Link = other.link.parse().unwrap();
         assert_eq!(look(&other).await, 200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_silent_keep_nobody_out() {
+    let set = LocalSet::new();
+    set.run_until(async {
+        let stage = Stage::new("landing-silent");
+        let (_seed, link) = shared(&stage, true, true).await;
+        let mut silent = Vec::new();
+        // Twice as many as there is room for; the network itself lets no more of them wait.
+        while silent.len() < 2 * STRANGERS {
+            let half = match dial(&stage.network, &link, false).await {
+                Ok(mut stream) => stream.write_all(b"GET /").await.map(|()| silent.push(stream)),
+                Err(why) => {
+                    assert_eq!(why, NetError::Refused);
+                    break;
+                }
+            };
+            half.unwrap();
+            tokio::task::yield_now().await;
+        }
+        assert!(silent.len() > STRANGERS, "{}", silent.len());
+        let begun = std::time::Instant::now();
+        let found = async {
+            loop {
+                match dial(&stage.network, &link, false).await {
+                    Ok(stream) => break ask(stream, &format!("GET {}", path(&link, "")), "").await,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let page = tokio::time::timeout(DEADLINE, found).await.unwrap();
+        assert_eq!(page.code(), 200);
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
     })
     .await;
 }

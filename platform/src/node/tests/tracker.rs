@@ -133,7 +133,8 @@ async fn a_share_outlives_its_owner_through_a_mirror_and_a_fetcher() {
 async fn a_share_goes_public_and_back_and_old_links_die() {
     play(async {
         let network = Memory::new();
-        let [anna, bert, carl] = ["anna", "bert", "carl"].map(|name| Player::start(&network, name));
+        let [anna, bert, carl, dora] =
+            ["anna", "bert", "carl", "dora"].map(|name| Player::start(&network, name));
         let share = anna.share("deltas.bin", true).await;
         bert.mirror(&anna, true).await;
         assert_eq!(bert.search("deltas").await.len(), 1);
@@ -141,17 +142,29 @@ async fn a_share_goes_public_and_back_and_old_links_die() {
         assert!(!private.public && private.link.contains("/private/"));
         assert!(private.link.rsplit('/').next() != share.link.rsplit('/').next(), "everyone knew the token");
         until_found(&bert, "deltas", 0).await;
-        let out = carl.folder.path().to_owned();
-        carl.node.fetch(FetchRequest { link: share.link.clone(), out }).await.unwrap();
-        until(&carl.node, |status| matches!(last(status), Some(FetchState::Failed(_)))).await;
+        refused(&carl, &share.link).await;
         carl.fetch(&private.link).await;
         let again = anna.node.publish(share.info_hash.clone()).await.unwrap();
         assert!(again.link != share.link);
         until_found(&bert, "deltas", 1).await;
+        // Its private address is still up for those who are there, but not for longer than it is public.
+        anna.node.unpublish(share.info_hash.clone()).await.unwrap();
+        refused(&dora, &private.link).await;
+        until_found(&bert, "deltas", 0).await;
         anna.node.unshare(share.info_hash.clone()).await.unwrap();
         until_found(&bert, "deltas", 0).await;
         let missing = anna.node.publish(share.info_hash).await;
         assert!(matches!(missing, Err(NodeError::Missing(_))), "{missing:?}");
+    })
+    .await;
+}
+
+/// A fetch by this link gets nowhere.
+async fn refused(player: &Player, link: &str) {
+    let out = player.folder.path().to_owned();
+    player.node.fetch(FetchRequest { link: link.to_owned(), out }).await.unwrap();
+    until(&player.node, |status| {
+        matches!(last(status), Some(FetchState::Failed(_) | FetchState::Waiting(_)))
     })
     .await;
 }
@@ -184,10 +197,57 @@ async fn a_new_source_reaches_a_mirror_and_those_who_fetch() {
             }
         };
         tokio::time::timeout(DEADLINE, told).await.unwrap();
-        // A copy that was made once is asked again only by a search.
+        assert_eq!(dora.search("deltas").await[0].sources, 1, "a copy that was made once stays as it is");
         assert!(dora.node.status().records.served < carl.node.status().records.served);
         dora.node.mirror_remove(state(&dora).address).await.unwrap();
         assert_eq!((dora.node.status().records.served, dora.node.status().mirrors.len()), (0, 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn those_we_trust_keep_our_records_while_we_are_away() {
+    play(async {
+        let network = Memory::new();
+        let [anna, bert, carl] = ["anna", "bert", "carl"].map(|name| Player::start(&network, name));
+        anna.trust(&bert, "bert").await;
+        bert.trust(&anna, "anna").await;
+        let share = anna.share("deltas.bin", true).await;
+        until(&bert.node, |status| status.records.served == 3).await; // two of hers, and that she is trusted
+        anna.kill().await;
+        carl.trust(&bert, "bert").await;
+        let found = carl.search("deltas").await;
+        assert_eq!(found[0].link.as_ref(), Some(&share.link));
+        bert.node.trust_remove("anna".to_owned()).await.unwrap();
+        until_found(&carl, "deltas", 1).await; // what carl was told before holds until it expires
+        assert_eq!(bert.node.status().records.served, 1, "its tombstone");
+        assert!(bert.search("deltas").await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mirror_keeps_its_copy_over_a_restart_without_its_origin() {
+    play(async {
+        let (before, after) = (Memory::new(), Memory::new());
+        let [anna, bert] = ["anna", "bert"].map(|name| Player::start(&before, name));
+        anna.share("deltas.bin", true).await;
+        bert.mirror(&anna, true).await;
+        bert.node.stop().await.unwrap();
+        let Player { folder, task, .. } = bert;
+        task.abort();
+        let bert = Player::start_with(&after, folder, Config::default());
+        until(&bert.node, |status| status.records.served == 2).await;
+        assert_eq!(bert.search("deltas").await.len(), 1);
+        let kept = || {
+            fs::read_dir(bert.folder.path().join("state"))
+                .unwrap()
+                .any(|entry| entry.unwrap().path().extension().is_some_and(|end| end == "records"))
+        };
+        assert!(kept());
+        let address = bert.node.status().mirrors[0].address.clone();
+        bert.node.mirror_remove(address).await.unwrap();
+        assert!(!kept() && bert.node.status().records.served == 0);
     })
     .await;
 }

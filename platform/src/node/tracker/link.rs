@@ -75,11 +75,17 @@ impl LinkRecords {
         }
     }
 
-    /// The records of everyone who serves it, for another store.
-    pub(crate) fn signed(&self) -> Vec<Vec<u8>> {
+    /// The records of everyone who serves it, for another store, and which of them are ours.
+    pub(crate) fn signed(&self) -> Vec<(Vec<u8>, bool)> {
         self.records.get().map_or_else(Vec::new, |records| {
-            records.with(|store| store.iter().map(|(bytes, _)| bytes.to_vec()).collect())
+            records
+                .with(|store| store.iter().map(|(bytes, rank)| (bytes.to_vec(), rank == Rank::OWN)).collect())
         })
+    }
+
+    /// Whether we said this.
+    pub(crate) fn is_ours(&self, record: &Record<'_>) -> bool {
+        record.author.0 == self.pass.key().0
     }
 
     /// A conversation about them, over an opened connection. Whoever `starts` it compares both sides.
@@ -98,7 +104,7 @@ impl LinkRecords {
             Body::Tombstone { kind: Kind::Peer, subject } => subject == self.info_hash.0,
             _ => false,
         };
-        (fits && record.author.0 != self.pass.key().0).then_some(Rank::STRANGER)
+        (fits && !self.is_ours(record)).then_some(Rank::STRANGER)
     }
 
     fn key(&self) -> SigningKey {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bulbil_core::id::NodeKey;
 use bulbil_core::rate::Backoff;
 use bulbil_core::tracker::Visibility;
+use bulbil_core::tracker::tree::Summary;
 use bulbil_core::wire::Purpose;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 use super::records::Records;
 use super::talk::{Over, Talk, Wants};
 use crate::net::{Address, Circuit, Network};
-use crate::node::halves::halves;
+use crate::node::halves::{Halves, halves};
 use crate::node::open::{self, NotOpened};
 use crate::node::room::Ground;
 use crate::state::Secret;
@@ -43,6 +44,8 @@ pub(crate) struct Neighbour {
     pub(crate) address: Address,
     pub(crate) bond: Bond,
     pub(crate) records: Rc<Records>,
+    /// What of it was last kept for a restart.
+    pub(super) kept: Cell<Option<Summary>>,
     ground: Ground,
     /// For its circuits: nothing else has it.
     number: u64,
@@ -68,6 +71,7 @@ impl Neighbour {
             address,
             bond,
             records: Records::new(places, Visibility::Public),
+            kept: Cell::new(None),
             ground,
             number,
             lanes: Cell::new(0),
@@ -150,8 +154,8 @@ impl Neighbour {
         outcome
     }
 
-    async fn open_and_talk(&self, calling: Calling, lingers: bool) -> Result<(), String> {
-        self.set_state(NodeState::Connecting);
+    /// Calls it, and makes sure that it is who we called.
+    pub(super) async fn open(&self, seed: &Secret<32>) -> Result<Halves, String> {
         let network: &Network = &self.ground.network;
         network.ready().await.map_err(|why| why.to_string())?;
         let lane = self.lanes.get();
@@ -159,12 +163,18 @@ impl Neighbour {
         let circuit = Circuit { swarm: self.number, lane };
         let stream = network.connect(self.address, None, circuit).await.map_err(|why| why.to_string())?;
         let mut halves = halves(stream);
-        let opened = open::dialed_node(Purpose::Mirror, &calling.seed.0, self.address, &mut halves).await;
+        let opened = open::dialed_node(Purpose::Mirror, &seed.0, self.address, &mut halves).await;
         opened.map_err(|why| match why {
             NotOpened::Broken => "the connection broke while it was opened".to_owned(),
             NotOpened::Refused => "it does not give away records; its tracker may be off".to_owned(),
             NotOpened::Foul => "what answers there is no Bulbil node of this version".to_owned(),
         })?;
+        Ok(halves)
+    }
+
+    async fn open_and_talk(&self, calling: Calling, lingers: bool) -> Result<(), String> {
+        self.set_state(NodeState::Connecting);
+        let mut halves = self.open(&calling.seed).await?;
         self.set_state(NodeState::Copying);
         let way = (true, false);
         let talk = Talk::new(&self.records, way, self.ground.clock, halves.wear.clone(), calling.wants);

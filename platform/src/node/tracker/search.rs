@@ -9,8 +9,9 @@ use bulbil_core::tracker::{Body, Record, Visibility};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::neighbour::Neighbour;
+use super::neighbour::{Bond, Neighbour};
 use super::records::{Records, today};
 use super::{Source, Tracker};
 use crate::link::Link;
@@ -19,6 +20,9 @@ use crate::status::{Hit, SearchEvent};
 
 /// What a node said so lately is not asked again.
 const FRESH: Duration = Duration::from_secs(20);
+
+/// Between two looks for hits while answers come.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Longest wait for one node.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -37,6 +41,7 @@ impl Tracker {
     pub(crate) async fn search(self: Rc<Self>, words: String, out: mpsc::Sender<SearchEvent>) {
         let words: Vec<String> = words.to_lowercase().split_whitespace().map(str::to_owned).collect();
         let mut told = HashMap::new();
+        let mut last = Instant::now();
         if self.tell(&words, &mut told, &out).await.is_none() {
             return;
         }
@@ -58,8 +63,15 @@ impl Tracker {
                 failed = failed.saturating_add(1);
             }
             let event = SearchEvent::Asked { node: self.label(&node), failed: outcome };
-            if out.send(event).await.is_err() || self.tell(&words, &mut told, &out).await.is_none() {
+            if out.send(event).await.is_err() {
                 return;
+            }
+            // Looking through everything takes its time, so answers that come together are looked at together.
+            if calls.is_empty() || last.elapsed() >= LOOK {
+                if self.tell(&words, &mut told, &out).await.is_none() {
+                    return;
+                }
+                last = Instant::now();
             }
             // Trust that just came is taken into account before the next look at the neighbours.
             tokio::task::yield_now().await;
@@ -69,7 +81,8 @@ impl Tracker {
 
     /// Brings the copy of one node up to date; says why if that failed.
     async fn ask(&self, neighbour: Rc<Neighbour>) -> (NodeKey, Option<String>) {
-        let answer = tokio::time::timeout(PATIENCE, self.visit(&neighbour, FRESH)).await;
+        let age = if neighbour.bond == Bond::Once { Duration::MAX } else { FRESH };
+        let answer = tokio::time::timeout(PATIENCE, self.visit(&neighbour, age)).await;
         let failed = answer.map_or_else(|_| Some("it did not answer in a minute".to_owned()), Result::err);
         (neighbour.node(), failed)
     }

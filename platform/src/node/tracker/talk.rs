@@ -84,6 +84,13 @@ impl Talk {
         talk
     }
 
+    /// After the opening, to tell what [`tell`](Self::tell) names and nothing else. It is settled when all is told.
+    pub(crate) fn telling(records: &Rc<Records>, clock: TokioClock, wear: Wear, wants: Wants) -> Rc<Self> {
+        let talk = Self::new(records, (false, false), clock, wear, wants);
+        talk.settled.send_replace(false);
+        talk
+    }
+
     /// Carries frames until it is over.
     pub(crate) async fn run(&self, halves: &mut Halves) -> Over {
         let mut buf = vec![0; MAX_FRAME];
@@ -192,7 +199,9 @@ impl Line for Talk {
                 .map(|frame| frame.map_or(0, <[u8]>::len));
             frame.map_err(|_| Over::Gone)
         });
-        self.look();
+        if said == Ok(0) {
+            self.look(); // what was said before is on its way
+        }
         said
     }
 

@@ -155,8 +155,7 @@ fn is_public_name(name: &str) -> Result<bool, BadTarget> {
     let last = name.rsplit('.').next().unwrap_or_default();
     // A resolver may read a number at the end as an address; no top-level domain is one.
     let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
-    let known =
-        HOUSE_NAMES.iter().any(|parent| below(parent)) || POINTING_NAMES.iter().any(|parent| below(parent));
+    let known = HOUSE_NAMES.iter().chain(&POINTING_NAMES).any(below);
     Ok(name.contains('.') && !number && !known)
 }
 
@@ -197,4 +196,4 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

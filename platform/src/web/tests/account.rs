@@ -128,3 +128,27 @@ async fn ten_thousand_wrong_passwords_change_nothing_for_the_owner() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_page_visits_its_own_onion() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("machine").await;
+        assert_eq!(owner.get("/tor/qr.bmp").await.status, StatusCode::NOT_FOUND);
+        assert!(owner.get("/tor").await.body.contains("Switch on"));
+        assert_eq!(owner.post("/tor/onion", &[("onion", "on")]).await.location(), "/tor?said=saved");
+        // The limit on the whole test ends this if it never happens.
+        let page = loop {
+            let page = owner.get("/tor").await.body;
+            if page.contains("fetched it through Tor itself") {
+                break page;
+            }
+        };
+        assert!(page.contains(".onion/") && page.contains("Client key"));
+        let host = page.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+        let renewed = owner.post("/tor/onion", &[("onion", "renew")]).await;
+        assert_eq!(renewed.location(), "/tor?said=saved");
+        while owner.get("/tor").await.body.contains(&host) {}
+        assert_eq!(owner.post("/tor/onion", &[("onion", "off")]).await.location(), "/tor?said=saved");
+    })
+    .await;
+}

@@ -1,9 +1,16 @@
 //! Made-up nodes.
 
+use super::super::messages::Letters;
 use super::super::search::Search;
+use crate::node::{InLetter, OutLetter};
+use crate::publish::command::NewClient;
+use crate::status::board::{self, Board, Note, Verdict};
+use crate::status::hardening::{self, Measure};
+use crate::status::publish::{Backend, Client, Published, Route};
 use crate::status::{
-    Dropped, Fetch, FetchState, Hit, Lane, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Records,
-    Share, ShareState, Status, Trust, TrustCost, Trusted,
+    Dropped, Fetch, FetchState, Hit, Keep, Lane, Listener, ListenerState, Losses, Mail, Meeting,
+    MeetingState, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Proxy, Records, Share, ShareState,
+    Status, Trust, TrustCost, Trusted,
 };
 
 pub(super) const FILM: &str = "3f1c9a70b2d84e65913a0c77de5512ab3f1c9a70b2d84e65913a0c77de5512ab";
@@ -118,16 +125,7 @@ pub(super) fn full() -> Status {
     Status {
         version: "0.1.0".into(),
         uptime_s: 93_000,
-        net: NetStatus {
-            kind: "tor".into(),
-            ready: true,
-            percent: 100,
-            doing: "Ready to share and fetch".into(),
-            clock_skew_s: Some(-95),
-            services: 4,
-            services_reachable: 3,
-            ..NetStatus::default()
-        },
+        net: net(),
         memory: Memory { rss: 31 << 20, rss_peak: 44 << 20, limit: 96 << 20 },
         shares: shares(),
         fetches: fetches(),
@@ -142,9 +140,19 @@ pub(super) fn full() -> Status {
             why: "sent a block that does not match its hash".into(),
         }],
         address: Some(onion("f")),
-        address_reachable: true,
         records: Records { served: 40, seen: 1_200, limit: 65_536 },
         trust: trust(),
+        mail: Mail { inbox: 2, undelivered: 1, outbox: 1, warm: 1 },
+        publish: vec![published()],
+        hardening: vec![Measure {
+            name: "core_dumps".into(),
+            state: hardening::State::On,
+            why: "none".into(),
+        }],
+        board: Some(board()),
+        keep: Keep { would_lose: Losses { shares: 3, letters: 2, ..Losses::default() }, ..Keep::default() },
+        meetings: meetings(),
+        proxy: proxy(),
         mirrors: vec![Mirror {
             address: onion("m"),
             follow: true,
@@ -200,4 +208,115 @@ pub(super) fn search() -> Search {
     };
     let hits = vec![hit("Rivers", Some(link("b"))), hit("Lakes", None)];
     Search { id: 3, words: "river".into(), hits, asked: 4, failed: 1, done: false }
+}
+
+fn meetings() -> Vec<Meeting> {
+    let words = Some("eight plain words to read out to a friend".into());
+    let waiting = Meeting {
+        id: 1,
+        words,
+        left_s: 3_000,
+        wrong_guesses: 2,
+        state: MeetingState::Waiting,
+        ..Meeting::default()
+    };
+    let failed = MeetingState::Failed("nobody came within an hour; agree on new words".into());
+    vec![waiting, Meeting { id: 2, name: Some("Bob".into()), state: failed, ..Meeting::default() }]
+}
+
+fn proxy() -> Proxy {
+    let socks = Listener {
+        kind: "socks".into(),
+        address: "127.0.0.1:9150".into(),
+        open: 3,
+        requests: 4_000,
+        up: 9 << 20,
+        down: 700 << 20,
+        errors: [("host_unreachable".to_owned(), 3)].into(),
+        ..Listener::default()
+    };
+    let state = ListenerState::Failed("the port is taken; choose another one".into());
+    let dns = Listener { kind: "dns".into(), address: "127.0.0.1:5353".into(), state, ..Listener::default() };
+    Proxy { listeners: vec![socks, dns], streams: 3, identities: 1, ..Proxy::default() }
+}
+
+pub(super) fn letters() -> Letters {
+    let came = InLetter {
+        number: 1,
+        peer: onion("a"),
+        name: Some("Anna".into()),
+        at_s: 1_000,
+        text: "Look at <this>:\nhttp://…".into(),
+        link: Some(link("b")),
+        undelivered: false,
+    };
+    let back = InLetter { number: 2, undelivered: true, name: None, link: None, ..came.clone() };
+    let waits = OutLetter {
+        id: 3,
+        peer: onion("c"),
+        name: None,
+        text: "Are you there?".into(),
+        age_s: 90,
+        failures: 2,
+        next_s: Some(40),
+    };
+    Letters { inbox: vec![came, back], outbox: vec![waits], now_s: 4_600, ..Letters::default() }
+}
+
+fn published() -> Published {
+    let backend = Backend { target: "10.0.0.5:8080".into(), up: true, streams: 2, served: 900 };
+    let down = Backend { target: "10.0.0.6:8080".into(), ..Backend::default() };
+    Published {
+        name: "shop".into(),
+        host: onion("s"),
+        urls: vec![format!("http://{}", onion("s"))],
+        trouble: Some("one of two backends does not answer; start it".into()),
+        reachable: Some(true),
+        probed_s: Some(40),
+        restricted: true,
+        clients: vec![Client { name: "Anna".into(), key: "descriptor:x25519:AAAA".into() }],
+        routes: vec![Route { port: 80, backends: vec![backend, down] }],
+        ..Published::default()
+    }
+}
+
+pub(super) fn key() -> NewClient {
+    NewClient {
+        client: "Bob".into(),
+        key: "descriptor:x25519:AAAA".into(),
+        private: Some("…:descriptor:x25519:BBBB".into()),
+    }
+}
+
+fn board() -> Board {
+    let link = board::Link {
+        interface: "eth0".into(),
+        address: Some("192.168.1.20/24".into()),
+        doing: "has an address until 14:00".into(),
+    };
+    let note = |key: &str, verdict, why: &str| Note { key: key.into(), verdict, why: why.into() };
+    Board {
+        image: "virt".into(),
+        name: "bulbil".into(),
+        memory: 512 << 20,
+        available: 400 << 20,
+        links: vec![link],
+        notes: vec![
+            note("board.name", Verdict::Understood, ""),
+            note("boord", Verdict::Ignored, "no such key"),
+        ],
+    }
+}
+
+fn net() -> NetStatus {
+    NetStatus {
+        kind: "tor".into(),
+        ready: true,
+        percent: 100,
+        doing: "Ready to share and fetch".into(),
+        clock_skew_s: Some(-95),
+        services: 4,
+        services_reachable: 3,
+        ..NetStatus::default()
+    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::engine::Engine;
 use super::{Rows, TARGET, expect, image, output, top};
-use crate::baseline::{start_http, start_tor};
+use crate::baseline::start_tor;
 use crate::net::{Network, Shape};
 use crate::ports::Ports;
 use crate::process::Process;
@@ -40,9 +40,9 @@ struct Stage {
     engine: Engine,
     network: Network,
     scratch: Scratch,
-    /// A web server that exits can reach.
-    clear: u16,
-    _web: (Process, Scratch, Ports),
+    /// A page of a web server that exits can reach.
+    clear: String,
+    _web: (Process, Ports),
 }
 
 pub(super) fn run(rows: &mut Rows, given: Option<&str>) -> io::Result<()> {
@@ -58,12 +58,14 @@ impl Stage {
         let engine = Engine::find()?;
         let address = engine.gateway()?;
         let network = Network::start(Shape { address, ..Shape::default() })?;
-        let (scratch, web) = (Scratch::new("container")?, Scratch::new("clear")?);
+        let scratch = Scratch::new("container")?;
         fs::write(scratch.join("page"), CLEAR)?;
-        let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
-        let clear = ports.take()?;
-        let http = start_http(&web, scratch.path(), clear)?;
-        Ok(Self { engine, network, scratch, clear, _web: (http, web, ports) })
+        let mut ports = Ports::reserve(address)?;
+        let listen = format!("{address}:{}", ports.take()?);
+        let mut command = Command::new("busybox");
+        command.args(["httpd", "-f", "-p", &listen, "-h"]).arg(scratch.path());
+        let http = Process::start("httpd", &mut command, &scratch.join("httpd.log"))?;
+        Ok(Self { engine, network, scratch, clear: format!("http://{listen}/page"), _web: (http, ports) })
     }
 
     /// The image as it ships, and on top of it nothing but the private network's description.
@@ -106,8 +108,7 @@ impl Stage {
             self.write("proxy.yml", &format!("version: '3.8'\n{}", shipped.replace("bulbil:latest", IMAGE)))?;
         let up = Up::new(&self.engine, &file, "bulbilproxy")?;
         let address = self.engine.address("bulbilproxy_bulbil_1")?;
-        let url = format!("http://127.0.0.1:{}/page", self.clear);
-        up.wait("SOCKS to serve", || curl(&format!("{address}:9150"), &url).map(|page| page == CLEAR))
+        up.wait("SOCKS to serve", || curl(&format!("{address}:9150"), &self.clear).map(|page| page == CLEAR))
     }
 
     fn onion(&self) -> io::Result<()> {
@@ -141,8 +142,7 @@ impl Stage {
             curl(&format!("127.0.0.1:{socks}"), &url).map(|page| page == PAGE)
         })?;
         let address = self.engine.address(tor)?;
-        let clear = format!("http://127.0.0.1:{}/page", self.clear);
-        up.wait("SOCKS on 9050", || curl(&format!("{address}:9050"), &clear).map(|page| page == CLEAR))?;
+        up.wait("SOCKS on 9050", || curl(&format!("{address}:9050"), &self.clear).map(|page| page == CLEAR))?;
         Ok(hostname)
     }
 

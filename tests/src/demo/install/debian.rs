@@ -13,7 +13,7 @@ use crate::scratch::Scratch;
 const SUITE: &str = "bookworm";
 
 /// Folders in which Debian's own tools write down what they did.
-const BOOKS: [&str; 6] = ["proc", "sys", "var/lib/dpkg", "var/cache", "var/log", "tmp"];
+const BOOKS: [&str; 6] = ["proc", "sys", "var/lib/dpkg", "var/cache", "var/log", "mnt"];
 
 /// What the owner keeps, and added to the configuration.
 const KEEP: &str = "srv/keep.age";
@@ -54,9 +54,9 @@ impl Debian<'_> {
     }
 
     fn install(&self, package: &Path) -> io::Result<()> {
-        fs::copy(package, self.root.join("tmp/bulbil.deb"))?;
+        fs::copy(package, self.root.join("mnt/bulbil.deb"))?;
         // What dpkg does about a changed configuration file when nobody can be asked.
-        self.run(&["dpkg", "--force-confold", "-i", "/tmp/bulbil.deb"])?;
+        self.run(&["dpkg", "--force-confold", "-i", "/mnt/bulbil.deb"])?;
         expect(self.run(&["bulbil", "--version"])?.starts_with("bulbil "), "it says its version")
     }
 
@@ -65,7 +65,7 @@ impl Debian<'_> {
         let root = self.root.path().display();
         let script = format!(
             "set -e; mount -t tmpfs -o mode=0755 tmpfs {root}/run; mount -t proc proc {root}/proc\n\
-             chroot {root} bulbil run --config /etc/bulbil/bulbil.toml 2>{root}/tmp/log & node=$!\n\
+             chroot {root} bulbil run --config /etc/bulbil/bulbil.toml 2>{root}/mnt/log & node=$!\n\
              for turn in $(seq 300); do chroot {root} bulbil status && break || sleep 0.2; done\n\
              chroot {root} bulbil stop; wait $node"
         );

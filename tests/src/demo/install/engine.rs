@@ -58,11 +58,13 @@ impl Engine {
         output(self.environment(&mut command))
     }
 
-    /// The machine's own address on the containers' usual network.
+    /// The machine's own address on the containers' usual network: the first one in it.
     pub(super) fn gateway(&self) -> io::Result<Ipv4Addr> {
-        let format = "{{range .IPAM.Config}}{{.Gateway}}{{end}}";
+        let format = "{{range .IPAM.Config}}{{.Subnet}}{{end}}";
         let printed = self.docker(&["network", "inspect", "bridge", "--format", format])?;
-        printed.trim().parse().map_err(|_| io::Error::other(format!("no gateway: {printed}")))
+        let network = printed.split('/').next().and_then(|text| text.trim().parse::<Ipv4Addr>().ok());
+        let network = network.ok_or_else(|| io::Error::other(format!("no network: {printed}")))?;
+        Ok(Ipv4Addr::from_bits(network.to_bits().saturating_add(1)))
     }
 
     /// A container's address.

@@ -49,6 +49,7 @@ async fn a_chain_of_fifty_that_loops_is_followed_within_the_budget() {
         let network = Memory::new();
         let mut config = Config::default();
         config.tracker.trust_budget = 64;
+        config.memory = crate::config::Bytes(400 << 20); // fifty nodes share the memory of one
         let start = |number: usize| {
             Player::start_with(&network, Scratch::new(&format!("chain{number}")), config.clone())
         };

@@ -48,7 +48,7 @@ fn questions_are_understood() {
     assert!(query.ends_in("com") && !query.ends_in("example") && !query.ends_in("om"));
     assert_eq!(query.key(), Query::read(&question("WWW.example.com.", RecordType::MX, None)).unwrap().key());
     let forwarded = read(&query.forward());
-    assert_eq!(forwarded.queries[0].name().to_ascii(), "www.Example.com.");
+    assert_eq!(forwarded.queries[0].name().to_ascii(), "www.example.com.");
     assert!(forwarded.metadata.recursion_desired && forwarded.edns.is_some());
     assert!(Query::read(&question("a.onion.", RecordType::A, None)).unwrap().ends_in("onion"));
     assert!(!Query::read(&question("onion.com.", RecordType::A, None)).unwrap().ends_in("onion"));
@@ -56,13 +56,16 @@ fn questions_are_understood() {
 
 #[test]
 fn answers_pass_with_the_clients_own_header_and_aged() {
-    let query = Query::read(&question("EXAMPLE.com.", RecordType::A, None)).unwrap();
+    let mut asked = question("example.com.", RecordType::A, None);
+    asked[13..20].make_ascii_uppercase(); // hickory writes small letters only
+    let query = Query::read(&asked).unwrap();
     let bytes = answer("example.com.", 3);
     assert!(query.answered_by(&bytes));
-    let reply = read(&query.reply(&bytes, 100, true).unwrap());
+    let raw = query.reply(&bytes, 100, true).unwrap();
+    assert_eq!(&raw[13..20], b"EXAMPLE");
+    let reply = read(&raw);
     assert_eq!((reply.metadata.id, reply.answers.len(), reply.edns.is_none()), (7, 3, true));
     assert_eq!(reply.answers[2].ttl, 200);
-    assert_eq!(reply.queries[0].name().to_ascii(), "EXAMPLE.com.");
     assert!(reply.metadata.recursion_available && reply.metadata.recursion_desired);
     let with = Query::read(&question("example.com.", RecordType::A, Some(1232))).unwrap();
     assert!(read(&with.reply(&bytes, 1000, true).unwrap()).edns.is_some());
@@ -113,7 +116,8 @@ fn what_is_no_question_is_answered_so_or_not_at_all() {
     let at = version.len() - 5;
     version[at] = 1;
     let answer = read(&Query::read(&version).unwrap_err().unwrap());
-    assert_eq!(answer.metadata.response_code, ResponseCode::BADVERS);
+    // 16 means this here, and something else in a signature, which is what hickory calls it.
+    assert_eq!(u16::from(answer.metadata.response_code), 16);
 }
 
 #[test]

@@ -3,7 +3,7 @@ use super::*;
 const SITE: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
 /// What a caller may not be led to, in every notation that some parser somewhere takes.
-const REFUSED: &[&str] = &[
+pub(in crate::proxy::http) const REFUSED: &[&str] = &[
     // loopback, plain and disguised
     "http://127.0.0.1/",
     "http://127.0.0.1:80/",

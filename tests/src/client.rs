@@ -1,0 +1,55 @@
+//! A SOCKS5 client of a few lines, where thousands of connections are wanted at once (RFC 1928).
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+/// For each answer of the proxy.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// A stream to `port` on the exit's loopback, through the proxy at `proxy`. `user` tells circuits apart.
+pub fn connect(proxy: u16, user: &str, port: u16) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy))?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let length = u8::try_from(user.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut hello = vec![5, 1, 2, 1, length];
+    hello.extend(user.bytes());
+    hello.extend([1, b'x', 5, 1, 0, 1, 127, 0, 0, 1]);
+    hello.extend(port.to_be_bytes());
+    stream.write_all(&hello)?;
+    let mut reply = [0; 14];
+    stream.read_exact(&mut reply)?;
+    match reply {
+        [5, 2, 1, 0, 5, 0, ..] => Ok(stream),
+        [_, _, _, _, _, code, ..] => Err(io::Error::other(format!("the proxy answered {code}"))),
+    }
+}
+
+/// Asks for `path` and returns how many bytes of body came.
+pub fn get(stream: &mut TcpStream, path: &str) -> io::Result<u64> {
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut head = Vec::new();
+    let mut chunk = vec![0; 64 * 1024];
+    loop {
+        let got = stream.read(&mut chunk)?;
+        if got == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        head.extend_from_slice(chunk.get(..got).unwrap_or_default());
+        if let Some(end) = head.windows(4).position(|four| four == b"\r\n\r\n") {
+            let early = (head.len() - end - 4) as u64;
+            return Ok(early + io::copy(stream, &mut io::sink())?);
+        }
+    }
+}
+
+/// Sends so many bytes; the answer says how many came.
+pub fn put(stream: &mut TcpStream, bytes: u64) -> io::Result<u64> {
+    write!(stream, "PUT / HTTP/1.0\r\nContent-Length: {bytes}\r\n\r\n")?;
+    io::copy(&mut io::repeat(b'y').take(bytes), stream)?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let body = answer.rsplit("\r\n").next().and_then(|body| body.parse().ok());
+    body.ok_or_else(|| io::Error::other("the server did not say how many bytes came"))
+}

@@ -1,0 +1,88 @@
+//! What it costs in memory.
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use super::{Row, Stage, mib};
+use crate::client;
+
+/// Streams that are open at once.
+const OPEN: usize = 500;
+
+/// MiB that the node may take with these.
+const OPEN_MIB: f64 = 64.0;
+
+/// Between two looks at the node's memory.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// The part of a transfer, from its start, in which tables and pools are still being filled.
+const WARM_UP: f64 = 0.2;
+
+/// MiB that the node may grow by from then to the end.
+const FLAT_MIB: f64 = 8.0;
+
+/// Streams that wait for their targets.
+pub(super) fn open(stage: &Stage) -> io::Result<Vec<Row>> {
+    let before = stage.rss()?;
+    let streams: Vec<_> = (0..OPEN)
+        .map(|number| client::connect(stage.socks, &format!("open{}", number % 10), stage.outside.port()))
+        .collect::<io::Result<_>>()?;
+    let with = stage.rss()?;
+    drop(streams);
+    Ok(vec![
+        Row::of("memory with no stream", true, before, "MiB"),
+        Row::of(&format!("memory with {OPEN} open streams"), with <= OPEN_MIB, with, "MiB"),
+    ])
+}
+
+/// One stream each way, for as long as the size says.
+pub(super) fn long(stage: &Stage) -> io::Result<Vec<Row>> {
+    let size = stage.size;
+    let mut rows = Vec::new();
+    for (name, upload) in [("download", false), ("upload", true)] {
+        let (moved, growth, peak) = watch(stage, move |socks, port| {
+            let mut stream = client::connect(socks, "long", port)?;
+            stream.set_write_timeout(None)?;
+            if upload {
+                client::put(&mut stream, size)
+            } else {
+                client::get(&mut stream, &format!("/size/{size}"))
+            }
+        })?;
+        rows.push(Row::of(&format!("{name}: bytes that came"), moved == size, mib(moved), "MiB"));
+        rows.push(Row::of(
+            &format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0),
+            growth <= FLAT_MIB,
+            growth,
+            "MiB",
+        ));
+        rows.push(Row::of(&format!("{name}: most memory"), true, peak, "MiB"));
+    }
+    Ok(rows)
+}
+
+/// Bytes moved, growth of the node's memory after the warm-up, and its highest value, the last two in MiB.
+fn watch(
+    stage: &Stage,
+    carry: impl FnOnce(u16, u16) -> io::Result<u64> + Send + 'static,
+) -> io::Result<(u64, f64, f64)> {
+    let (socks, port) = (stage.socks, stage.outside.port());
+    let carrying = thread::spawn(move || carry(socks, port));
+    let mut samples = vec![stage.rss()?];
+    while !carrying.is_finished() {
+        thread::park_timeout(EVERY);
+        samples.push(stage.rss()?);
+    }
+    let moved = carrying.join().map_err(|_| io::Error::other("the client panicked"))??;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a part"
+    )]
+    let warm = (samples.len() as f64 * WARM_UP) as usize;
+    let at = |place: usize| samples.get(place).copied().unwrap_or_default();
+    let growth = at(samples.len().saturating_sub(1)) - at(warm);
+    Ok((moved, growth, samples.iter().copied().fold(0.0, f64::max)))
+}

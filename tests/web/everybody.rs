@@ -1,0 +1,82 @@
+//! Whether everybody can use it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bulbil_tests::browser::{Browser, Look};
+
+use super::{NEW_PASSWORD, Stage};
+
+const PAGES: [&str; 16] = [
+    "/",
+    "/shares",
+    "/fetches",
+    "/fetches/new",
+    "/files",
+    "/search",
+    "/trust",
+    "/messages",
+    "/proxies",
+    "/services",
+    "/machine",
+    "/peers",
+    "/tor",
+    "/statistics",
+    "/log",
+    "/settings",
+];
+
+/// What axe calls serious or critical, on every page; colours in dark too, and no page wider than a narrow window.
+pub(crate) fn everybody(stage: &Stage, browser: &Browser) {
+    let checker = fs::read_to_string(axe()).unwrap();
+    let dark = Browser::start(&Look { dark: true, size: (500, 1000), ..Look::default() }).unwrap();
+    stage.open(&dark, "/login");
+    let mut faults = check(&dark, &checker, "/login, dark", "{}");
+    dark.fill("#password", NEW_PASSWORD).unwrap();
+    dark.press("Sign in").unwrap();
+    for path in PAGES {
+        let name = path.trim_matches('/').replace('/', "-");
+        let looks = [(browser, "light", "{}"), (&dark, "dark", "{runOnly: ['color-contrast']}")];
+        for (browser, look, options) in looks {
+            stage.open(browser, path);
+            stage.keep(browser, &format!("{look}-{}", if name.is_empty() { "overview" } else { &name }));
+            faults.extend(check(browser, &checker, &format!("{path}, {look}"), options));
+            let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").unwrap();
+            assert!(wider.as_i64().unwrap() <= 0, "{path} is {wider} px wider than the window");
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // The checker is awake: it finds what is wrong with a page that was spoilt.
+    browser.run("document.querySelector('main').append(document.createElement('img'))").unwrap();
+    let spoilt = check(browser, &checker, "a picture without words", "{}");
+    assert!(spoilt.iter().any(|fault| fault.contains("image-alt")), "{spoilt:?}");
+}
+
+fn check(browser: &Browser, checker: &str, place: &str, options: &str) -> Vec<String> {
+    browser.run(checker).unwrap();
+    let run = format!(
+        "const done = arguments[arguments.length - 1]; \
+         axe.run({options}).then(found => done(found.violations), why => done(String(why)))"
+    );
+    let found = browser.run_async(&run).unwrap();
+    let serious = |fault: &&serde_json::Value| fault["impact"] == "serious" || fault["impact"] == "critical";
+    let found = found.as_array().unwrap_or_else(|| panic!("{place}: axe failed: {found}"));
+    let tell = |fault: &serde_json::Value| {
+        format!("{place}: {}: {} at {}", fault["id"], fault["help"], fault["nodes"][0]["html"])
+    };
+    found.iter().filter(serious).map(tell).collect()
+}
+
+/// The accessibility checker, fetched once into cargo's folder for what tests make.
+fn axe() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("axe");
+    let script = folder.join("node_modules/axe-core/axe.min.js");
+    if !script.is_file() {
+        fs::create_dir_all(&folder).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix"]);
+        assert!(npm.arg(&folder).arg("axe-core@4.10.3").status().unwrap().success());
+    }
+    script
+}

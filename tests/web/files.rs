@@ -1,0 +1,145 @@
+//! Sharing, fetching, publishing, searching.
+
+use std::fs;
+
+use bulbil_tests::browser::Browser;
+use bulbil_tests::content;
+use bulbil_tests::wait::found;
+
+use super::{SOON, Stage, TOR_LIMIT, must_show, shows};
+
+pub(crate) fn share_a_folder(stage: &Stage, browser: &Browser) {
+    browser.press("Files").unwrap();
+    browser.press(stage.files.path().to_str().unwrap()).unwrap();
+    browser.press("album/").unwrap();
+    must_show(browser, "one.txt");
+    stage.keep(browser, "folder");
+    browser.press("Share this whole folder").unwrap();
+    must_show(browser, "Who is meant to fetch it?");
+    stage.keep(browser, "share-how");
+    browser.press("Share").unwrap();
+    must_show(browser, "Give the link to those who may have it");
+    let link = browser.read("code.select").unwrap();
+    assert!(link.contains(".onion") && link.contains("/private/"), "{link}");
+    stage.board.wait_reachable(&link).unwrap();
+    stage.open(browser, &url_path(browser));
+    must_show(browser, "reachable");
+    stage.keep(browser, "share");
+    let fetched =
+        stage.seed.json(&["fetch", &link, "--json", "--out", stage.files.join("incoming").to_str().unwrap()]);
+    fetched.unwrap();
+    assert_eq!(fs::read(stage.files.join("incoming/album/one.txt")).unwrap(), b"one.txt");
+}
+
+fn url_path(browser: &Browser) -> String {
+    let url = browser.url().unwrap();
+    let path = url.splitn(4, '/').nth(3).unwrap();
+    format!("/{}", path.split('?').next().unwrap())
+}
+
+pub(crate) fn fetch_a_link(stage: &Stage, browser: &Browser) {
+    let film = stage.files.join("film.bin");
+    content::write_file(&film, 3 * 1024 * 1024, 7).unwrap();
+    let link = stage.seed.share(&film).unwrap();
+    stage.seed.wait_reachable(&link).unwrap();
+    browser.press("Fetches").unwrap();
+    browser.press("Fetch something").unwrap();
+    browser.fill("#link", "http://example.com/private/no").unwrap();
+    browser.press("Fetch").unwrap();
+    must_show(browser, "does not name an onion address");
+    stage.keep(browser, "fetch-mistake");
+    browser.press("Files").unwrap();
+    browser.press(stage.files.path().to_str().unwrap()).unwrap();
+    browser.press("incoming/").unwrap();
+    browser.press("Fetch into this folder").unwrap();
+    browser.fill("#link", &link).unwrap();
+    browser.press("Fetch").unwrap();
+    must_show(browser, "The fetch has begun");
+    stage.keep(browser, "fetching");
+    found(TOR_LIMIT, "the film", || {
+        stage.open(browser, "/fetches");
+        Ok(shows(browser, "3.0 MiB verified").then_some(()))
+    })
+    .unwrap();
+    let fetched = fs::read(stage.files.join("incoming/film.bin")).unwrap();
+    assert!(fetched == fs::read(&film).unwrap());
+    stage.keep(browser, "fetched");
+}
+
+/// A picture with a remark that names someone, in a folder; its public copy does not have it.
+pub(crate) fn publish(stage: &Stage, browser: &Browser) {
+    let picture = b"\xff\xd8\xff\xfe\0\x14taken by Alice Doe\xff\xda\0\x02river\xff\xd9";
+    fs::create_dir(stage.files.join("holiday")).unwrap();
+    fs::write(stage.files.join("holiday/river.jpg"), picture).unwrap();
+    browser.press("Files").unwrap();
+    browser.press(stage.files.path().to_str().unwrap()).unwrap();
+    browser.press("holiday/").unwrap();
+    browser.press("Share this whole folder").unwrap();
+    browser.press("Share").unwrap();
+    must_show(browser, "Give the link");
+    browser.press("Publish").unwrap();
+    must_show(browser, "1 file tells something about who made it");
+    stage.keep(browser, "publish");
+    browser.press("Publish a cleaned copy").unwrap();
+    found(SOON, "the cleaned copy to be public", || {
+        stage.open(browser, "/shares");
+        Ok((shows(browser, "holiday, cleaned") && shows(browser, "public")).then_some(()))
+    })
+    .unwrap();
+    stage.keep(browser, "published");
+    let cleaned = fs::read(stage.files.join("holiday, cleaned/river.jpg")).unwrap();
+    assert!(!cleaned.windows(5).any(|window| window == b"Alice") && cleaned.ends_with(b"river\xff\xd9"));
+    assert_eq!(fs::read(stage.files.join("holiday/river.jpg")).unwrap(), picture);
+    assert!(stage.link_of("holiday, cleaned").contains("/public/"));
+    browser.press("holiday, cleaned").unwrap();
+    browser.press("Make it private again").unwrap();
+    must_show(browser, "It is private again");
+    assert!(stage.link_of("holiday, cleaned").contains("/private/"));
+    browser.press("Publish").unwrap();
+    must_show(browser, "Nothing was found");
+    browser.press("Publish as it is").unwrap();
+    must_show(browser, "in the public catalogue");
+    browser.press("Withdraw").unwrap();
+    must_show(browser, "Nobody can fetch it any more");
+}
+
+pub(crate) fn trust_and_search(stage: &Stage, browser: &Browser) {
+    let songs = stage.files.join("songs.txt");
+    fs::write(&songs, "la la la").unwrap();
+    stage.seed.json(&["share", songs.to_str().unwrap(), "--public", "--json"]).unwrap();
+    let address = found(TOR_LIMIT, "the seed's own address", || {
+        let status = stage.seed.status()?;
+        let up = status["address_reachable"] == true;
+        Ok(status["address"].as_str().filter(|_| up).map(str::to_owned))
+    })
+    .unwrap();
+    browser.press("Trust").unwrap();
+    browser.fill("#trust-node", "no address at all").unwrap();
+    browser.click(&browser.find("form button.main").unwrap()).unwrap();
+    must_show(browser, "onion");
+    assert!(browser.find("[role=alert]").is_ok());
+    browser.fill("#trust-node", &address).unwrap();
+    browser.fill("#name", "The seed").unwrap();
+    browser.click(&browser.find("form button.main").unwrap()).unwrap();
+    must_show(browser, "The seed");
+    stage.keep(browser, "trust");
+    found(TOR_LIMIT, "the song to be found", || {
+        browser.press("Search")?;
+        browser.fill("#words", "songs")?;
+        browser.click(&browser.find("main form button.main")?)?;
+        Ok(shows(browser, "songs.txt").then_some(()))
+    })
+    .unwrap();
+    stage.keep(browser, "found");
+    browser.press("Fetch").unwrap();
+    must_show(browser, "Fetch something");
+    assert!(browser.source().unwrap().contains("/public/"), "the link is filled in");
+}
+
+pub(crate) fn withdraw(stage: &Stage, browser: &Browser) {
+    stage.open(browser, "/shares");
+    must_show(browser, "album");
+    browser.press("Withdraw").unwrap();
+    must_show(browser, "Nobody can fetch it any more");
+    assert_eq!(stage.board.status().unwrap()["shares"].as_array().unwrap().len(), 0);
+}
