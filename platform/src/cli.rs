@@ -181,19 +181,11 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         _ => {}
     }
     let client = Client::new(config.socket());
-<<<<<<< HEAD
     runtime.block_on(say(command, &client))
 }
 
 /// The commands that a running node carries out.
 async fn say(command: Command, client: &Client) -> Result<(), Failure> {
-=======
-    runtime.block_on(ask(&client, command))
-}
-
-/// Commands to a running node.
-async fn ask(client: &Client, command: Command) -> Result<(), Failure> {
->>>>>>> publish
     match command {
         Command::Share(args) => share::run(client, &args).await,
         Command::Fetch(args) => fetch::run(client, &args).await,

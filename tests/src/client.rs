@@ -13,17 +13,20 @@ pub fn connect(proxy: u16, user: &str, port: u16) -> io::Result<TcpStream> {
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
     let length = u8::try_from(user.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let mut hello = vec![5, 1, 2, 1, length];
-    hello.extend(user.bytes());
-    hello.extend([1, b'x', 5, 1, 0, 1, 127, 0, 0, 1]);
-    hello.extend(port.to_be_bytes());
-    stream.write_all(&hello)?;
-    let mut reply = [0; 14];
-    stream.read_exact(&mut reply)?;
-    match reply {
-        [5, 2, 1, 0, 5, 0, ..] => Ok(stream),
-        [_, _, _, _, _, code, ..] => Err(io::Error::other(format!("the proxy answered {code}"))),
+    // One step after the other: C tor waits for ever when they come at once.
+    step::<2>(&mut stream, &[5, 1, 2])?;
+    step::<2>(&mut stream, &[&[1, length], user.as_bytes(), &[1, b'x']].concat())?;
+    match step::<10>(&mut stream, &[&[5, 1, 0, 1, 127, 0, 0, 1], &port.to_be_bytes()[..]].concat())? {
+        [5, 0, ..] => Ok(stream),
+        [_, code, ..] => Err(io::Error::other(format!("the proxy answered {code}"))),
     }
+}
+
+fn step<const N: usize>(stream: &mut TcpStream, say: &[u8]) -> io::Result<[u8; N]> {
+    stream.write_all(say)?;
+    let mut heard = [0; N];
+    stream.read_exact(&mut heard)?;
+    Ok(heard)
 }
 
 /// Asks for `path` and returns how many bytes of body came.

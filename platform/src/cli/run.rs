@@ -27,6 +27,8 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     if let Err(error) = process::raise_files() {
         log::warn!("the limit of open files could not be raised: {error}; few proxy connections will fit");
     }
+    // Before a passphrase is read. How it went is told below, with all other measures.
+    _ = process::harden();
     from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
