@@ -148,11 +148,11 @@ fn take(device: &Path) -> io::Result<String> {
     }
 }
 
-/// What a board's node is told without being asked: state in memory, a third of the machine's memory (32 to 512 MiB), and its page on
+/// What a board's node is told without being asked: state in memory, half of the machine's memory (32 to 512 MiB), and its page on
 /// the local network.
 fn defaults() -> Table {
     let (total, _) = machine_memory();
-    let memory = ((total / 3) >> 20).clamp(32, 512);
+    let memory = ((total / 2) >> 20).clamp(32, 512);
     let mut table = Table::new();
     table.insert("state_dir".to_owned(), "/run/bulbil/state".into());
     table.insert("memory".to_owned(), format!("{memory} MiB").into());
