@@ -60,10 +60,12 @@ async fn run() -> Power {
     let reaper = reaper::start();
     spawn_local(power::signals(ask.clone()));
     modules::load();
-    spawn_local(watchdog::run());
     spawn_local(power::buttons(ask.clone()));
     clock::floor(image.epoch);
     let settings = settings::read().await;
+    if settings.board.watchdog != Some(false) {
+        spawn_local(watchdog::run());
+    }
     let report = Rc::new(Report::new(&image, &settings));
     network::name(&settings.board, &report);
     spawn_local(network::run(settings.board.clone(), Rc::clone(&report)));

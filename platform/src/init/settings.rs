@@ -50,6 +50,8 @@ pub(super) struct BoardSettings {
     pub(super) address: Option<Network>,
     /// The router, with `address`.
     pub(super) gateway: Option<Ipv4Addr>,
+    /// Whether the hardware's watchdog is used; it is unless told otherwise.
+    pub(super) watchdog: Option<bool>,
 }
 
 /// A name of letters, digits and hyphens (RFC 1123).
