@@ -59,7 +59,7 @@ impl Stage {
         Self { network, anna, ben, browser, files, link, sha256 }
     }
 
-    fn letters(&self, node: &Node, which: &str) -> Vec<String> {
+    fn letters(node: &Node, which: &str) -> Vec<String> {
         let letters = node.json(&[which, "--json"]).unwrap();
         letters.as_array().unwrap().iter().map(|letter| letter["text"].as_str().unwrap().to_owned()).collect()
     }
@@ -159,7 +159,7 @@ fn send(stage: &Stage) {
     let words = format!("Look at this: {}", stage.link);
     let said = stage.anna.say(&["send", &address(&stage.ben), &words]).unwrap();
     assert_eq!((said.code, said.last_line()), (Some(0), "delivered"), "{said:?}");
-    assert_eq!(stage.letters(&stage.ben, "inbox"), [words]);
+    assert_eq!(Stage::letters(&stage.ben, "inbox"), [words]);
     let out = Scratch::new("out").unwrap();
     let said = stage.ben.say(&["inbox", "fetch", "1", "--out", text(out.path())]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
@@ -186,15 +186,15 @@ fn crash(stage: &mut Stage) {
     stage.anna.kill().unwrap();
     stage.ben.restart().unwrap();
     stage.ben.wait_ready().unwrap();
-    assert_eq!(stage.letters(&stage.ben, "inbox").len(), 1, "what had come is still there");
+    assert_eq!(Stage::letters(&stage.ben, "inbox").len(), 1, "what had come is still there");
     address(&stage.ben);
     stage.anna.restart().unwrap();
     stage.anna.wait_ready().unwrap();
     let letters = wait::found(DELIVERED, "all messages to be delivered", || {
         let status = stage.ben.status()?;
         let here = status.pointer("/mail/inbox").and_then(Value::as_u64);
-        Ok((here == Some(4)).then(|| stage.letters(&stage.ben, "inbox")))
+        Ok((here == Some(4)).then(|| Stage::letters(&stage.ben, "inbox")))
     });
     assert_eq!(letters.unwrap()[1..], all, "in order, each once");
-    assert!(stage.letters(&stage.anna, "outbox").is_empty());
+    assert!(Stage::letters(&stage.anna, "outbox").is_empty());
 }

@@ -97,7 +97,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("share", shares::share_page(&status.shares[0], &frame)),
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
         ("fetches", fetches::page(&status, &frame)),
-        ("fetch", fetches::form_page(&[root.clone()], &draft, Some("that is no link"), &frame)),
+        ("fetch", fetches::form_page(std::slice::from_ref(&root), &draft, Some("that is no link"), &frame)),
         ("files", files::page(&[root], &frame)),
         ("publish", publish::page(&status.shares[0], &report(), &frame)),
         (
