@@ -1,6 +1,6 @@
 //! The site: which path shows what, and who may go there.
 //!
-//! Pages are pure functions of one [`Status`](crate::status::Status) and of who is looking. No script, no third party, no
+//! Pages are pure functions of one [`Status`] and of who is looking. No script, no third party, no
 //! inline style. What changes something is a form with a token, and needs a session.
 
 mod account;
