@@ -1,20 +1,20 @@
 //! The story `proxy`: what other programs get from the node's listeners, beside C tor's on the same network.
 //!
-//! Each function of [`ROWS`] plays one part on the same stage and gives the rows that it measured.
+//! Each function of [`PARTS`] plays one part on the same stage and tells what it measured.
 
 mod flood;
 mod gateway;
 mod memory;
 mod names;
 mod speed;
+mod table;
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
-
-use serde_json::{Value, json};
 
 use super::{Options, build};
 use crate::client;
@@ -28,34 +28,34 @@ use crate::ports::Ports;
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait;
+use table::{Lines, Table};
 
 /// What only this story needs.
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
-/// The parts, in the order in which they are played.
-const ROWS: [(&str, Part); 9] = [
-    ("how long a connection takes", speed::latency),
-    ("throughput of 1, 8 and 64 streams", speed::throughput),
-    ("DNS questions a second", names::rate),
-    ("the HTTP gateway", gateway::rates),
-    ("500 open streams", memory::open),
-    ("2 000 connections at once", flood::many),
-    ("10 000 connections dropped half-way, and slow ones", flood::half_open),
-    ("50 MB of random bytes to each listener", flood::noise),
-    ("a long download and a long upload", memory::long),
+/// The parts with their limits, in the order in which they are played.
+const PARTS: [(&str, u64, Part); 8] = [
+    ("how long a connection takes", 60, speed::latency),
+    ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
+    ("DNS questions a second", 90, names::rate),
+    ("the HTTP gateway", 120, gateway::rates),
+    ("500 open streams", 120, memory::open),
+    ("2 000 connections at once", 300, flood::many),
+    ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
+    ("50 MB of random bytes to each listener", 240, flood::noise),
 ];
 
-/// One part of the story.
-type Part = fn(&Stage) -> io::Result<Vec<Row>>;
+/// Those that are played once more where latency is what limits.
+const FAR: [(&str, u64, Part); 2] = [
+    ("how long a connection takes, 20 ms between relays", 120, speed::latency),
+    ("throughput, 20 ms between relays", 600, speed::throughput),
+];
 
-/// One line of the table.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    name: String,
-    pass: bool,
-    value: f64,
-    unit: &'static str,
-}
+/// Milliseconds that a [`FAR`] network adds per hop and way.
+const FAR_MS: u64 = 20;
+
+/// One part of the story.
+type Part = fn(&Stage, &Lines) -> io::Result<()>;
 
 /// What all parts share.
 pub(super) struct Stage {
@@ -67,8 +67,10 @@ pub(super) struct Stage {
     tor: Process,
     tor_socks: u16,
     tor_dns: u16,
-    /// MiB of the long transfers.
+    /// Bytes of each long transfer.
     size: u64,
+    /// Whether the network adds no latency.
+    near: bool,
     scratch: Scratch,
     _names: Names,
     _ports: Ports,
@@ -78,49 +80,41 @@ pub(super) struct Stage {
 /// Bytes of each long transfer unless `--size` says otherwise.
 const SIZE: u64 = 3 << 30;
 
+/// Bytes a second that a long transfer makes at least, where its limit is concerned.
+const SLOWEST: u64 = 2 << 20;
+
 pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&PROGRAMS)?;
     packages::ensure(&MORE)?;
     build::bulbil()?;
-    println!("starting a private Tor network, a node and a C tor client");
-    let stage = Stage::start(options.size.unwrap_or(SIZE))?;
-    let mut rows = Vec::new();
-    for (name, part) in ROWS {
-        println!("\n{name}");
-        match part(&stage) {
-            Ok(measured) => rows.extend(measured.into_iter().inspect(|row| println!("  {row}"))),
-            Err(error) => rows.push(Row::of(&format!("{name}: {error}"), false, 0.0, "")),
-        }
-    }
-    println!("\nall together");
-    for row in &rows {
-        println!("  {row}");
-    }
-    options.write_json(&json!({ "rows": rows.iter().map(Row::json).collect::<Vec<_>>() }))?;
-    Ok(rows.iter().all(|row| row.pass))
+    let (mut table, size) = (Table::default(), options.size.unwrap_or(SIZE));
+    play(&mut table, Shape::default(), size, &PARTS);
+    play(&mut table, Shape::with_latency_ms(FAR_MS), size, &FAR);
+    table.print();
+    options.write_json(&table.json())?;
+    Ok(table.pass())
 }
 
-impl Row {
-    /// One that must hold, or is only told with `pass` true.
-    fn of(name: &str, pass: bool, value: f64, unit: &'static str) -> Self {
-        Self { name: name.to_owned(), pass, value, unit }
+/// Plays `parts` in a network of their own; after the usual parts, the long transfers.
+fn play(table: &mut Table, shape: Shape, size: u64, parts: &[(&'static str, u64, Part)]) {
+    println!("\nstarting a private Tor network, a node and a C tor client");
+    let stage = match Stage::start(shape, size) {
+        Ok(stage) => Arc::new(stage),
+        Err(error) => return table.fail("the stage", &error),
+    };
+    for &(name, limit, part) in parts {
+        table.play((name, Duration::from_secs(limit)), &stage, part);
     }
-
-    fn json(&self) -> Value {
-        json!({ "name": self.name, "pass": self.pass, "value": self.value, "unit": self.unit })
-    }
-}
-
-impl std::fmt::Display for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let word = if self.pass { "pass" } else { "FAIL" };
-        write!(f, "{word}  {:>10.2} {:<10} {}", self.value, self.unit, self.name)
+    if stage.is_near() {
+        let limit = Duration::from_secs(60 + 2 * size / SLOWEST);
+        table.play(("a long download and a long upload", limit), &stage, memory::long);
     }
 }
 
 impl Stage {
-    fn start(size: u64) -> io::Result<Self> {
-        let network = Network::start(Shape::default())?;
+    fn start(shape: Shape, size: u64) -> io::Result<Self> {
+        let near = shape.latency.is_zero();
+        let network = Network::start(shape)?;
         let (outside, names) = (Outside::start()?, Names::start()?);
         let proxy = format!(
             "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n\
@@ -134,9 +128,7 @@ impl Stage {
         let (tor_socks, tor_dns) = (ports.take()?, ports.take()?);
         let tor = start_tor(&network, &scratch, tor_socks, tor_dns)?;
         for (name, proxy) in [("node", socks), ("C tor", tor_socks)] {
-            wait::found(REACH, &format!("the first connection through {name}"), || {
-                Ok(client::connect(proxy, "first", outside.port()).ok())
-            })?;
+            first(name, proxy, outside.port())?;
         }
         Ok(Self {
             node,
@@ -148,11 +140,16 @@ impl Stage {
             tor_socks,
             tor_dns,
             size,
+            near,
             scratch,
             _names: names,
             _ports: ports,
             _network: network,
         })
+    }
+
+    const fn is_near(&self) -> bool {
+        self.near
     }
 
     /// The node's own proxy and C tor's.
@@ -195,6 +192,17 @@ fn start_tor(network: &Network, scratch: &Scratch, socks: u16, dns: u16) -> io::
     let mut command = Command::new("tor");
     command.arg("-f").arg(&torrc).arg("--defaults-torrc").arg(folder.join("empty")).arg("--hush");
     Process::start("tor", &mut command, &folder.join("output.log"))
+}
+
+/// Waits for the first stream through a proxy that has just been started.
+fn first(name: &str, proxy: u16, port: u16) -> io::Result<()> {
+    let mut last = None;
+    let what = format!("the first connection through {name}");
+    let waited = wait::found(REACH, &what, || {
+        Ok(client::connect(proxy, "first", port).map_err(|error| last = Some(error)).ok())
+    });
+    let why = last.map_or_else(String::new, |error| format!("; the last attempt: {error}"));
+    waited.map(drop).map_err(|error| io::Error::new(error.kind(), format!("{error}{why}")))
 }
 
 /// From launch to the first stream.

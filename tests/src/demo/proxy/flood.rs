@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Row, Stage};
+use super::Stage;
+use super::table::Lines;
 use crate::client;
 
 /// Connections at once.
@@ -44,17 +45,19 @@ fn beside<T>(stage: &Stage, load: impl FnOnce() -> T) -> (T, u32, u32) {
     (done, served.into_inner(), failed.into_inner())
 }
 
-fn rows(stage: &Stage, name: &str, served: u32, failed: u32) -> io::Result<Vec<Row>> {
+/// Judges what happened beside `load`, and what the node took.
+fn judge(stage: &Stage, lines: &Lines, name: &str, load: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let (done, served, failed) = beside(stage, load);
+    lines.or_fail(name, done);
+    lines.judge(&format!("{name}: requests beside it that were served"), served > 0, served.into(), "");
+    lines.judge(&format!("{name}: requests beside it that failed"), failed == 0, failed.into(), "");
     let rss = stage.rss()?;
-    Ok(vec![
-        Row::of(&format!("{name}: requests beside it that were served"), served > 0, served.into(), ""),
-        Row::of(&format!("{name}: requests beside it that failed"), failed == 0, failed.into(), ""),
-        Row::of(&format!("{name}: memory after it"), rss <= LIMIT_MIB, rss, "MiB"),
-    ])
+    lines.judge(&format!("{name}: memory after it"), rss <= LIMIT_MIB, rss, "MiB");
+    Ok(())
 }
 
 /// All open at once, then all used.
-pub(super) fn many(stage: &Stage) -> io::Result<Vec<Row>> {
+pub(super) fn many(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let begun = Instant::now();
     let (socks, port) = (stage.socks, stage.outside.port());
     let all: Vec<io::Result<TcpStream>> = thread::scope(|scope| {
@@ -70,26 +73,35 @@ pub(super) fn many(stage: &Stage) -> io::Result<Vec<Row>> {
     });
     let took = begun.elapsed().as_secs_f64();
     let rss = stage.rss()?;
-    let mut open: Vec<TcpStream> = all.into_iter().filter_map(Result::ok).collect();
+    let (open, refused): (Vec<_>, Vec<_>) = all.into_iter().partition(Result::is_ok);
+    let mut open: Vec<TcpStream> = open.into_iter().filter_map(Result::ok).collect();
     let count = open.len();
-    let answered = open.iter_mut().filter_map(|stream| client::get(stream, "/hello").ok()).count();
+    let (fine, broken): (Vec<_>, Vec<_>) =
+        open.iter_mut().map(|stream| client::get(stream, "/hello")).partition(Result::is_ok);
+    let answered = fine.len();
+    // One example of each, so that it can be understood.
+    if let Some(one) = refused.into_iter().next() {
+        lines.or_fail("not opened", one);
+    }
+    if let Some(one) = broken.into_iter().next() {
+        lines.or_fail("not answered", one);
+    }
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    Ok(vec![
-        Row::of("connections open at once", count == MANY, number(count), ""),
-        Row::of("of these answered", answered == MANY, number(answered), ""),
-        Row::of("time to open them", true, took, "s"),
-        Row::of("memory with all of them", rss <= LIMIT_MIB, rss, "MiB"),
-    ])
+    lines.judge("connections open at once", count == MANY, number(count), "");
+    lines.judge("of these answered", answered == MANY, number(answered), "");
+    lines.tell("time to open them", took, "s");
+    lines.judge("memory with all of them", rss <= LIMIT_MIB, rss, "MiB");
+    Ok(())
 }
 
 /// Connections that break off in the middle of a handshake, then some that never get on with it.
-pub(super) fn half_open(stage: &Stage) -> io::Result<Vec<Row>> {
+pub(super) fn half_open(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let open = |port: u16, bytes: &[u8]| {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.write_all(bytes)?;
         Ok::<_, io::Error>(stream)
     };
-    let (done, served, failed) = beside(stage, || {
+    judge(stage, lines, "dropped half-way", || {
         (0..HALF).try_for_each(|number| {
             let (port, bytes): (u16, &[u8]) = match number % 3 {
                 0 => (stage.socks, &[5, 1]),
@@ -98,10 +110,8 @@ pub(super) fn half_open(stage: &Stage) -> io::Result<Vec<Row>> {
             };
             open(port, bytes).map(drop)
         })
-    });
-    done?;
-    let mut all = rows(stage, "dropped half-way", served, failed)?;
-    let (done, served, failed) = beside(stage, || -> io::Result<()> {
+    })?;
+    judge(stage, lines, "a byte a second", || {
         let mut slow: Vec<TcpStream> = Vec::new();
         for number in 0..SLOW.0 {
             let all = [stage.socks, stage.dns, stage.http];
@@ -114,40 +124,31 @@ pub(super) fn half_open(stage: &Stage) -> io::Result<Vec<Row>> {
             thread::park_timeout(Duration::from_secs(1));
         }
         Ok(())
-    });
-    done?;
-    all.extend(rows(stage, "a byte a second", served, failed)?);
-    Ok(all)
+    })
 }
 
 /// Bytes that mean nothing.
-pub(super) fn noise(stage: &Stage) -> io::Result<Vec<Row>> {
-    let mut all = Vec::new();
+pub(super) fn noise(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let mut random = vec![0; NOISE.1];
     let mut source = io::Read::take(std::fs::File::open("/dev/urandom")?, 1 << 40);
     for (name, port) in
         [("noise to SOCKS", stage.socks), ("noise to DNS over TCP", stage.dns), ("noise to HTTP", stage.http)]
     {
-        let (done, served, failed) = beside(stage, || -> io::Result<()> {
+        judge(stage, lines, name, || {
             for _ in 0..NOISE.0 / NOISE.1 {
                 io::Read::read_exact(&mut source, &mut random)?;
                 // It is hung up on before it has said all of it.
                 let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?.write_all(&random);
             }
             Ok(())
-        });
-        done?;
-        all.extend(rows(stage, name, served, failed)?);
+        })?;
     }
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let (done, served, failed) = beside(stage, || -> io::Result<()> {
+    judge(stage, lines, "noise to DNS over UDP", || {
         for _ in 0..NOISE.0 / NOISE.1 {
             io::Read::read_exact(&mut source, &mut random)?;
             socket.send_to(&random, (Ipv4Addr::LOCALHOST, stage.dns))?;
         }
         Ok(())
-    });
-    done?;
-    all.extend(rows(stage, "noise to DNS over UDP", served, failed)?);
-    Ok(all)
+    })
 }

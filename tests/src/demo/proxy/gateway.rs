@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Row, Stage, mib};
+use super::table::Lines;
+use super::{Stage, mib};
 use crate::client;
 
 /// Bytes that are fetched each way.
@@ -17,19 +18,16 @@ const REQUESTS: usize = 20;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// The same bytes through SOCKS, through `/proxy?url=` and through CONNECT, one after the other.
-pub(super) fn rates(stage: &Stage) -> io::Result<Vec<Row>> {
+pub(super) fn rates(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let path = format!("/size/{SIZE}");
-    let mut rows = Vec::new();
-    let mut measure = |name: &str, get: &dyn Fn() -> io::Result<u64>| -> io::Result<()> {
-        let begun = Instant::now();
-        let bytes = get()?;
-        let rate = mib(bytes) / begun.elapsed().as_secs_f64();
-        rows.push(Row::of(&format!("{name}, one stream"), bytes == SIZE, rate, "MiB/s"));
-        Ok(())
+    let measure = |name: &str, get: &dyn Fn() -> io::Result<u64>| {
+        let (begun, line) = (Instant::now(), format!("{name}, one stream"));
+        let Some(bytes) = lines.or_fail(&line, get()) else { return };
+        lines.judge(&line, bytes == SIZE, mib(bytes) / begun.elapsed().as_secs_f64(), "MiB/s");
     };
-    measure("Bulbil's SOCKS", &|| stage.get("gateway", &path))?;
-    measure("Bulbil's gateway, /proxy", &|| proxied(stage, &path))?;
-    measure("Bulbil's gateway, CONNECT", &|| client::get(&mut tunnel(stage)?, &path))?;
+    measure("Bulbil's SOCKS", &|| stage.get("gateway", &path));
+    measure("Bulbil's gateway, /proxy", &|| proxied(stage, &path));
+    measure("Bulbil's gateway, CONNECT", &|| client::get(&mut tunnel(stage)?, &path));
     let mut times = Vec::new();
     for _ in 0..REQUESTS {
         let begun = Instant::now();
@@ -38,8 +36,8 @@ pub(super) fn rates(stage: &Stage) -> io::Result<Vec<Row>> {
     }
     times.sort_by(f64::total_cmp);
     let median = times.get(REQUESTS / 2).copied().unwrap_or_default();
-    rows.push(Row::of(&format!("gateway: median of {REQUESTS} short requests"), true, median, "ms"));
-    Ok(rows)
+    lines.tell(&format!("gateway: median of {REQUESTS} short requests"), median, "ms");
+    Ok(())
 }
 
 fn open(stage: &Stage) -> io::Result<TcpStream> {

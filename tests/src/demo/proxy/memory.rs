@@ -4,7 +4,8 @@ use std::io;
 use std::thread;
 use std::time::Duration;
 
-use super::{Row, Stage, mib};
+use super::table::Lines;
+use super::{Stage, mib};
 use crate::client;
 
 /// Streams that are open at once.
@@ -23,25 +24,24 @@ const WARM_UP: f64 = 0.2;
 const FLAT_MIB: f64 = 8.0;
 
 /// Streams that wait for their targets.
-pub(super) fn open(stage: &Stage) -> io::Result<Vec<Row>> {
+pub(super) fn open(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let before = stage.rss()?;
     let streams: Vec<_> = (0..OPEN)
         .map(|number| client::connect(stage.socks, &format!("open{}", number % 10), stage.outside.port()))
         .collect::<io::Result<_>>()?;
     let with = stage.rss()?;
     drop(streams);
-    Ok(vec![
-        Row::of("memory with no stream", true, before, "MiB"),
-        Row::of(&format!("memory with {OPEN} open streams"), with <= OPEN_MIB, with, "MiB"),
-    ])
+    lines.tell("memory before the first of these", before, "MiB");
+    lines.judge(&format!("memory with {OPEN} open streams"), with <= OPEN_MIB, with, "MiB");
+    Ok(())
 }
 
 /// One stream each way, for as long as the size says.
-pub(super) fn long(stage: &Stage) -> io::Result<Vec<Row>> {
+#[allow(clippy::unnecessary_wraps, reason = "a part like the others")]
+pub(super) fn long(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let size = stage.size;
-    let mut rows = Vec::new();
     for (name, upload) in [("download", false), ("upload", true)] {
-        let (moved, growth, peak) = watch(stage, move |socks, port| {
+        let watched = watch(stage, move |socks, port| {
             let mut stream = client::connect(socks, "long", port)?;
             stream.set_write_timeout(None)?;
             if upload {
@@ -49,17 +49,14 @@ pub(super) fn long(stage: &Stage) -> io::Result<Vec<Row>> {
             } else {
                 client::get(&mut stream, &format!("/size/{size}"))
             }
-        })?;
-        rows.push(Row::of(&format!("{name}: bytes that came"), moved == size, mib(moved), "MiB"));
-        rows.push(Row::of(
-            &format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0),
-            growth <= FLAT_MIB,
-            growth,
-            "MiB",
-        ));
-        rows.push(Row::of(&format!("{name}: most memory"), true, peak, "MiB"));
+        });
+        let Some((moved, growth, peak)) = lines.or_fail(name, watched) else { continue };
+        lines.judge(&format!("{name}: bytes that came"), moved == size, mib(moved), "MiB");
+        let line = format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0);
+        lines.judge(&line, growth <= FLAT_MIB, growth, "MiB");
+        lines.tell(&format!("{name}: most memory"), peak, "MiB");
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Bytes moved, growth of the node's memory after the warm-up, and its highest value, the last two in MiB.

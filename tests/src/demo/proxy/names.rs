@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::process::Command;
 
-use super::{Row, Stage};
+use super::Stage;
+use super::table::Lines;
 use crate::foreign::{LIMIT, run};
 
 /// Names that are asked for; each once, so that nobody answers from memory.
@@ -18,21 +19,21 @@ const SECONDS: &str = "5";
 const UNDER_WAY: &str = "100";
 
 /// By dnsperf. C tor asks the exit for each name; the node asks one resolver over one stream.
-pub(super) fn rate(stage: &Stage) -> io::Result<Vec<Row>> {
-    let mut rows = Vec::new();
+pub(super) fn rate(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let mut rates = Vec::new();
     for (name, port) in [("Bulbil", stage.dns), ("C tor", stage.tor_dns)] {
-        let (rate, lost) = measure(stage, name, port)?;
-        rows.push(Row::of(&format!("{name}: names never asked before"), rate > 0.0, rate, "1/s"));
-        rows.push(Row::of(&format!("{name}: of these without answer"), true, lost, "%"));
+        let line = format!("{name}: names never asked before");
+        let Some((rate, lost)) = lines.or_fail(&line, measure(stage, name, port)) else { continue };
+        lines.judge(&line, rate > 0.0, rate, "1/s");
+        lines.tell(&format!("{name}: of these without answer"), lost, "%");
         rates.push(rate);
     }
     if let [ours, theirs] = rates.as_slice() {
-        rows.push(Row::of("names, Bulbil to C tor", ours > theirs, ours / theirs, "times"));
+        lines.judge("names, Bulbil's rate to C tor's", ours > theirs, ours / theirs, "times");
     }
     let (again, _) = measure(stage, "Bulbil", stage.dns)?;
-    rows.push(Row::of("Bulbil: the same names again", again > 0.0, again, "1/s"));
-    Ok(rows)
+    lines.judge("Bulbil: the same names again", again > 0.0, again, "1/s");
+    Ok(())
 }
 
 fn measure(stage: &Stage, name: &str, port: u16) -> io::Result<(f64, f64)> {
