@@ -10,6 +10,7 @@ pub mod keys;
 mod knock;
 pub mod memory;
 mod published;
+mod room;
 mod stream;
 pub mod tor;
 
@@ -242,9 +243,6 @@ impl Network {
 /// What a network remembers of its entries, by the names it gives them.
 pub(crate) type Guards = BTreeMap<String, serde_json::Value>;
 
-/// A sixth of the node's memory may wait in Tor's queues: 16 MiB by default, a second or two of eight busy lanes.
-const TOR_SHARE: u64 = 6;
-
 /// Circuits to exits for these are made before anybody asks, where there is a proxy: what browsers ask for first.
 const PROXY_PORTS: [u16; 2] = [443, 80];
 
@@ -253,7 +251,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
     let tor = &config.net.tor;
     let inline = (!tor.arti.is_empty()).then(|| tor::NetworkSource::Inline(tor.arti.clone()));
     tor::TorConfig {
-        memory: (config.memory.0 / TOR_SHARE).max(tor::MIN_MEMORY),
+        memory: room::of(config),
         network: inline.or_else(|| tor.network_file.clone().map(tor::NetworkSource::File)),
         vanguards: match tor.vanguards {
             config::Vanguards::Lite => tor::Vanguards::Lite,

@@ -24,8 +24,12 @@ pub(super) fn of_reach(error: &Error, onion: bool) -> ReachError {
 
 /// Whether another circuit may do what this one did not: the exit or the path is at fault, or may be.
 pub(super) fn of_path(error: &Error) -> bool {
+    may_be_path(error.kind())
+}
+
+const fn may_be_path(kind: ErrorKind) -> bool {
     matches!(
-        error.kind(),
+        kind,
         ErrorKind::ExitPolicyRejected
             | ErrorKind::RelayTooBusy
             | ErrorKind::CircuitCollapse
@@ -36,6 +40,8 @@ pub(super) fn of_path(error: &Error) -> bool {
             | ErrorKind::RemoteHostResolutionFailed
             | ErrorKind::RemoteNetworkTimeout
             | ErrorKind::ExitTimeout
+            // How tor-proto 0.47 calls it when the circuit went while the stream was being opened.
+            | ErrorKind::BadApiUsage
     )
 }
 
@@ -115,6 +121,12 @@ mod tests {
         assert_eq!(of_kind(ErrorKind::OnionServiceWrongClientAuth), NetError::Unauthorized);
         assert_eq!(of_kind(ErrorKind::BootstrapRequired), NetError::NotReady);
         assert_eq!(of_kind(ErrorKind::Internal), NetError::Failed);
+    }
+
+    #[test]
+    fn another_circuit_is_tried_where_this_one_went() {
+        assert!(may_be_path(ErrorKind::CircuitCollapse) && may_be_path(ErrorKind::BadApiUsage));
+        assert!(!may_be_path(ErrorKind::RemoteConnectionRefused));
     }
 
     #[test]
