@@ -5,6 +5,7 @@ use std::io;
 use super::cargo::{cargo, printed, run, tool, workspace};
 use super::{Check, Outcome};
 use crate::packages::{self, is_installed};
+use crate::{browser, foreign};
 
 /// What `--quick` runs.
 pub(super) const QUICK: &[Check] = &[FORMAT, LINTS, UNIT_TESTS];
@@ -54,7 +55,10 @@ fn tested(nextest: &str, plain: &str) -> io::Result<Outcome> {
 
 fn system() -> io::Result<Outcome> {
     packages::ensure(&packages::NETWORK)?;
+    // Before the tests, because two of them cannot install at a time.
     packages::ensure(&packages::VERIFY)?;
+    packages::ensure(&foreign::PROGRAMS)?;
+    packages::ensure(&browser::BROWSER)?;
     Ok(Outcome::Holds(super::Counts::default()))
 }
 
