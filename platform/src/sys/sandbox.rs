@@ -40,7 +40,6 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
     libc::SYS_kcmp,
-    libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
     libc::SYS_keyctl,
     libc::SYS_lookup_dcookie,
@@ -80,13 +79,18 @@ const DENIED: &[libc::c_long] = &[
 const DENIED_HERE: &[libc::c_long] = &[
     libc::SYS_ioperm,
     libc::SYS_iopl,
+    libc::SYS_kexec_file_load,
     libc::SYS_mknod,
     libc::SYS_modify_ldt,
     libc::SYS_uselib,
     libc::SYS_ustat,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const DENIED_HERE: &[libc::c_long] = &[];
+const DENIED_HERE: &[libc::c_long] = &[KEXEC_FILE_LOAD];
+
+/// Its number in the kernel's list for all newer machines (`asm-generic/unistd.h`), which the C library's lacks.
+#[cfg(not(target_arch = "x86_64"))]
+const KEXEC_FILE_LOAD: libc::c_long = 294;
 
 /// Sockets that a node may open: to programs on this machine, and IP. Netlink tells it its own addresses.
 const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
