@@ -216,12 +216,13 @@ fn unshare(network: &Network, stage: &Stage) {
         slow.json(&["peers", "--json"]).is_ok_and(|peers| peers.as_array().is_some_and(Vec::is_empty))
     })
     .unwrap();
-    fetching.hear("waiting: no such onion service", COMMAND_LIMIT).unwrap();
+    // Why depends on what broke first: the circuit, or the next search for the service.
+    fetching.hear("waiting: ", COMMAND_LIMIT).unwrap();
     let done = stage.fetcher.last_fetch().unwrap()["done"].as_u64().unwrap();
     assert!(done < 16 << 20);
     let elsewhere = Scratch::new("out").unwrap();
     let mut later = stage.seed.begin(&["fetch", link, "--out", text(elsewhere.path())]).unwrap();
-    later.hear("check the link", COMMAND_LIMIT).unwrap();
+    later.hear("check the link", 2 * COMMAND_LIMIT).unwrap();
     let said = slow.say(&["unshare", shared["info_hash"].as_str().unwrap()]).unwrap();
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("bulbil list"), "{said:?}");
