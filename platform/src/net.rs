@@ -76,6 +76,9 @@ pub enum NetError {
         "no such onion service; it is offline, or the address is wrong: check the link and try again later"
     )]
     NotFound,
+    /// Theirs: the service was there, and none of the introduction points it named knows it any more.
+    #[error("the onion service went offline, or this is offered no more: check the link and try again later")]
+    Offline,
     /// Our caller's: the service wants a client key and got none or another one.
     #[error("the service refused the key of the link; ask for a new link, this one was changed or revoked")]
     Unauthorized,

@@ -108,6 +108,7 @@ const fn of_onion(why: &crate::net::NetError) -> ReachError {
     match why {
         NetError::NotReady => ReachError::NotReady,
         NetError::NotFound => ReachError::OnionNotFound,
+        NetError::Offline => ReachError::OnionNotRunning,
         NetError::Unauthorized => ReachError::OnionKeyMissing,
         NetError::Timeout => ReachError::OnionTimeout,
         NetError::Refused => ReachError::Refused,

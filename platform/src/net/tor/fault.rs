@@ -93,9 +93,8 @@ fn of_kind(kind: ErrorKind) -> NetError {
         | ErrorKind::DirectoryExpired
         | ErrorKind::TorDirectoryUnusable
         | ErrorKind::LocalNetworkError => NetError::NotReady,
-        ErrorKind::OnionServiceNotFound
-        | ErrorKind::OnionServiceNotRunning
-        | ErrorKind::OnionServiceAddressInvalid => NetError::NotFound,
+        ErrorKind::OnionServiceNotFound | ErrorKind::OnionServiceAddressInvalid => NetError::NotFound,
+        ErrorKind::OnionServiceNotRunning | ErrorKind::OnionServiceConnectionFailed => NetError::Offline,
         ErrorKind::OnionServiceMissingClientAuth | ErrorKind::OnionServiceWrongClientAuth => {
             NetError::Unauthorized
         }
@@ -118,6 +117,7 @@ mod tests {
     #[test]
     fn kinds_are_told_apart() {
         assert_eq!(of_kind(ErrorKind::OnionServiceNotFound), NetError::NotFound);
+        assert_eq!(of_kind(ErrorKind::OnionServiceConnectionFailed), NetError::Offline);
         assert_eq!(of_kind(ErrorKind::OnionServiceWrongClientAuth), NetError::Unauthorized);
         assert_eq!(of_kind(ErrorKind::BootstrapRequired), NetError::NotReady);
         assert_eq!(of_kind(ErrorKind::Internal), NetError::Failed);

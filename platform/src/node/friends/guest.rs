@@ -45,7 +45,7 @@ async fn calls(party: &Party, heard: &mut Option<Address>) -> Result<Address, St
                 }
             }
             // The code is used up: by us, then, as nobody else could have got so far.
-            Err(NetError::NotFound) if heard.is_some() => break,
+            Err(NetError::NotFound | NetError::Offline) if heard.is_some() => break,
             Err(NetError::Shutdown) => return Err(NetError::Shutdown.to_string()),
             Err(NetError::NotFound) => party.set(MeetingState::Calling(
                 "nobody is there yet; the friend's node may still be making the place known".to_owned(),
