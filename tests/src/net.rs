@@ -4,6 +4,7 @@
 //! run at once. [`Network::start`] returns when a client can use it, commonly after 20 to 30 seconds.
 
 mod consensus;
+mod crowd;
 mod delay;
 mod dns;
 mod random;
@@ -23,6 +24,7 @@ use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait;
 use consensus::Consensus;
+use crowd::Crowd;
 use delay::Delay;
 use dns::Dns;
 pub use relay::{Fingerprints, Kind, Relay};
@@ -112,6 +114,27 @@ impl Network {
         };
         this.launch(&resolver)?;
         Ok(this)
+    }
+
+    /// Makes the directory longer by `count` relays that exist there only, as long as the public one with 9 000. Nodes
+    /// must start after this: the relays are started again. Returns bytes of the microdescriptors that were added.
+    pub fn crowd(&mut self, count: u32) -> io::Result<u64> {
+        self.processes.clear();
+        let crowd = Crowd::join(&self.relays, count)?;
+        for relay in &self.relays {
+            crowd.settle(&relay.folder)?;
+        }
+        for relay in &self.relays {
+            self.processes.push(start(relay)?);
+        }
+        let authority = self.relays.first().map_or(0, |relay| relay.dir_port);
+        let all = self.relays.len() + usize::try_from(count).unwrap_or(usize::MAX);
+        wait::found(USABLE_LIMIT, "the relays to serve the long directory", || {
+            let served = Consensus::fetch(self.shape.address, authority);
+            let whole = served.is_some_and(|served| served.running == all);
+            Ok((whole && self.relays.iter().all(bootstrapped)).then_some(()))
+        })?;
+        Ok(crowd.bytes())
     }
 
     /// The address that everything listens on.
