@@ -1,8 +1,8 @@
 //! Hashes and metadata. The constants come from `sha256sum` and Python's `hashlib`, not from core.
 
-use bulbil_core::content::merkle::{leaf, prove, verify, zero, FileTree};
-use bulbil_core::content::metainfo::{write_info, Info, NewFile};
 use bulbil_core::content::Hash;
+use bulbil_core::content::merkle::{FileTree, leaf, prove, verify, zero};
+use bulbil_core::content::metainfo::{Info, NewFile, write_info};
 use bulbil_core::limits::BLOCK_LEN;
 
 /// Bytes of the file that all vectors speak of: three blocks and a bit.

@@ -9,7 +9,7 @@ use bulbil_core::store::{Store, StoreError};
 use bulbil_core::swarm::{LaneId, Over, Reject, Settings, Swarm};
 use bulbil_core::time::Millis;
 
-use super::content::{byte, info, leaves, LENGTH, PIECES};
+use super::content::{LENGTH, PIECES, byte, info, leaves};
 
 /// What a microcontroller would run.
 type Small = Swarm<[u64; 1], [Span; 1], 2, 2>;

@@ -1,7 +1,7 @@
 //! Conversations from the first frame to the last.
 
 use bulbil_core::content::merkle::Leaf;
-use bulbil_core::hello::{topic, Event, Hello, Secrets, TOKEN_LEN};
+use bulbil_core::hello::{Event, Hello, Secrets, TOKEN_LEN, topic};
 use bulbil_core::id::NodeKey;
 use bulbil_core::limits::MAIL_RETRY_MS;
 use bulbil_core::mail::{Letter, Outbox};
