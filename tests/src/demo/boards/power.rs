@@ -158,6 +158,7 @@ impl<'a> Story<'a> {
         self.saved()?;
         self.rows.passed("power", "first start", Some((self.page_s, "s")));
         for (number, moment) in MOMENTS.into_iter().enumerate() {
+            println!("cut {}", number + 1);
             let what = match moment {
                 Moment::Boot => self.cut_boot(),
                 Moment::Fetch => self.cut_fetch(),
@@ -203,7 +204,8 @@ impl<'a> Story<'a> {
             (done >= part * fetch.get("size")?.as_f64()?).then_some(())
         })?;
         self.running()?.cut_power()?;
-        let cut = format!("{:.0} % into a fetch", part * 100.0);
+        let kept = self.kept()?;
+        let cut = format!("{:.0} % into a fetch, with {kept} shares kept", part * 100.0);
         self.boot()?;
         self.ready()?;
         let status = self.owner.status()?;
