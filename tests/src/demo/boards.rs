@@ -41,7 +41,7 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&machine::NEEDS)?;
     build::bulbil()?;
     let folder = Scratch::new("boards")?;
-    let images = image::build(folder.path(), &["virt", "raspberry-pi-3"])?;
+    let images = image::build(folder.path(), &["virt", "raspberry-pi-3"], true)?;
     let alias = Alias::add(ADDRESS)?;
     println!("starting a private Tor network and a node beside the boards");
     let network = Network::start(Shape { address: alias.address(), ..Shape::default() })?;

@@ -67,7 +67,7 @@ pub(in super::super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&machine::NEEDS)?;
     super::super::build::bulbil()?;
     let folder = Scratch::new("faults")?;
-    let images = image::build(folder.path(), &["virt"])?;
+    let images = image::build(folder.path(), &["virt"], false)?;
     let alias = Alias::add(ADDRESS)?;
     let network = Network::start(Shape { address: alias.address(), ..Shape::default() })?;
     let source = Node::start(&network, Settings::named("source"))?;

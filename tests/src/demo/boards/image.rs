@@ -28,7 +28,8 @@ impl Images {
     /// Whether a second build, by another user with other habits in another folder, comes out the same.
     pub(super) fn repeatable(&self) -> io::Result<bool> {
         let folder = self.folder.join("again");
-        run(&mut images::elsewhere(&self.recipe.command("virt", &folder)))?;
+        let recipe = Recipe { packed: false, ..self.recipe.clone() };
+        run(&mut images::elsewhere(&recipe.command("virt", &folder)))?;
         let image = |folder: &Path| fs::read(folder.join("bulbil-virt.img"));
         Ok(image(&self.folder)? == image(&folder)?)
     }
@@ -42,16 +43,18 @@ impl Images {
 }
 
 /// How images of this run are built.
+#[derive(Clone)]
 struct Recipe {
     program: Option<PathBuf>,
     epoch: u64,
+    packed: bool,
 }
 
-/// Builds images of these boards into `folder`, with the program that [`program`] finds.
-pub(super) fn build(folder: &Path, boards: &[&str]) -> io::Result<Images> {
+/// Builds images of these boards into `folder`, with the program that [`program`] finds; `packed` as well, if asked to.
+pub(super) fn build(folder: &Path, boards: &[&str], packed: bool) -> io::Result<Images> {
     // A board without a clock believes that it is as late as its image says; Tor wants to know the day.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-    let recipe = Recipe { program: program()?, epoch: now - 60 };
+    let recipe = Recipe { program: program()?, epoch: now - 60, packed };
     for board in boards {
         run(&mut recipe.command(board, folder))?;
     }
@@ -74,6 +77,9 @@ impl Recipe {
         command.args([board, "--data", DATA, "--out"]).arg(folder);
         if let Some(program) = &self.program {
             command.arg("--program").arg(program);
+        }
+        if !self.packed {
+            command.arg("--plain");
         }
         command.env("SOURCE_DATE_EPOCH", self.epoch.to_string());
         command

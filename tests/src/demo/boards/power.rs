@@ -69,7 +69,7 @@ pub(in super::super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&machine::NEEDS)?;
     super::super::build::bulbil()?;
     let folder = Scratch::new("power")?;
-    let images = image::build(folder.path(), &["virt"])?;
+    let images = image::build(folder.path(), &["virt"], false)?;
     let seed = seed()?;
     println!("the moments follow from BULBIL_SEED={seed}");
     let alias = Alias::add(ADDRESS)?;
