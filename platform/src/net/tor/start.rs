@@ -62,6 +62,8 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
         services,
         caches,
+        config: config.clone(),
+        bridges: Mutex::default(),
         tasks: Mutex::default(),
     });
     let watcher = tokio::spawn(watch_status(Arc::clone(&client), Arc::downgrade(&shared)));
@@ -69,7 +71,9 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
     if let Ok(mut tasks) = shared.tasks.lock() {
         tasks.extend([watcher.abort_handle(), bootstrapper.abort_handle()]);
     }
-    Ok(Tor(shared))
+    let tor = Tor(shared);
+    tor.note_bridges(&config.bridges);
+    Ok(tor)
 }
 
 /// Makes both directories with mode 0700, and takes the state for this process alone.
