@@ -80,11 +80,14 @@ struct Options {
     json: Option<PathBuf>,
     /// Bytes to move, where the story lets one choose.
     size: Option<u64>,
+    /// A word that the names of the parts to play hold.
+    only: Option<String>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut this = Self { story: Story::Files, once: false, table: false, json: None, size: None };
+        let mut this =
+            Self { story: Story::Files, once: false, table: false, json: None, size: None, only: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "boards" => this.story = Story::Boards,
@@ -100,6 +103,7 @@ impl Options {
                 "--once" => this.once = true,
                 "--table" => this.table = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
+                "--only" => this.only = Some(arguments.next().ok_or("--only needs a word")?),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
                 other => return Err(format!("unknown argument: {other}")),
             }
@@ -109,6 +113,9 @@ impl Options {
         }
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
+        }
+        if this.only.is_some() && !matches!(this.story, Story::Install | Story::Proxy | Story::Faults) {
+            return Err("--only belongs to the stories `install`, `proxy` and `faults`".to_owned());
         }
         Ok(this)
     }
@@ -131,7 +138,7 @@ fn size(text: Option<&str>) -> Result<u64, String> {
 const MOST_MIB: u64 = 1 << 20;
 
 const USAGE: &str = "\
-usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--table]]
+usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] [--table]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
@@ -145,8 +152,9 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--table]]
   install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
-  --table    write the table of the story `boards` into boards/README.md
-  --json     also write the figures to FILE";
+  --json     also write the figures to FILE
+  --only     of `proxy`, `install` and `faults`, only the parts whose names hold WORD
+  --table    of `boards`, write the table into boards/README.md";
 
 #[cfg(test)]
 mod tests {
@@ -161,7 +169,7 @@ mod tests {
         let json = Some(PathBuf::from("out.json"));
         assert_eq!(
             parse("--once --json out.json"),
-            Ok(Options { story: Story::Files, once: true, table: false, json, size: None })
+            Ok(Options { story: Story::Files, once: true, table: false, json, size: None, only: None })
         );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
         assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);
