@@ -114,8 +114,10 @@ impl Options {
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
         }
-        if this.only.is_some() && !matches!(this.story, Story::Install | Story::Proxy | Story::Faults) {
-            return Err("--only belongs to the stories `install`, `proxy` and `faults`".to_owned());
+        if this.only.is_some()
+            && !matches!(this.story, Story::Install | Story::Proxy | Story::Faults | Story::Images)
+        {
+            return Err("--only belongs to the stories `install`, `proxy`, `faults` and `images`".to_owned());
         }
         Ok(this)
     }
@@ -153,7 +155,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] 
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE
-  --only     of `proxy`, `install` and `faults`, only the parts whose names hold WORD
+  --only     of `proxy`, `install` and `faults`, only the parts whose names hold WORD; of `images`, one board
   --table    of `boards`, write the table into boards/README.md";
 
 #[cfg(test)]

@@ -316,7 +316,7 @@ impl Story<'_> {
         self.start()?;
         let seconds = self.page()?;
         sign_in(&mut self.owner)?;
-        self.changed = Instant::now();
+        self.changed = self.running()?.began();
         Ok(seconds)
     }
 
