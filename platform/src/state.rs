@@ -4,9 +4,9 @@ mod mail;
 mod page;
 pub mod tracker;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ const MAX_STATE: u64 = 16 * 1024 * 1024;
 
 /// Name of the state file in its directory.
 const FILE: &str = "state.json";
+
+/// What others than the owner may do.
+const OTHERS: u32 = 0o077;
 
 /// Everything remembered.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -186,8 +189,12 @@ impl StateDir {
     pub fn open(path: &Path, allow_disk: bool) -> Result<Self, StateError> {
         let failed = |error| StateError::Open(path.to_owned(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let about = fs::metadata(path).map_err(failed)?;
-        if about.uid() != process::uid() || about.mode() & 0o077 != 0 {
+        let mut about = fs::metadata(path).map_err(failed)?;
+        if about.mode() & OTHERS != 0 && is_own_mount(path, &about).map_err(failed)? {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
+            about = fs::metadata(path).map_err(failed)?;
+        }
+        if about.uid() != process::uid() || about.mode() & OTHERS != 0 {
             return Err(StateError::Owner(path.to_owned()));
         }
         if !allow_disk && !mount::is_memory(path).map_err(failed)? {
@@ -246,6 +253,16 @@ impl StateDir {
 }
 
 /// Files only the owner can open, and no link is followed to.
+/// Whether memory of our own is mounted there and nothing lies in it yet. Container engines give such a mount the mode of
+/// the folder below it when a container starts again, whatever mode they were told.
+fn is_own_mount(path: &Path, about: &Metadata) -> io::Result<bool> {
+    let Some(above) = path.parent() else { return Ok(false) };
+    Ok(about.uid() == process::uid()
+        && about.dev() != fs::metadata(above)?.dev()
+        && mount::is_memory(path)?
+        && fs::read_dir(path)?.next().is_none())
+}
+
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
@@ -326,7 +343,7 @@ mod tests {
     #[test]
     fn an_open_door_is_refused() {
         let scratch = Scratch::new("state");
-        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
         assert!(matches!(StateDir::open(scratch.path(), true), Err(StateError::Owner(_))));
     }
 

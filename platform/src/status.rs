@@ -87,6 +87,9 @@ pub struct NetStatus {
     pub blocked: Option<String>,
     /// Seconds by which our clock is ahead of the network's (negative: behind), if that is known.
     pub clock_skew_s: Option<i64>,
+    /// Bridges by which it is entered; 0 where it is entered by public relays.
+    #[serde(default)]
+    pub bridges: u32,
     /// Onion services that run.
     pub services: u32,
     /// Of these, reachable as far as the network says.

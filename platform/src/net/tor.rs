@@ -2,6 +2,8 @@
 
 mod access;
 mod bell;
+mod bridges;
+mod budget;
 mod config;
 mod exit;
 mod fault;
@@ -24,6 +26,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
+pub use bridges::check as check_bridges;
 pub use config::{BadTorConfig, MIN_MEMORY, NetworkSource, TorConfig, Vanguards};
 pub use service::{TorKnock, TorService};
 pub use start::StartError;
@@ -32,6 +35,7 @@ pub use stream::TorStream;
 use super::{AccessKey, Address, Circuit, IdentityKey, NetError, Offer, ServiceKey};
 use crate::status::NetStatus;
 use access::AccessBook;
+use budget::Budget;
 use isolation::ByCircuit;
 
 /// The one Arti client type.
@@ -57,9 +61,15 @@ struct Shared {
     access: Arc<AccessBook>,
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
+    /// What streams may cost.
+    budget: Budget,
     services: service::Ground,
     /// Where the first directory may come from.
     caches: Vec<std::net::SocketAddr>,
+    /// What it was started with.
+    config: TorConfig,
+    /// Where the bridges listen that are in use.
+    bridges: Mutex<Vec<std::net::SocketAddr>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 
@@ -113,7 +123,7 @@ impl Tor {
         let (host, started) = (to.host(), Instant::now());
         loop {
             match client.connect_with_prefs((host.as_str(), to.port), &prefs).await {
-                Ok(stream) => return Ok(TorStream::new(stream, None)),
+                Ok(stream) => return Ok(TorStream::new(stream, None, &self.0.budget)),
                 Err(error) if fault::too_early(&error) && started.elapsed() < EARLY => {
                     tokio::time::sleep(EARLY_STEP).await;
                 }

@@ -235,7 +235,7 @@ impl Node {
                 self.publisher.obey(command);
                 self.show().await;
             }
-            Command::Page(command) => self.obey_page(command),
+            Command::Page(command) => self.obey_page(command).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
             Command::Proxy(command) => self.obey_proxy(command),
             Command::Stop(_) => {}

@@ -27,9 +27,15 @@ pub struct TorConfig {
     /// Bytes that may wait in Arti's queues before it closes what waits longest. Its fixed part is not counted.
     #[serde(default = "default_memory")]
     pub memory: u64,
+    /// Bytes that Arti may hold because of long streams before the one that costs most ends (see the README).
+    #[serde(default = "default_wear")]
+    pub wear: u64,
     /// Another network than the public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkSource>,
+    /// Relays on no public list by which the network is entered, as bridge lines; none for public ones.
+    #[serde(default)]
+    pub bridges: Vec<String>,
     /// Which relays onion circuits may start with.
     #[serde(default)]
     pub vanguards: Vanguards,
@@ -68,6 +74,11 @@ const fn default_memory() -> u64 {
     16 * 1024 * 1024
 }
 
+/// 64 MiB: a stream of 1.2 GiB.
+const fn default_wear() -> u64 {
+    64 * 1024 * 1024
+}
+
 /// The configuration cannot be used; the text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -80,7 +91,9 @@ impl TorConfig {
             state_dir: state_dir.into(),
             cache_dir: cache_dir.into(),
             memory: default_memory(),
+            wear: default_wear(),
             network: None,
+            bridges: Vec::new(),
             vanguards: Vanguards::default(),
             reduced_padding: false,
             predicted_ports: Vec::new(),
@@ -153,6 +166,12 @@ impl TorConfig {
         let ports = self.predicted_ports.iter().map(|port| Value::from(i64::from(*port))).collect();
         let ports = Table::from_iter([("initial_predicted_ports".into(), Value::Array(ports))]);
         table.insert("preemptive_circuits".into(), Value::Table(ports));
+        if !self.bridges.is_empty() {
+            super::check_bridges(&self.bridges).map_err(BadTorConfig)?;
+            let lines = self.bridges.iter().map(|line| Value::from(line.as_str())).collect();
+            let bridges = [("enabled".into(), true.into()), ("bridges".into(), Value::Array(lines))];
+            table.insert("bridges".into(), Value::Table(Table::from_iter(bridges)));
+        }
         let max = Value::Table(Table::from_iter([("max".into(), Value::from(memory))]));
         table.insert("system".into(), Value::Table(Table::from_iter([("memory".into(), max)])));
         Ok(())

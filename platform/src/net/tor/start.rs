@@ -11,6 +11,7 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
+use super::budget::Budget;
 use super::service::{Ground, MAX_CIRCUITS};
 use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
@@ -60,8 +61,11 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         status: watch::Sender::new(status),
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
+        budget: Budget::new(config.wear),
         services,
         caches,
+        config: config.clone(),
+        bridges: Mutex::default(),
         tasks: Mutex::default(),
     });
     let watcher = tokio::spawn(watch_status(Arc::clone(&client), Arc::downgrade(&shared)));
@@ -69,7 +73,9 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
     if let Ok(mut tasks) = shared.tasks.lock() {
         tasks.extend([watcher.abort_handle(), bootstrapper.abort_handle()]);
     }
-    Ok(Tor(shared))
+    let tor = Tor(shared);
+    tor.note_bridges(&config.bridges);
+    Ok(tor)
 }
 
 /// Makes both directories with mode 0700, and takes the state for this process alone.
