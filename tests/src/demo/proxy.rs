@@ -68,6 +68,8 @@ const OURS: &str = "Bulbil";
 pub(super) struct Stage {
     node: Node,
     outside: Outside,
+    /// The same at a port that the node was told is uploaded to.
+    uploads: Outside,
     socks: u16,
     dns: u16,
     http: u16,
@@ -129,13 +131,16 @@ impl Stage {
     fn start(shape: Shape, size: u64) -> io::Result<Self> {
         let near = shape.latency.is_zero();
         let network = Network::start(shape)?;
-        let (outside, names) = (Outside::start()?, Names::start()?);
+        let (outside, uploads, names) = (Outside::start()?, Outside::start()?, Names::start()?);
         let proxy = format!(
             "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n\
              [proxy.http]\nlisten = \"127.0.0.1:0\"\nallow_private = true\n",
             names.target()
         );
-        let node = Node::start(&network, Settings { proxy: Some(proxy), ..Settings::named("proxy") })?;
+        let environment =
+            vec![("BULBIL__NET__TOR__UPLOAD_PORTS".to_owned(), format!("[{}]", uploads.port()))];
+        let settings = Settings { proxy: Some(proxy), environment, ..Settings::named("proxy") };
+        let node = Node::start(&network, settings)?;
         let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
@@ -147,6 +152,7 @@ impl Stage {
         Ok(Self {
             node,
             outside,
+            uploads,
             socks,
             dns,
             http,
