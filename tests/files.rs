@@ -101,11 +101,14 @@ fn names(folder: &Path) -> Vec<String> {
 /// Neither end does anything twice: the fetch is there already, the share has a link already.
 fn the_same_once_more(stage: &Stage) {
     let link = stage.seed.status().unwrap()["shares"][0]["link"].as_str().unwrap().to_owned();
-    let before = stage.seed.status().unwrap()["shares"][0]["uploaded"].clone();
+    let uploaded = || stage.seed.status().unwrap()["shares"][0]["uploaded"].as_u64().unwrap();
+    let before = uploaded();
     let said = stage.fetcher.say(&["fetch", &link, "--out", text(stage.out.path())]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert!(said.out.contains("verified"), "{said:?}");
-    assert_eq!(stage.seed.status().unwrap()["shares"][0]["uploaded"], before);
+    // What both lanes were asked for at the end of the first fetch may still be on its way.
+    let more = uploaded() - before;
+    assert!(more < FILE / 8, "{more} bytes more");
     let said = stage.seed.say(&["share", text(&stage.files.join("film.bin"))]).unwrap();
     assert_eq!(said.code, Some(1));
     assert!(said.err.contains("shared already"), "{said:?}");

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "all of this file is a test")]
 
+#[path = "web/bridges.rs"]
+mod bridges;
 #[path = "web/everybody.rs"]
 mod everybody;
 #[path = "web/files.rs"]
@@ -11,6 +13,8 @@ mod files;
 mod onion;
 #[path = "web/refusals.rs"]
 mod refusals;
+#[path = "web/services.rs"]
+mod services;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,14 +28,18 @@ use bulbil_tests::scratch::Scratch;
 use bulbil_tests::story::Story;
 use bulbil_tests::wait::eventually;
 
-use everybody::everybody;
-use files::{fetch_a_link, publish, share_a_folder, trust_and_search, withdraw};
+use bridges::enter_bridges;
+use everybody::{before_the_first_run, everybody};
+use files::{fetch_a_link, publish, publish_cleaned, share_a_folder, trust_and_search, withdraw};
 use onion::own_onion;
 use refusals::refusals;
+use services::give_out_a_key;
 
 const PASSWORD: &str = "seven words would be even better";
 
 const NEW_PASSWORD: &str = "and here is another phrase";
+
+const PASSPHRASE: &str = "eight words would be better still";
 
 /// For what crosses Tor.
 const TOR_LIMIT: Duration = Duration::from_secs(90);
@@ -51,20 +59,26 @@ fn the_page_in_a_browser() {
     packages::ensure(&BROWSER).unwrap();
     let network = Network::start(Shape::default()).unwrap();
     let seed = Node::start(&network, Settings::named("seed")).unwrap();
-    let board = Node::start(&network, Settings::named("board")).unwrap();
+    let more = "[[publish]]\nname = \"shop\"\ncheck = \"none\"\n[publish.ports]\n80 = [\"127.0.0.1:9\"]\n";
+    let settings = Settings { more: more.into(), ..Settings::named("board") };
+    let board = Node::start(&network, settings).unwrap();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("web");
     fs::create_dir_all(&pictures).unwrap();
     let stage = Stage { seed, board, files: Scratch::new("web").unwrap(), pictures };
     let plain = Browser::start(&Look { scripts: false, ..Look::default() }).unwrap();
+    let rich = Browser::start(&Look::default()).unwrap();
     let mut story = Story::default();
+    story.scene("everybody can begin", || before_the_first_run(&stage, &rich));
     story.scene("first run, without scripts", || first_run(&stage, &plain));
     story.scene("share a folder", || share_a_folder(&stage, &plain));
     story.scene("fetch a link", || fetch_a_link(&stage, &plain));
     story.scene("publish what tells too much, cleaned, and unpublish", || publish(&stage, &plain));
     story.scene("trust a node and search it", || trust_and_search(&stage, &plain));
     story.scene("withdraw", || withdraw(&stage, &plain));
-    let rich = Browser::start(&Look::default()).unwrap();
     story.scene("sign in from another browser, with scripts", || sign_in(&stage, &rich));
+    story.scene("the same cleaning, with scripts", || publish_cleaned(&stage, &rich, "evening"));
+    story.scene("give out a key of a service", || give_out_a_key(&stage, &rich));
+    story.scene("enter bridges", || enter_bridges(&stage, &network, &plain));
     story.scene("change the password", || change_the_password(&stage, &rich, &plain));
     story.scene("everybody can use it", || everybody(&stage, &rich));
     story.scene("through its own onion", || own_onion(&stage, &network, &rich));
@@ -91,6 +105,10 @@ impl Stage {
         let shares = status["shares"].as_array().unwrap();
         let share = shares.iter().find(|share| share["name"] == name).unwrap();
         share["link"].as_str().unwrap().to_owned()
+    }
+
+    fn keep_file(&self) -> PathBuf {
+        self.files.join("board.keep")
     }
 
     fn keep(&self, browser: &Browser, name: &str) {
@@ -123,12 +141,20 @@ fn first_run(stage: &Stage, browser: &Browser) {
     browser.fill("#password", PASSWORD).unwrap();
     browser.fill("#again", "something else entirely").unwrap();
     browser.fill("#folders", stage.files.path().to_str().unwrap()).unwrap();
+    browser.click(&browser.find("#keep-file").unwrap()).unwrap();
+    browser.fill("#keep-path", stage.keep_file().to_str().unwrap()).unwrap();
     browser.press("Begin").unwrap();
     must_show(browser, "the two passwords differ");
+    must_show(browser, "Write the passphrase down");
     browser.fill("#password", PASSWORD).unwrap();
     browser.fill("#again", PASSWORD).unwrap();
+    browser.fill("#passphrase", PASSPHRASE).unwrap();
+    browser.fill("#once-more", PASSPHRASE).unwrap();
+    stage.keep(browser, "first-run-filled");
     browser.press("Begin").unwrap();
     must_show(browser, "All set");
+    assert!(fs::read(stage.keep_file()).unwrap().starts_with(b"age-encryption.org/v1"));
+    assert_eq!(stage.board.status().unwrap()["keep"]["automatic"], true);
     stage.keep(browser, "overview-empty");
     let cookies = browser.cookies().unwrap();
     let strict = |cookie: &serde_json::Value| cookie["httpOnly"] == true && cookie["sameSite"] == "Strict";

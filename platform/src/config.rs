@@ -161,6 +161,9 @@ pub struct Tor {
     pub arti: toml::Table,
     /// How well the way to our services is guarded.
     pub vanguards: Vanguards,
+    /// Relays on no public list by which Tor is entered, where Tor is blocked: lines such as
+    /// `192.0.2.7:443 FINGERPRINT`. The page may name others, which then count.
+    pub bridges: Vec<String>,
     /// Less padding: less traffic on metered lines, a little less cover.
     pub reduced_padding: bool,
     /// Ports of targets outside that are uploaded to for long: streams there use Tor's old windows, which cost no memory.
@@ -305,6 +308,8 @@ impl Config {
             format!("swarm.lanes_min = {lanes_min} is out of range; 1 to lanes_max ({lanes_max}) are allowed")
         } else {
             let sections = [
+                crate::net::check_bridges(&self.net.tor.bridges)
+                    .map_err(|why| format!("net.tor.bridges: {why}")),
                 self.tracker.check(),
                 self.chaff.check(),
                 self.metrics.check(),
@@ -343,6 +348,7 @@ mod tests {
         full.net.tor.network_file = Some("/etc/bulbil/network.toml".into());
         full.proxy.http.password = Some(Password("secret".into()));
         full.proxy.socks.password = Some(Password("secret".into()));
+        full.metrics.token = Some(Password("secret".into()));
         full.keep.file = Some("/boot/bulbil.age".into());
         full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
@@ -368,8 +374,13 @@ mod tests {
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),
             ("[tracker]\ntrust_budget = 0", ["tracker.trust_budget", "1 to 256"]),
+            ("[metrics]\ntoken = \"short\"", ["metrics.token", "20 random"]),
             ("[swarm]\nfsync = \"often\"", ["fsync", "`finish`"]),
             ("[net]\nkind = \"clearnet\"", ["kind", "`tor`"]),
+            (
+                "[net.tor]\nbridges = [\"obfs4 192.0.2.7:443\"]",
+                ["net.tor.bridges: bridge 1", "transport obfs4"],
+            ),
             ("[net.tor]\nvanguards = \"none\"", ["vanguards", "`lite`"]),
         ] {
             let refusal = refusal(text);

@@ -72,6 +72,11 @@ pub enum KeepError {
     /// Something else has the name.
     #[error("{0} exists and is no keep file; name another file, or move it away")]
     Occupied(PathBuf),
+    /// Another node's.
+    #[error(
+        "{0} is the keep file of another node, or of this one before it lost its memory; name another file, or restore it first with `bulbil keep restore`"
+    )]
+    Another(PathBuf),
     /// Not an age file with a passphrase.
     #[error("this is no keep file: it is not sealed with a passphrase in the age format; check the path")]
     Foreign,

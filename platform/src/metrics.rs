@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_same_is_told_for_a_while() {
-        let config = config::Metrics { every: config::Seconds(60), round: 1 };
+        let config = config::Metrics { every: config::Seconds(60), round: 1, token: None };
         let metrics = Metrics::new(&config);
         let before = metrics.tell(&status());
         assert_eq!(metrics.tell(&Status::default()), before);

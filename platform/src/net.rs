@@ -29,6 +29,7 @@ pub use keys::{AccessKey, ServiceKey};
 pub use knock::{Knock, Limits, Offer};
 pub use published::Published;
 pub use stream::Stream;
+pub(crate) use tor::check_bridges;
 
 use crate::config::{self, Config, NetKind};
 use crate::exit::{Host, Isolation, Name, ReachError};
@@ -116,6 +117,14 @@ impl Network {
         match config.net.kind {
             NetKind::Memory => Ok(Self::Memory(memory::Memory::new())),
             NetKind::Tor => tor::Tor::start(&tor_config(config, state_dir)).await.map(Self::Tor),
+        }
+    }
+
+    /// Enters the network by these bridges from now on; by public relays if there are none. An error says which line is wrong.
+    pub fn set_bridges(&self, lines: &[String]) -> Result<(), String> {
+        match self {
+            Self::Tor(tor) => tor.set_bridges(lines).map_err(|why| why.to_string()),
+            Self::Memory(_) => check_bridges(lines),
         }
     }
 
@@ -263,6 +272,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
         },
         reduced_padding: tor.reduced_padding,
         upload_ports: tor.upload_ports.clone(),
+        bridges: tor.bridges.clone(),
         predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
         ..tor::TorConfig::new(tor_state(state_dir), state_dir.join("cache"))
     }

@@ -46,6 +46,8 @@ pub struct State {
     pub page: PageEntry,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
+    /// What the node took back of its public records: signed tombstones, in base64.
+    pub tombstones: Vec<String>,
 }
 
 /// One share.
@@ -67,6 +69,12 @@ pub struct ShareEntry {
     pub token: Secret<16>,
     /// Seed of our key in its swarm.
     pub peer: Secret<32>,
+    /// What is said about it in public, separated by commas.
+    #[serde(default)]
+    pub tags: String,
+    /// The same as a line of text.
+    #[serde(default)]
+    pub text: String,
 }
 
 /// One fetch.
@@ -279,6 +287,8 @@ mod tests {
                 onion: Secret([1; 32]),
                 token: Secret([2; 16]),
                 peer: Secret([3; 32]),
+                tags: "a,b".into(),
+                text: "a line".into(),
             }],
             fetches: vec![FetchEntry {
                 id: 3,
@@ -291,6 +301,7 @@ mod tests {
             mail: MailEntries::default(),
             page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
+            tombstones: vec!["AA==".into()],
         }
     }
 

@@ -87,6 +87,9 @@ pub struct NetStatus {
     pub blocked: Option<String>,
     /// Seconds by which our clock is ahead of the network's (negative: behind), if that is known.
     pub clock_skew_s: Option<i64>,
+    /// Bridges by which it is entered; 0 where it is entered by public relays.
+    #[serde(default)]
+    pub bridges: u32,
     /// Onion services that run.
     pub services: u32,
     /// Of these, reachable as far as the network says.
@@ -119,6 +122,12 @@ pub struct Share {
     pub link: String,
     /// Private (one onion for it alone) or in the public catalogue.
     pub public: bool,
+    /// What is said about it once it is public, separated by commas.
+    #[serde(default)]
+    pub tags: String,
+    /// The same as a line of text.
+    #[serde(default)]
+    pub text: String,
     /// Any browser may read the files at the link; otherwise it finds a page about the share.
     pub browser: bool,
     /// What works: see [`ShareState`].

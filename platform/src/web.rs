@@ -4,11 +4,13 @@
 //! inline style. What changes something is a form with a token, and needs a session.
 
 mod account;
+mod bridges;
 mod browse;
 mod cookie;
 mod fetches;
 mod files;
 mod first;
+mod folders;
 mod frame;
 mod friends;
 mod guard;
@@ -19,7 +21,9 @@ mod keep;
 mod layout;
 mod machine;
 mod messages;
+mod metrics;
 mod offer;
+mod once;
 mod onion;
 mod overview;
 mod password;
@@ -124,6 +128,7 @@ async fn onion_once_there(
         _ = stop.wait_for(|stop| *stop) => None,
     };
     if let Some(network) = network {
+        _ = site.network.set(network.clone());
         onion::run(site, network, stop).await;
     }
 }
@@ -132,6 +137,8 @@ fn router(site: &Shared) -> Router {
     let open = Router::new()
         .route("/", get(home))
         .route("/style.css", get(style))
+        .route("/icon.svg", get(icon))
+        .route("/metrics", get(metrics::show))
         .route("/login", get(account::login).post(account::sign_in))
         .route("/first", get(first::show).post(first::begin));
     let members =
@@ -162,6 +169,7 @@ fn pages() -> Router<Shared> {
         .route("/messages", get(messages::show))
         .route("/proxies", get(proxies::show))
         .route("/services", get(services::show))
+        .route("/services/{name}/key.bmp", get(services::code))
         .route("/machine", get(machine::show))
         .route("/peers", get(peers::show))
         .route("/tor", get(tor::show))
@@ -175,6 +183,7 @@ fn pages() -> Router<Shared> {
 fn deeds() -> Router<Shared> {
     Router::new()
         .route("/logout", post(account::sign_out))
+        .route("/files/allow", post(files::allow))
         .route("/shares/new", post(offer::choose))
         .route("/shares/add", post(offer::add))
         .route("/shares/forget", post(shares::forget))
@@ -195,6 +204,7 @@ fn deeds() -> Router<Shared> {
         .route("/machine/power", post(machine::switch))
         .route("/settings/keep", post(keep::save))
         .route("/tor/onion", post(tor::switch))
+        .route("/tor/bridges", post(bridges::change))
         .route("/settings/password", post(settings::change_password))
         .route("/settings/access", post(settings::change_access))
 }
@@ -228,6 +238,10 @@ async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("web/style.css"))
 }
 
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("web/icon.svg"))
+}
+
 /// The first page.
 fn overview(status: &Status, frame: &Frame) -> Markup {
     frame.page("Bulbil", "/", &body(status, frame))
@@ -236,9 +250,8 @@ fn overview(status: &Status, frame: &Frame) -> Markup {
 /// All sections of the first page.
 fn body(status: &Status, frame: &Frame) -> Markup {
     html! {
-        (overview::section(status))
+        (overview::section(status, &html! { @if !frame.figures_only { (frame.watch("/")) } }))
         @if !frame.figures_only {
-            (frame.watch("/"))
             (fetches::part(status, frame))
             (shares::part(status, frame))
             (peers::section(status))

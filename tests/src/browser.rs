@@ -178,6 +178,13 @@ impl Browser {
         self.tell("POST", "/window/rect", &json!({ "width": width, "height": height })).map(drop)
     }
 
+    /// Lays pages out for a screen of this width, narrower than any window may be.
+    pub fn narrow(&self, width: u32) -> io::Result<()> {
+        let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
+        self.tell("POST", "/goog/cdp/execute", &command).map(drop)
+    }
+
     /// Keeps a picture of what is shown.
     pub fn picture(&self, file: &Path) -> io::Result<()> {
         let image = self.tell("GET", "/screenshot", &Value::Null).and_then(|value| text(&value))?;

@@ -45,6 +45,7 @@ fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&packages::NETWORK)?;
     match options.story {
         Story::Boards => boards::run(options),
+        Story::Power => boards::power::run(options),
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Proxy => proxy::run(options),
@@ -57,6 +58,7 @@ fn run(options: &Options) -> io::Result<bool> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Story {
     Boards,
+    Power,
     Files,
     Memory,
     Proxy,
@@ -82,6 +84,7 @@ impl Options {
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "boards" => this.story = Story::Boards,
+                "power" => this.story = Story::Power,
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "proxy" => this.story = Story::Proxy,
@@ -128,6 +131,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD]]
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   proxy      what other programs get from SOCKS and DNS, beside C tor: speed, load, and memory over long transfers
   boards     images boot in QEMU, share a file over Tor and switch off (as root)
+  power      a board in QEMU loses its power at ten random moments, and what it knows afterwards (as root)
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
   install    the systemd unit, the Debian package and the container image, installed and used (as root)

@@ -4,6 +4,7 @@
 //! run at once. [`Network::start`] returns when a client can use it, commonly after 20 to 30 seconds.
 
 mod consensus;
+mod crowd;
 mod delay;
 mod dns;
 mod random;
@@ -23,6 +24,7 @@ use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::wait;
 use consensus::Consensus;
+use crowd::Crowd;
 use delay::Delay;
 use dns::Dns;
 pub use relay::{Fingerprints, Kind, Relay};
@@ -114,6 +116,27 @@ impl Network {
         Ok(this)
     }
 
+    /// Makes the directory longer by `count` relays that exist there only, as long as the public one with 9 000. Nodes
+    /// must start after this: the relays are started again. Returns bytes of the microdescriptors that were added.
+    pub fn crowd(&mut self, count: u32) -> io::Result<u64> {
+        self.processes.clear();
+        let crowd = Crowd::join(&self.relays, count)?;
+        for relay in &self.relays {
+            crowd.settle(&relay.folder)?;
+        }
+        for relay in &self.relays {
+            self.processes.push(start(relay)?);
+        }
+        let authority = self.relays.first().map_or(0, |relay| relay.dir_port);
+        let all = self.relays.len() + usize::try_from(count).unwrap_or(usize::MAX);
+        wait::found(USABLE_LIMIT, "the relays to serve the long directory", || {
+            let served = Consensus::fetch(self.shape.address, authority);
+            let whole = served.is_some_and(|served| served.running == all);
+            Ok((whole && self.relays.iter().all(bootstrapped)).then_some(()))
+        })?;
+        Ok(crowd.bytes())
+    }
+
     /// The address that everything listens on.
     #[must_use]
     pub fn address(&self) -> Ipv4Addr {
@@ -148,22 +171,23 @@ impl Network {
         self.processes.iter().map(|process| Ok(process.usage()?.cpu_s)).sum()
     }
 
-    /// Launches the relays just after a moment of voting. A relay that misses the first vote would be missing for a
-    /// whole steady interval, so on a machine too busy for a short first interval the launch is repeated with a longer
-    /// one.
+    /// Launches the relays as an interval begins: an authority that starts after the moment of voting but before the end
+    /// of its interval votes at once, on what little it knows. A relay that misses the first vote would be missing
+    /// for a whole steady interval, so on a machine too busy for a short first interval the launch is repeated with a
+    /// longer one, and more time before the vote.
     fn launch(&mut self, resolver: &Path) -> io::Result<()> {
         let mut outcome = Err(io::Error::other("not launched"));
-        for first_interval in FIRST_INTERVALS_S {
+        for (first_interval, ahead) in FIRST_INTERVALS_S {
             self.processes.clear();
             for relay in &self.relays {
                 forget_run(&relay.folder)?;
                 let text = torrc::relay(&self.shape, &self.relays, relay, resolver, first_interval);
                 fs::write(relay.folder.join("torrc"), text)?;
             }
-            let vote = first_interval - 2 * torrc::vote_delay(first_interval);
+            let room = first_interval - 2 * torrc::vote_delay(first_interval) - ahead;
             #[allow(clippy::cast_precision_loss)] // tens of seconds
-            let (interval, vote) = (first_interval as f64, vote as f64);
-            wait::clock_phase(interval, vote + 0.3, interval - START_S - 0.3);
+            let (interval, room) = (first_interval as f64, room as f64);
+            wait::clock_phase(interval, interval - EARLY_S, room + EARLY_S);
             for relay in &self.relays {
                 self.processes.push(start(relay)?);
             }
@@ -294,11 +318,12 @@ fn tor_version() -> io::Result<String> {
         .ok_or_else(|| io::Error::other("tor has no version"))
 }
 
-/// Seconds between the first votes, attempt by attempt. 10 is `tor`'s minimum.
-const FIRST_INTERVALS_S: [u64; 3] = [10, 20, 40];
+/// Attempt by attempt: seconds between the first votes, of which 10 is `tor`'s minimum, and the seconds that all relays
+/// are given from launch to having told the authorities about themselves.
+const FIRST_INTERVALS_S: [(u64, u64); 3] = [(10, 5), (20, 8), (40, 16)];
 
-/// Seconds that all relays need from launch to having told the authorities about themselves.
-const START_S: f64 = 5.0;
+/// A launch this many seconds before an interval ends is in time for the next one only.
+const EARLY_S: f64 = 0.8;
 
 /// What a relay keeps when it is launched again.
 const KEPT: [&str; 5] = ["keys", "fingerprint", "fingerprint-ed25519", "sr-state", "empty"];

@@ -114,6 +114,12 @@ impl Node {
         })
     }
 
+    /// Number of the process, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
     /// `kill -9`. The state stays for [`Self::restart`].
     pub fn kill(&mut self) -> io::Result<()> {
         if let Some(mut process) = self.process.take() {

@@ -67,30 +67,35 @@ pub(crate) fn fetch_a_link(stage: &Stage, browser: &Browser) {
 }
 
 /// A picture with a remark that names someone, in a folder; its public copy does not have it.
-pub(crate) fn publish(stage: &Stage, browser: &Browser) {
+pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
     let picture = b"\xff\xd8\xff\xfe\0\x14taken by Alice Doe\xff\xda\0\x02river\xff\xd9";
-    fs::create_dir(stage.files.join("holiday")).unwrap();
-    fs::write(stage.files.join("holiday/river.jpg"), picture).unwrap();
+    let (folder, copy) = (stage.files.join(name), format!("{name}, cleaned"));
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("river.jpg"), picture).unwrap();
     browser.press("Files").unwrap();
     browser.press(stage.files.path().to_str().unwrap()).unwrap();
-    browser.press("holiday/").unwrap();
+    browser.press(&format!("{name}/")).unwrap();
     browser.press("Share this whole folder").unwrap();
     browser.press("Share").unwrap();
     must_show(browser, "Give the link");
     browser.press("Publish").unwrap();
     must_show(browser, "1 file tells something about who made it");
-    stage.keep(browser, "publish");
+    stage.keep(browser, &format!("publish-{name}"));
     browser.press("Publish a cleaned copy").unwrap();
     found(SOON, "the cleaned copy to be public", || {
         stage.open(browser, "/shares");
-        Ok((shows(browser, "holiday, cleaned") && shows(browser, "public")).then_some(()))
+        Ok((shows(browser, &copy) && shows(browser, "public")).then_some(()))
     })
     .unwrap();
-    stage.keep(browser, "published");
-    let cleaned = fs::read(stage.files.join("holiday, cleaned/river.jpg")).unwrap();
+    stage.keep(browser, &format!("published-{name}"));
+    let cleaned = fs::read(stage.files.join(&copy).join("river.jpg")).unwrap();
     assert!(!cleaned.windows(5).any(|window| window == b"Alice") && cleaned.ends_with(b"river\xff\xd9"));
-    assert_eq!(fs::read(stage.files.join("holiday/river.jpg")).unwrap(), picture);
-    assert!(stage.link_of("holiday, cleaned").contains("/public/"));
+    assert_eq!(fs::read(folder.join("river.jpg")).unwrap(), picture);
+    assert!(stage.link_of(&copy).contains("/public/"));
+}
+
+pub(crate) fn publish(stage: &Stage, browser: &Browser) {
+    publish_cleaned(stage, browser, "holiday");
     browser.press("holiday, cleaned").unwrap();
     browser.press("Make it private again").unwrap();
     must_show(browser, "It is private again");

@@ -111,6 +111,10 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
         servers.spawn(web.run(node.clone(), arrived, stopped));
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
+    let mut config = config;
+    if let Some(bridges) = state.load().ok().and_then(|state| state.page.bridges) {
+        config.net.tor.bridges = bridges;
+    }
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;
     let proxies = Proxies::new(network.clone(), &config);
     proxies.listen(&config, &stop.subscribe()).await;

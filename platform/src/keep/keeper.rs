@@ -57,7 +57,7 @@ pub(crate) struct Keeper {
     /// The state directory.
     folder: PathBuf,
     /// Where to, if the node keeps itself.
-    automatic: Option<(PathBuf, Passphrase)>,
+    automatic: RefCell<Option<(PathBuf, Passphrase)>>,
     /// Whether a power cut takes the state directory with it.
     volatile: bool,
     changes: watch::Receiver<u64>,
@@ -84,7 +84,7 @@ impl Keeper {
     pub(crate) fn new(config: &config::Keep, state: &StateDir) -> Rc<Self> {
         Rc::new(Self {
             folder: state.path().to_owned(),
-            automatic: config.file.clone().zip(config.passphrase.clone()),
+            automatic: RefCell::new(config.file.clone().zip(config.passphrase.clone())),
             volatile: mount::is_memory(state.path()).unwrap_or(true),
             changes: state.changes(),
             turn: Mutex::default(),
@@ -94,17 +94,17 @@ impl Keeper {
         })
     }
 
-    /// Saves whatever changes, for as long as the node runs; returns at once where there is no keep file.
+    /// Saves whatever changes, for as long as the node runs, from the moment it keeps itself.
     pub(crate) async fn watch(self: Rc<Self>) {
-        if self.automatic.is_none() {
-            return;
-        }
         let mut changes = self.changes.clone();
         changes.mark_changed();
         loop {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(LOOK) => if !self.aside_moved() { continue },
+                () = tokio::time::sleep(LOOK) => if !self.is_automatic() || !self.aside_moved() { continue },
+            }
+            if !self.is_automatic() {
+                continue;
             }
             tokio::time::sleep(SETTLE).await;
             changes.mark_unchanged();
@@ -118,7 +118,7 @@ impl Keeper {
     /// Saves what is not saved yet, before the node ends.
     pub(crate) async fn finish(&self) {
         let current = *self.changes.borrow();
-        if self.saved.get() != Some(current) || self.aside_moved() {
+        if self.is_automatic() && (self.saved.get() != Some(current) || self.aside_moved()) {
             self.save().await;
         }
     }
@@ -136,12 +136,34 @@ impl Keeper {
         Ok(sealed)
     }
 
+    /// From now on the node keeps itself in `file`, which is written before this returns. A keep file that is there already
+    /// must be this node's own and open with the same passphrase: another one would be lost.
+    pub(crate) async fn keep_to(&self, file: PathBuf, passphrase: Passphrase) -> Result<(), KeepError> {
+        let (there, key, folder) = (file.clone(), passphrase.clone(), self.folder.clone());
+        blocking(move || {
+            if there.symlink_metadata().is_err() || !super::looks_sealed(&there) {
+                return Ok(()); // what is no keep file is refused when it is written
+            }
+            let (kept, own) = (Kept::load(&there, &key)?, Kept::collect(&folder)?);
+            let same = kept.state.catalogue == own.state.catalogue;
+            if same { Ok(()) } else { Err(KeepError::Another(there)) }
+        })
+        .await?;
+        self.save_to(file.clone(), passphrase.clone()).await?;
+        self.automatic.replace(Some((file, passphrase)));
+        Ok(())
+    }
+
+    fn is_automatic(&self) -> bool {
+        self.automatic.borrow().is_some()
+    }
+
     /// What the owner should know. `state` is the node's own, now.
     pub(crate) fn view(&self, state: &State) -> status::Keep {
         let last = self.last.borrow();
         let kept = last.as_ref().map_or_else(Inventory::default, |saved| saved.inventory.clone());
         status::Keep {
-            automatic: self.automatic.is_some(),
+            automatic: self.is_automatic(),
             saved_ago_s: last.as_ref().map(|saved| saved.at.elapsed().as_secs()),
             failed: self.failed.borrow().clone(),
             would_lose: if self.volatile { Inventory::of(state).without(&kept) } else { Losses::default() },
@@ -150,28 +172,30 @@ impl Keeper {
 
     /// Saves; tells whether that worked.
     async fn save(&self) -> bool {
-        let Some((file, passphrase)) = self.automatic.clone() else { return true };
-        let _turn = self.turn.lock().await;
-        let (folder, number) = (self.folder.clone(), *self.changes.borrow());
-        let done = blocking(move || {
-            let kept = Kept::collect(&folder)?;
-            super::write(&file, &kept.seal(&passphrase)?)?;
-            Ok(Saved::of(kept))
-        })
-        .await;
-        match done {
-            Ok(saved) => {
-                self.last.replace(Some(saved));
-                self.saved.set(Some(number));
-                self.failed.replace(None);
-                true
-            }
+        let Some((file, passphrase)) = self.automatic.borrow().clone() else { return true };
+        match self.save_to(file, passphrase).await {
+            Ok(()) => true,
             Err(why) => {
                 warn!("the node could not be saved to its keep file; `bulbil status` says why");
                 self.failed.replace(Some(why.to_string()));
                 false
             }
         }
+    }
+
+    async fn save_to(&self, file: PathBuf, passphrase: Passphrase) -> Result<(), KeepError> {
+        let _turn = self.turn.lock().await;
+        let (folder, number) = (self.folder.clone(), *self.changes.borrow());
+        let saved = blocking(move || {
+            let kept = Kept::collect(&folder)?;
+            super::write(&file, &kept.seal(&passphrase)?)?;
+            Ok(Saved::of(kept))
+        })
+        .await?;
+        self.last.replace(Some(saved));
+        self.saved.set(Some(number));
+        self.failed.replace(None);
+        Ok(())
     }
 
     fn aside_moved(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod access;
 mod bell;
+mod bridges;
 mod budget;
 mod config;
 mod exit;
@@ -26,6 +27,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
+pub use bridges::check as check_bridges;
 pub use config::{BadTorConfig, MIN_MEMORY, NetworkSource, TorConfig, Vanguards};
 pub use service::{TorKnock, TorService};
 pub use start::StartError;
@@ -68,6 +70,10 @@ struct Shared {
     services: service::Ground,
     /// Where the first directory may come from.
     caches: Vec<std::net::SocketAddr>,
+    /// What it was started with.
+    config: TorConfig,
+    /// Where the bridges listen that are in use.
+    bridges: Mutex<Vec<std::net::SocketAddr>>,
     tasks: Mutex<Vec<AbortHandle>>,
 }
 

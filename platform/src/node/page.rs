@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::run::Node;
 use super::{Command, Handle, NodeError};
+use crate::keep::Passphrase;
 use crate::state::PageEntry;
 
 /// See the module.
@@ -14,6 +15,7 @@ pub(crate) enum PageCommand {
     Read(oneshot::Sender<PageEntry>),
     Write(Box<PageEntry>, oneshot::Sender<Result<(), NodeError>>),
     Sources(String, oneshot::Sender<Option<Vec<PathBuf>>>),
+    KeepTo(PathBuf, Passphrase, oneshot::Sender<Result<(), NodeError>>),
 }
 
 impl Handle {
@@ -31,10 +33,15 @@ impl Handle {
     pub(crate) async fn sources(&self, info_hash: String) -> Result<Option<Vec<PathBuf>>, NodeError> {
         self.ask(|reply| Command::Page(PageCommand::Sources(info_hash, reply))).await
     }
+
+    /// From now on the node keeps itself in this file; returns when it is written.
+    pub(crate) async fn keep_to(&self, file: PathBuf, passphrase: Passphrase) -> Result<(), NodeError> {
+        self.ask(|reply| Command::Page(PageCommand::KeepTo(file, passphrase, reply))).await?
+    }
 }
 
 impl Node {
-    pub(super) fn obey_page(&self, command: PageCommand) {
+    pub(super) async fn obey_page(&self, command: PageCommand) {
         // Whoever asked may be gone by now.
         match command {
             PageCommand::Read(reply) => _ = reply.send(self.state.borrow().page.clone()),
@@ -46,6 +53,11 @@ impl Node {
                 let offers = self.offers.borrow();
                 let offer = offers.iter().find(|offer| offer.info_hash == info_hash);
                 _ = reply.send(offer.map(|offer| offer.parts.sources.clone()));
+            }
+            PageCommand::KeepTo(file, passphrase, reply) => {
+                let done = self.keeper.keep_to(file, passphrase).await;
+                self.show().await;
+                _ = reply.send(done.map_err(|why| NodeError::Failed(why.to_string())));
             }
         }
     }

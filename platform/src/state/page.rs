@@ -19,6 +19,8 @@ pub struct PageEntry {
     pub audience: Audience,
     /// Folders from which things may be shared and into which things may be fetched, absolute.
     pub folders: Vec<PathBuf>,
+    /// Bridges by which Tor is entered, instead of those of the configuration.
+    pub bridges: Option<Vec<String>>,
     /// Signs what browsers are recognised by; changes with the password.
     pub seal: Option<Secret<32>>,
     /// Whether the page is reached through an onion service of its own.

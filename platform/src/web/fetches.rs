@@ -99,9 +99,9 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
         "/fetches",
         &html! {
             (heading("Fetches", &html! {
+                (frame.watch("/fetches"))
                 @if frame.token.is_some() { a class="button main" href="/fetches/new" { "Fetch something" } }
             }))
-            (frame.watch("/fetches"))
             @if status.fetches.is_empty() { p class="empty" { "Nothing is fetched yet." } }
             @else { h2 class="hidden" { "All fetches" } }
             @for fetch in status.fetches.iter().rev() { (card(fetch)) }

@@ -5,15 +5,19 @@ use std::path::{Path, PathBuf};
 use axum::Extension;
 use axum::extract::{Path as Number, State};
 use axum::http::Uri;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::browse::{self, Listing};
 use super::frame::{self, Frame};
-use super::layout::{fault, heading, table};
+use super::guard::Fields;
+use super::layout::{badge, fault, heading, table};
+use super::shares;
 use super::site::{Shared, Site};
 use super::visitor::Visitor;
-use crate::sys::{disks, mount};
+use crate::state::MAX_FOLDERS;
+use crate::sys::disks::{self, Disk};
+use crate::sys::mount;
 use crate::words::size;
 
 /// The allowed folders, as pages show them.
@@ -62,7 +66,27 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Html<String> {
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&shown_roots(&site, &visitor), &frame).into_string())
+    let roots = shown_roots(&site, &visitor);
+    Html(page(&roots, &disks::mounted(), !site.allowed.is_empty(), &frame).into_string())
+}
+
+/// `POST /files/allow`: a mounted disk joins the allowed folders.
+pub(super) async fn allow(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
+    uri: Uri,
+) -> Response {
+    let disk = disks::mounted().into_iter().find(|disk| disk.at.as_os_str() == fields.get("disk"));
+    let mut entry = visitor.entry.clone();
+    let room = entry.folders.len() < MAX_FOLDERS && site.allowed.is_empty();
+    if let Some(disk) = disk.filter(|disk| room && !entry.folders.contains(&disk.at)) {
+        entry.folders.push(disk.at);
+        if let Err(why) = site.keep(entry).await {
+            return shares::answer(&site, &visitor, &uri, Err(why));
+        }
+    }
+    Redirect::to("/files?said=saved").into_response()
 }
 
 /// `GET /files/{number}`
@@ -107,40 +131,58 @@ fn folder(
     }
 }
 
-/// Where one may start.
-pub(super) fn page(roots: &[Root], frame: &Frame) -> Markup {
-    let disks = disks::mounted();
+/// Where one may start. `fixed`: the configuration names the folders.
+pub(super) fn page(roots: &[Root], disks: &[Disk], fixed: bool, frame: &Frame) -> Markup {
+    let others: Vec<_> = disks
+        .iter()
+        .filter(|disk| !roots.iter().any(|root| disk.at.as_os_str() == root.path.as_str()))
+        .collect();
     frame.page("Files", "/files", &html! {
         (heading("Files", &html! {}))
+        p class="quiet" { "Open a folder to choose what to share, or where to fetch to. Shared files stay where they are and are read from there; nothing is copied." }
         @if roots.is_empty() {
-            p class="empty" { "No folder is allowed yet. " a href="/settings" { "Choose some in the settings" } "." }
+            p class="empty" { "No folder is allowed yet. " a href="/settings" { "Choose some in the settings" } @if !others.is_empty() { ", or allow a disk below" } "." }
         } @else {
             (table("Allowed folders", &html! {
                 thead { tr { th scope="col" { "Folder" } th scope="col" class="number" { "Free" } } }
                 tbody { @for root in roots { tr {
                     th scope="row" { a href={ "/files/" (root.number) } { (root.path) } }
-                    td class="number" { @match root.free { Some(free) => (size(free)), None => "not there" } }
+                    td class="number" { @match root.free { Some(free) => (size(free)), None => (badge("warn", "not there")) } }
                 } } }
             }))
         }
-        @if !disks.is_empty() {
+        @if !others.is_empty() {
             section aria-labelledby="disks-title" {
-                h2 id="disks-title" { "Mounted disks" }
-                (table("Mounted disks", &html! {
-                    thead { tr {
-                        th scope="col" { "Mounted at" } th scope="col" { "Kind" }
-                        th scope="col" class="number" { "Free" } th scope="col" class="number" { "Size" }
-                    } }
-                    tbody { @for disk in &disks { tr {
-                        th scope="row" { (disk.at.display()) }
-                        td { (disk.kind) @if disk.read_only { ", read-only" } }
-                        td class="number" { (size(disk.free)) }
-                        td class="number" { (size(disk.size)) }
-                    } } }
-                }))
+                h2 id="disks-title" { "Other disks" }
+                (disk_table(&others, fixed, frame))
             }
         }
     })
+}
+
+fn disk_table(disks: &[&Disk], fixed: bool, frame: &Frame) -> Markup {
+    table(
+        "Other disks",
+        &html! {
+            thead { tr {
+                th scope="col" { "Mounted at" } th scope="col" { "Kind" }
+                th scope="col" class="number" { "Free" } th scope="col" class="number" { "Size" }
+                @if !fixed { th scope="col" { span class="hidden" { "Allow" } } }
+            } }
+            tbody { @for disk in disks { tr {
+                th scope="row" { (disk.at.display()) }
+                td { (disk.kind) @if disk.read_only { ", read-only" } }
+                td class="number" { (size(disk.free)) }
+                td class="number" { (size(disk.size)) }
+                @if !fixed { td class="number" {
+                    (frame.form("/files/allow", "inline", &html! {
+                        input type="hidden" name="disk" value=(disk.at.display());
+                        button type="submit" aria-label={ "Use " (disk.at.display()) } { "Use it" }
+                    }))
+                } }
+            } } }
+        },
+    )
 }
 
 /// What lies in a folder.

@@ -1,6 +1,4 @@
-//! The first run: a password, who may look, where files may go.
-
-use std::path::{Path, PathBuf};
+//! The first run: a password, who may look, where files may go, what survives a power cut.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,25 +8,23 @@ use maud::{Markup, html};
 use zeroize::Zeroizing;
 
 use super::account;
+use super::folders::{self, Choice};
 use super::frame;
 use super::guard::Fields;
+use super::keep;
 use super::layout::{fault, field};
 use super::onion;
 use super::password;
 use super::site::{Shared, Site};
 use super::visitor::{Place, Visitor};
-use crate::state::{Audience, MAX_FOLDERS, PageEntry};
-use crate::sys::disks::{self, Disk};
-use crate::words::size;
+use crate::state::{Audience, PageEntry};
 
 /// What the form says again after a mistake.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub(super) audience: Audience,
-    /// One a line.
-    pub(super) folders: String,
-    /// Set by the configuration, so not to be chosen.
-    pub(super) folders_fixed: bool,
+    pub(super) folders: Choice,
+    pub(super) keep: keep::Draft,
     /// Filled in from the local network, which then must not be shut out.
     pub(super) from_lan: bool,
 }
@@ -45,9 +41,8 @@ pub(super) async fn show(
     if !visitor.may_begin(site.page.first_run) {
         return frame::refused();
     }
-    let disks = disks::mounted();
-    let draft = Draft { folders: proposal(&disks), ..Draft::fresh(&site, visitor.place) };
-    account::with_form(&site, &headers, StatusCode::OK, "Welcome", |token| form(token, &draft, &disks, None))
+    let draft = Draft::fresh(&site, visitor.place);
+    account::with_form(&site, &headers, StatusCode::OK, "Welcome", |token| form(token, &draft, None))
 }
 
 /// `POST /first`
@@ -66,15 +61,18 @@ pub(super) async fn begin(
     match set_up(&site, &fields, visitor.place).await {
         Ok(response) => response,
         Err((status, why)) => {
+            let fresh = Draft::fresh(&site, visitor.place);
             let draft = Draft {
                 audience: audience(&fields, visitor.place),
-                folders: fields.get("folders").to_owned(),
-                ..Draft::fresh(&site, visitor.place)
+                folders: fresh.folders.clone().said(&fields),
+                keep: keep::Draft {
+                    wanted: fields.get("keep") == "file",
+                    file: fields.get("keep-file").to_owned(),
+                    ..fresh.keep
+                },
+                ..fresh
             };
-            let disks = disks::mounted();
-            account::with_form(&site, &headers, status, "Welcome", |token| {
-                form(token, &draft, &disks, Some(&why))
-            })
+            account::with_form(&site, &headers, status, "Welcome", |token| form(token, &draft, Some(&why)))
         }
     }
 }
@@ -83,7 +81,16 @@ impl Draft {
     fn fresh(site: &Site, place: Place) -> Self {
         let from_lan = matches!(place, Place::Lan(_));
         let audience = if from_lan { Audience::Password } else { Audience::Machine };
-        Self { audience, folders_fixed: !site.allowed.is_empty(), from_lan, ..Self::default() }
+        let folders = Choice::look(site, &[]).proposed();
+        let keep = keep::Draft {
+            automatic: site.node.status().keep.automatic,
+            file: folders
+                .disk()
+                .map(|disk| disk.at.join(keep::NAME).display().to_string())
+                .unwrap_or_default(),
+            wanted: false,
+        };
+        Self { audience, folders, keep, from_lan }
     }
 }
 
@@ -91,7 +98,8 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     let (new, again) = (fields.get("password"), fields.get("again"));
     let wrong = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, why);
     password::check(new, again).map_err(|why| wrong(why.to_string()))?;
-    let folders = folders(fields.get("folders")).map_err(wrong)?;
+    let folders = folders::read(fields, &site.downloads()).map_err(wrong)?;
+    let kept = if fields.get("keep") == "file" { Some(keep::read(fields).map_err(wrong)?) } else { None };
     let hash = site.hasher.hash(Zeroizing::new(new.to_owned())).await.map_err(|password::Busy| {
         (StatusCode::SERVICE_UNAVAILABLE, "this machine is busy; try again".to_owned())
     })?;
@@ -100,6 +108,10 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     let before = site.entry().await.map_err(failed)?;
     if before.password.is_some() {
         return Ok(Redirect::to("/login").into_response());
+    }
+    // Before the password is set: until then the form can be mended.
+    if let Some((file, passphrase)) = kept {
+        site.node.keep_to(file, passphrase).await.map_err(|why| wrong(why.to_string()))?;
     }
     let mut entry = PageEntry {
         password: Some(hash),
@@ -124,43 +136,12 @@ pub(super) fn audience(fields: &Fields, place: Place) -> Audience {
     }
 }
 
-/// The folders of a form, one a line.
-pub(super) fn folders(text: &str) -> Result<Vec<PathBuf>, String> {
-    let mut folders = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let folder = PathBuf::from(line);
-        if !folder.is_absolute() {
-            return Err(format!("\"{line}\" is no whole path; it starts with a slash, such as /srv/files"));
-        }
-        if folder == Path::new("/") {
-            return Err("the whole system is too much; name the folders with the files to share".to_owned());
-        }
-        if !folder.is_dir() {
-            return Err(format!(
-                "there is no folder \"{line}\", or the node may not see it; create it first"
-            ));
-        }
-        if !folders.contains(&folder) {
-            folders.push(folder);
-        }
-    }
-    if folders.len() > MAX_FOLDERS {
-        return Err(format!("{MAX_FOLDERS} folders are the limit; name a folder above them"));
-    }
-    Ok(folders)
-}
-
-/// Mounted disks that can be written, one a line.
-fn proposal(disks: &[Disk]) -> String {
-    let writable = disks.iter().filter(|disk| !disk.read_only);
-    writable.map(|disk| disk.at.display().to_string()).collect::<Vec<_>>().join("\n")
-}
-
-fn form(token: &str, draft: &Draft, disks: &[Disk], why: Option<&str>) -> Markup {
+/// The form, as a pure function of what it says.
+pub(super) fn form(token: &str, draft: &Draft, why: Option<&str>) -> Markup {
     html! {
         section class="narrow" {
             h1 { "Welcome to your node" }
-            p class="quiet" { "Three questions, then it is yours. All of this can be changed later." }
+            p class="quiet" { "Four questions, then it is yours. All of this can be changed later." }
             (fault(why))
             form method="post" action="/first" autocomplete="off" {
                 input type="hidden" name="token" value=(token);
@@ -174,10 +155,11 @@ fn form(token: &str, draft: &Draft, disks: &[Disk], why: Option<&str>) -> Markup
                 }
                 fieldset {
                     legend { "3. Where files may lie" }
-                    (folder_choice(draft, disks))
+                    (folders::choice(&draft.folders))
                 }
-                p class="quiet" {
-                    "Everything the node knows lies in memory and is gone after a power cut, unless it is told to keep it."
+                fieldset {
+                    legend { "4. What survives a power cut" }
+                    (keep::choice(&draft.keep))
                 }
                 p { button type="submit" class="main" { "Begin" } }
             }
@@ -226,29 +208,6 @@ pub(super) fn audience_choice(chosen: Audience, from_lan: bool) -> Markup {
                 div {
                     label for={ "audience-" (value) } { (label) }
                     small id={ "audience-" (value) "-hint" } { (hint) }
-                }
-            }
-        }
-    }
-}
-
-/// Folders, one a line, with the mounted disks as a hint.
-pub(super) fn folder_choice(draft: &Draft, disks: &[Disk]) -> Markup {
-    html! {
-        @if draft.folders_fixed {
-            p { "The configuration names the folders; they cannot be changed here." }
-        } @else {
-            (field("folders", "Folders, one a line", "Only what lies in them can be shared, and fetched files go nowhere else.", &html! {
-                textarea id="folders" name="folders" rows="3" spellcheck="false" aria-describedby="folders-hint" { (draft.folders) }
-            }))
-            @if !disks.is_empty() {
-                ul class="hints" aria-label="Mounted disks" {
-                    @for disk in disks {
-                        li {
-                            code { (disk.at.display()) } " "
-                            small { (size(disk.free)) " free of " (size(disk.size)) @if disk.read_only { ", read-only" } }
-                        }
-                    }
                 }
             }
         }

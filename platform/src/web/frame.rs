@@ -8,27 +8,28 @@ use super::cookie;
 use super::site::Site;
 use super::visitor::Visitor;
 
-/// The pages, as the navigation names them.
-const PAGES: [(&str, &str); 15] = [
-    ("/", "Overview"),
-    ("/shares", "Shares"),
-    ("/fetches", "Fetches"),
-    ("/files", "Files"),
-    ("/search", "Search"),
-    ("/trust", "Trust"),
-    ("/messages", "Messages"),
-    ("/peers", "Peers"),
-    ("/tor", "Tor"),
-    ("/proxies", "Proxies"),
-    ("/services", "Services"),
-    ("/statistics", "Statistics"),
-    ("/log", "Log"),
-    ("/settings", "Settings"),
-    ("/machine", "Machine"),
+/// The pages, as the navigation names and groups them.
+const PAGES: [(&str, &[(&str, &str)]); 4] = [
+    (
+        "Content",
+        &[
+            ("/", "Overview"),
+            ("/shares", "Shares"),
+            ("/fetches", "Fetches"),
+            ("/files", "Files"),
+            ("/search", "Search"),
+        ],
+    ),
+    ("People", &[("/trust", "Trust"), ("/messages", "Messages"), ("/peers", "Peers")]),
+    ("Network", &[("/tor", "Tor"), ("/proxies", "Proxies"), ("/services", "Services")]),
+    (
+        "Node",
+        &[("/statistics", "Statistics"), ("/log", "Log"), ("/settings", "Settings"), ("/machine", "Machine")],
+    ),
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.
-const SAID: [(&str, &str); 12] = [
+const SAID: [(&str, &str); 14] = [
     ("shared", "Shared. Give the link to those who may have it."),
     ("reading", "The files are being read; the share appears when that is done."),
     ("unshared", "Withdrawn. Nobody can fetch it any more."),
@@ -41,6 +42,8 @@ const SAID: [(&str, &str); 12] = [
     ("sent", "It is on its way; below stands what waits to be delivered."),
     ("identity", "A new identity was taken. What was open is closed."),
     ("done", "Done."),
+    ("bridges", "Saved. New connections to Tor are made that way."),
+    ("kept", "Saved. From now on the node saves itself there."),
 ];
 
 /// What the frame depends on besides the page itself.
@@ -87,7 +90,7 @@ impl Frame {
             (DOCTYPE)
             html lang="en" {
                 (head(title, self.live))
-                body {
+                body class=[(!self.figures_only).then_some("site")] {
                     a class="skip" href="#main" { "Skip to content" }
                     header class="top" {
                         p class="name" { a href="/" { "Bulbil" } }
@@ -129,11 +132,11 @@ impl Frame {
     /// The switch between a page that stands still and one that reloads itself.
     pub(super) fn watch(&self, here: &str) -> Markup {
         html! {
-            p class="watch" {
+            span class="watch" {
                 @if self.live.is_some() {
-                    "Reloads every " (self.pace) " s. " a href=(here) { "Stop" }
+                    span class="pulse" {} "Updated every " (self.pace) " s " a href=(here) { "Stop" }
                 } @else {
-                    a href={ (here) "?live=1" } { "Reload every " (self.pace) " s" }
+                    a href={ (here) "?live=1" } { "Update every " (self.pace) " s" }
                 }
             }
         }
@@ -166,6 +169,7 @@ fn head(title: &str, live: Option<u64>) -> Markup {
             }
             title { @if title == "Bulbil" { "Bulbil" } @else { (title) " · Bulbil" } }
             link rel="stylesheet" href="/style.css";
+            link rel="icon" href="/icon.svg" type="image/svg+xml";
         }
     }
 }
@@ -173,9 +177,12 @@ fn head(title: &str, live: Option<u64>) -> Markup {
 fn navigation(here: &str) -> Markup {
     html! {
         nav aria-label="Pages" {
-            ul {
-                @for (address, name) in PAGES {
-                    li { a href=(address) aria-current=[(address == here).then_some("page")] { (name) } }
+            @for (group, pages) in PAGES {
+                p id={ "nav-" (group) } { (group) }
+                ul aria-labelledby={ "nav-" (group) } {
+                    @for (address, name) in pages {
+                        li { a href=(address) aria-current=[(*address == here).then_some("page")] { (name) } }
+                    }
                 }
             }
         }

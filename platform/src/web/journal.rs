@@ -30,9 +30,8 @@ pub(super) async fn data() -> Response {
 /// The page, as a pure function of the lines; newest first.
 pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
     frame.page("Log", "/log", &html! {
-        (heading("Log", &html! {}))
+        (heading("Log", &frame.watch("/log")))
         p class="quiet" { "The last " (lines.len()) " lines. Names, addresses and paths are left out." }
-        (frame.watch("/log"))
         @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
         @else {
             (table("Log", &html! {

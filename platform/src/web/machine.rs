@@ -1,4 +1,4 @@
-//! The machine around the node: what became of its settings file, its network, what the process gave up, and power.
+//! The machine around the node: its network, what the process gave up, and power.
 
 use axum::Extension;
 use axum::extract::State;
@@ -8,13 +8,13 @@ use maud::{Markup, html};
 
 use super::frame::{self, Frame};
 use super::guard::Fields;
-use super::layout::{badge, heading, table};
+use super::layout::{badge, heading, plural, table};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::power::{self, Power};
-use crate::status::Status;
-use crate::status::board::{Board, Verdict};
+use crate::status::board::{Board, Note, Verdict};
 use crate::status::hardening;
+use crate::status::{FetchState, Status};
 use crate::words::size;
 
 /// `GET /machine`
@@ -27,18 +27,27 @@ pub(super) async fn show(
     Html(page(&site.node.status(), power::is_offered(), &frame).into_string())
 }
 
-/// `POST /machine/power`
-pub(super) async fn switch(State(site): State<Shared>, Extension(fields): Extension<Fields>) -> Response {
+/// `POST /machine/power`: asks first, then does it.
+pub(super) async fn switch(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
+    uri: Uri,
+) -> Response {
     let (wanted, words) = match fields.get("do") {
         "off" => (
             Power::Off,
             "The board switches itself off. Wait until its light stays out before you cut the power.",
         ),
-        "reboot" => (Power::Reboot, "The board starts anew. The page is back in a minute or so."),
+        "reboot" => (Power::Reboot, "The board starts again. The page is back in a minute or so."),
         _ => return Redirect::to("/machine").into_response(),
     };
     if !power::is_offered() {
         return Redirect::to("/machine").into_response();
+    }
+    if !fields.ticked("sure") {
+        let frame = Frame::of(&site, &visitor, &uri);
+        return Html(sure(wanted, &site.node.status(), &frame).into_string()).into_response();
     }
     power::ask(wanted);
     let node = site.node.clone();
@@ -46,6 +55,36 @@ pub(super) async fn switch(State(site): State<Shared>, Extension(fields): Extens
     tokio::spawn(async move { node.stop().await });
     let body = html! { section { h1 { "Good-bye" } p { (words) } p { a href="/" { "Back to the page" } } } };
     Html(frame::alone("Good-bye", &body).into_string()).into_response()
+}
+
+/// The question before the power goes.
+pub(super) fn sure(wanted: Power, status: &Status, frame: &Frame) -> Markup {
+    let (title, code, words) = match wanted {
+        Power::Off => ("Switch off?", "off", "Switch off now"),
+        Power::Reboot => ("Start again?", "reboot", "Start again now"),
+    };
+    let running = status.fetches.iter().filter(|fetch| !is_over(&fetch.state)).count();
+    frame.page(title, "/machine", &html! {
+        (heading(title, &html! {}))
+        @if !status.keep.would_lose.is_empty() {
+            p class="notice warn" role="alert" {
+                "This is kept nowhere and would be gone for good: " (status.keep.would_lose) ". "
+                a href="/settings#keep-title" { "Keep it first" }
+            }
+        }
+        @if running > 0 { p { (plural(running as u64, "fetch is", "fetches are")) " not done yet; what is on a disk already stays there." } }
+        @if wanted == Power::Off { p { "To switch it on again, somebody has to cut the power and give it back." } }
+        @else { p { "The page is away for a minute or so, and Tor for some more." } }
+        (frame.form("/machine/power", "actions", &html! {
+            input type="hidden" name="do" value=(code);
+            button type="submit" name="sure" value="yes" class="danger" { (words) }
+            a class="button" href="/machine" { "Leave it on" }
+        }))
+    })
+}
+
+const fn is_over(state: &FetchState) -> bool {
+    matches!(state, FetchState::Done | FetchState::Failed(_))
 }
 
 /// The page, as a pure function of the status.
@@ -56,18 +95,17 @@ pub(super) fn page(status: &Status, has_power: bool, frame: &Frame) -> Markup {
         @if has_power {
             section aria-labelledby="power-title" {
                 h2 id="power-title" { "Power" }
-                p class="quiet" { "What was not kept is gone afterwards: " (status.keep.would_lose) "." }
                 (frame.form("/machine/power", "actions", &html! {
-                    button type="submit" name="do" value="reboot" { "Start anew" }
+                    button type="submit" name="do" value="reboot" { "Start again" }
                     button type="submit" name="do" value="off" class="danger" { "Switch off" }
                 }))
             }
         }
         section aria-labelledby="harden-title" {
-            h2 id="harden-title" { "What the program gave up" }
-            p class="quiet" { "So that a mistake in it can do less harm." }
-            (table("What the program gave up", &html! {
-                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "Why" } } }
+            h2 id="harden-title" { "Protection" }
+            p class="quiet" { "What the program cannot do any more, so that a mistake in it can do less harm." }
+            (table("Protection", &html! {
+                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "What it means" } } }
                 tbody { @for measure in &status.hardening { tr {
                     th scope="row" { (measure.name.replace('_', " ")) }
                     td { (state(measure.state)) }
@@ -79,7 +117,14 @@ pub(super) fn page(status: &Status, has_power: bool, frame: &Frame) -> Markup {
 }
 
 fn of_board(board: &Board) -> Markup {
+    let unread = board.notes.iter().filter(|note| note.verdict != Verdict::Understood).count();
     html! {
+        @if unread > 0 {
+            p class="notice warn" {
+                (plural(unread as u64, "line", "lines")) " of bulbil.toml could not be used. "
+                a href="/settings#notes-title" { "See which" }
+            }
+        }
         dl class="figures" {
             div { dt { "Image" } dd { (board.image) } }
             div { dt { "Name" } dd { (board.name) } }
@@ -96,13 +141,20 @@ fn of_board(board: &Board) -> Markup {
                 } } }
             }))
         }
+    }
+}
+
+/// What became of each key of the card's `bulbil.toml`: a section of the settings.
+pub(super) fn notes(notes: &[Note]) -> Markup {
+    html! {
         section aria-labelledby="notes-title" {
             h2 id="notes-title" { "Settings on the card" }
-            @if board.notes.is_empty() { p class="empty" { "bulbil.toml says nothing; everything is as it comes." } }
+            @if notes.is_empty() { p class="empty" { "bulbil.toml on the boot partition says nothing; everything is as it comes." } }
             @else {
+                p class="quiet" { "What became of each line of bulbil.toml on the boot partition. It is read when the board starts." }
                 (table("Settings on the card", &html! {
-                    thead { tr { th scope="col" { "Key" } th scope="col" { "Understood" } th scope="col" { "Why" } } }
-                    tbody { @for note in &board.notes { tr {
+                    thead { tr { th scope="col" { "Key" } th scope="col" { "Used" } th scope="col" { "Why" } } }
+                    tbody { @for note in notes { tr {
                         th scope="row" { code { (note.key) } }
                         td { (verdict(note.verdict)) }
                         td { (note.why) }

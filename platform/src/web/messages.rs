@@ -85,9 +85,8 @@ pub(super) fn page(status: &Status, letters: &Letters, frame: &Frame) -> Markup 
         "Messages",
         "/messages",
         &html! {
-            (heading("Messages", &html! {}))
+            (heading("Messages", &frame.watch("/messages")))
             (fault(letters.fault.as_deref()))
-            (frame.watch("/messages"))
             (section("inbox", "Inbox", letters.inbox.len(), &html! {
                 @if letters.inbox.is_empty() { p class="empty" { "Nothing came yet." } }
                 @for letter in letters.inbox.iter().rev() { (came(letter, letters.now_s, frame)) }

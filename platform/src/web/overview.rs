@@ -10,10 +10,10 @@ use crate::words::{percent, rate, size, span};
 const SKEW_WORTH_SHOWING_S: u64 = 60;
 
 /// Network, memory, traffic: figures without names.
-pub(super) fn section(status: &Status) -> Markup {
+pub(super) fn section(status: &Status, aside: &Markup) -> Markup {
     html! {
         section class="overview" aria-labelledby="overview-title" {
-            h1 id="overview-title" { (headline(&status.net)) }
+            div class="heading" { h1 id="overview-title" { (headline(&status.net)) } div class="aside" { (aside) } }
             (net(&status.net))
             dl class="figures" {
                 div { dt { "Down" } dd { (rate(status.fetches.iter().map(|fetch| fetch.rate).sum())) } }
@@ -73,7 +73,7 @@ pub(super) fn services(net: &NetStatus) -> Markup {
 fn memory(status: &Status) -> Markup {
     let memory = status.memory;
     html! {
-        (size(memory.rss)) " of " (size(memory.limit))
+        span class="whole" { (size(memory.rss)) " of " (size(memory.limit)) }
         (bar("Memory in use", percent(memory.rss, memory.limit.max(1))))
         small { "at most " (size(memory.rss_peak)) " so far" }
     }

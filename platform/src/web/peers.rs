@@ -28,8 +28,7 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
         "Peers",
         "/peers",
         &html! {
-            (layout::heading("Peers", &html! {}))
-            (frame.watch("/peers"))
+            (layout::heading("Peers", &frame.watch("/peers")))
             (section(status))
         },
     )
@@ -78,7 +77,7 @@ fn row(status: &Status, peer: &Peer) -> Markup {
         (peer.chokes_us && !has_all(status, &peer.info_hash), peer.choked && peer.has_percent < 100);
     html! {
         tr {
-            th scope="row" { "#" (peer.id) }
+            th scope="row" class="short" { "#" (peer.id) }
             td { (name(status, &peer.info_hash)) }
             td class="number" { (peer.has_percent) " %" }
             td class="number" { (size(peer.downloaded)) @if refused { " " (badge("warn", "paused")) } }
@@ -113,7 +112,7 @@ fn dropped(status: &Status) -> Markup {
             table {
                 thead { tr { th scope="col" { "Peer" } th scope="col" { "Share" } th scope="col" { "What it did" } } }
                 tbody { @for Dropped { id, info_hash, why } in status.dropped.iter().rev() {
-                    tr { th scope="row" { "#" (id) } td { (name(status, info_hash)) } td { (why) } }
+                    tr { th scope="row" class="short" { "#" (id) } td { (name(status, info_hash)) } td { (why) } }
                 } }
             }
         }

@@ -42,6 +42,7 @@ pub(super) fn plot(
                     }
                 }
             }
+            p class="axis" aria-hidden="true" { span { "1 " (span) " ago" } span { "now" } }
             p class="line" { @for series in series { span { i class={ "key " (series.class) } {} (legend(series, say)) } } }
         }
     }

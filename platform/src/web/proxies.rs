@@ -35,6 +35,7 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
     let proxy = &status.proxy;
     frame.page("Proxies", "/proxies", &html! {
         (heading("Proxies", &html! {
+            (frame.watch("/proxies"))
             (frame.button("/proxies/identity", "", "New identity"))
         }))
         p class="quiet" {
@@ -42,7 +43,6 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
             "A new identity closes them all, and nothing after it shares a circuit with what was before."
             @if proxy.identities > 0 { " Taken " (plural(proxy.identities, "time", "times")) " so far." }
         }
-        (frame.watch("/proxies"))
         @if proxy.listeners.is_empty() { p class="empty" { "None is open. The configuration opens them, under [proxy]." } }
         @else {
             (table("Listeners", &html! {
@@ -60,7 +60,7 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
 fn row(listener: &Listener) -> Markup {
     html! {
         tr {
-            th scope="row" { (listener.kind) }
+            th scope="row" class="short" { (listener.kind) }
             td { code { (listener.address) } }
             td {
                 @match &listener.state {

@@ -1,12 +1,14 @@
 //! Onion services in front of other programs: whether people can reach them, and who may.
 
+use std::time::Instant;
+
 use axum::Extension;
-use axum::extract::State;
-use axum::http::{StatusCode, Uri};
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
-use super::frame::Frame;
+use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, field, heading, plural, table};
 use super::site::Shared;
@@ -15,6 +17,14 @@ use crate::publish::command::{AddClient, NewClient};
 use crate::status::Status;
 use crate::status::publish::Published;
 use crate::words::{size, span};
+
+/// A key that was just given out.
+#[derive(Debug)]
+pub(super) struct Given {
+    pub(super) new: NewClient,
+    /// Name of its QR code.
+    pub(super) code: Option<String>,
+}
 
 /// `GET /services`
 pub(super) async fn show(
@@ -39,7 +49,9 @@ pub(super) async fn change(
         "add" => match site.node.add_client(AddClient { service, client, key: None }).await {
             Ok(new) => {
                 // Shown once: it is kept nowhere.
-                let page = page(&site.node.status(), Some(&new), None, &frame);
+                let code = new.private.as_ref().and_then(|key| site.once.put(key, Instant::now()));
+                let given = Given { new, code };
+                let page = page(&site.node.status(), Some(&given), None, &frame);
                 return Html(page.into_string()).into_response();
             }
             Err(why) => Err(why),
@@ -56,26 +68,41 @@ pub(super) async fn change(
     }
 }
 
+/// `GET /services/{name}/key.bmp`: the QR code of a key that was just given out, once.
+pub(super) async fn code(State(site): State<Shared>, Path(name): Path<String>) -> Response {
+    site.once.take(&name, Instant::now()).map_or_else(frame::missing, |image| {
+        ([(header::CONTENT_TYPE, "image/bmp")], image.to_vec()).into_response()
+    })
+}
+
 /// The page, as a pure function of the status.
-pub(super) fn page(status: &Status, new: Option<&NewClient>, why: Option<&str>, frame: &Frame) -> Markup {
+pub(super) fn page(status: &Status, new: Option<&Given>, why: Option<&str>, frame: &Frame) -> Markup {
     frame.page("Services", "/services", &html! {
-        (heading("Published services", &html! {}))
+        (heading("Services", &frame.watch("/services")))
         (fault(why))
-        (frame.watch("/services"))
         @if let Some(new) = new { (key(new)) }
         @if status.publish.is_empty() {
-            p class="empty" { "None. The configuration puts onion services in front of other programs, under [[publish]]." }
+            p class="empty" {
+                "None yet. A service puts an onion address in front of another program of yours, such as a web site. "
+                "It is described in the configuration, under " code { "[[publish]]" } "."
+            }
         }
         @for (index, service) in status.publish.iter().enumerate() { (card(service, index, frame)) }
     })
 }
 
-fn key(new: &NewClient) -> Markup {
+fn key(given: &Given) -> Markup {
     html! {
-        div class="notice good" role="status" {
-            p { "The key of " (new.client) ". It is shown once and kept nowhere; hand it over now." }
-            @if let Some(private) = &new.private { p { code class="select" { (private) } } }
-            p { small { "Tor Browser asks for its last part, after the last colon." } }
+        section class="card link" role="status" aria-labelledby="key-title" {
+            h2 id="key-title" { "The key of " (given.new.client) }
+            @if let Some(code) = &given.code {
+                img src={ "/services/" (code) "/key.bmp" } alt="The key as a QR code" width="200" height="200";
+            }
+            div {
+                p class="notice warn" { "It is shown now and never again. Hand it over before you leave this page." }
+                @if let Some(private) = &given.new.private { p { code class="select" { (private) } } }
+                p { small { "Tor Browser asks for its last part, after the last colon. Other Tor clients take the whole line in a file." } }
+            }
         }
     }
 }
@@ -86,7 +113,7 @@ fn card(service: &Published, index: usize, frame: &Frame) -> Markup {
         section class="card" aria-labelledby=(id) {
             header {
                 h2 id=(id) { (service.name) }
-                @if service.healthy { (badge("good", "healthy")) } @else { (badge("warn", "not well")) }
+                @if service.healthy { (badge("good", "healthy")) } @else { (badge("warn", "in trouble")) }
             }
             @for url in &service.urls { p { code class="select" { (url) } } }
             @if let Some(trouble) = &service.trouble { p class="notice warn" { (trouble) } }
@@ -129,9 +156,9 @@ fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {
         h3 { "Who may find it" }
         @if service.restricted {
             @if service.clients.is_empty() { p class="quiet" { "Nobody: it is closed, and no key was given out." } }
-            ul class="plain" { @for client in &service.clients {
+            ul class="plain rows" { @for client in &service.clients {
                 li {
-                    (client.name) " "
+                    span { (client.name) }
                     (frame.form("/services", "inline", &html! {
                         input type="hidden" name="service" value=(service.name);
                         input type="hidden" name="client" value=(client.name);
@@ -139,10 +166,6 @@ fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {
                     }))
                 }
             } }
-            (frame.form("/services", "inline", &html! {
-                input type="hidden" name="service" value=(service.name);
-                button type="submit" name="do" value="open" class="link" { "Open it to everybody" }
-            }))
         } @else { p class="quiet" { "Everybody who knows the address. The first key that is given out closes it to all others." } }
         (frame.form("/services", "row", &html! {
             input type="hidden" name="service" value=(service.name);
@@ -151,5 +174,11 @@ fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {
             }))
             button type="submit" name="do" value="add" { "Give out a key" }
         }))
+        @if service.restricted {
+            (frame.form("/services", "actions", &html! {
+                input type="hidden" name="service" value=(service.name);
+                button type="submit" name="do" value="open" class="link" { "Open it to everybody" }
+            }))
+        }
     }
 }

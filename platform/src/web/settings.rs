@@ -9,24 +9,28 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::account;
-use super::first::{self, Draft};
+use super::first;
+use super::folders::{self, Choice};
 use super::frame::Frame;
 use super::guard::Fields;
 use super::keep;
 use super::layout::{fault, field, heading};
+use super::machine;
 use super::password;
 use super::site::{Shared, Site};
 use super::visitor::{Place, Visitor};
 use crate::state::{Audience, PageEntry};
 use crate::status::Keep;
-use crate::sys::disks::{self, Disk};
+use crate::status::board::Note;
 
 /// What the page shows.
 #[derive(Debug, Default)]
 pub(super) struct View {
     pub(super) audience: Audience,
-    pub(super) folders: Draft,
-    pub(super) disks: Vec<Disk>,
+    pub(super) from_lan: bool,
+    pub(super) folders: Choice,
+    /// What became of the keys of `bulbil.toml`, on a board.
+    pub(super) notes: Option<Vec<Note>>,
     pub(super) sessions: usize,
     pub(super) config: String,
     pub(super) keep: Keep,
@@ -62,7 +66,7 @@ pub(super) async fn change_access(
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let folders = match first::folders(fields.get("folders")) {
+    let folders = match folders::read(&fields, &site.downloads()) {
         Ok(folders) => folders,
         Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
     };
@@ -86,19 +90,15 @@ pub(super) fn again(
 
 fn view(site: &Site, visitor: &Visitor) -> View {
     let entry = &visitor.entry;
-    let listed: Vec<_> = entry.folders.iter().map(|folder| folder.display().to_string()).collect();
+    let status = site.node.status();
     View {
         audience: entry.audience,
-        folders: Draft {
-            folders: listed.join("\n"),
-            folders_fixed: !site.allowed.is_empty(),
-            from_lan: matches!(visitor.place, Place::Lan(_)),
-            ..Draft::default()
-        },
-        disks: disks::mounted(),
+        from_lan: matches!(visitor.place, Place::Lan(_)),
+        folders: Choice::look(site, &entry.folders),
+        notes: status.board.as_ref().map(|board| board.notes.clone()),
         sessions: site.sessions().count(Instant::now()),
         config: site.config.clone(),
-        keep: site.node.status().keep.clone(),
+        keep: status.keep.clone(),
         fault: None,
     }
 }
@@ -113,7 +113,8 @@ pub(super) fn page(view: &View, frame: &Frame) -> Markup {
             (fault(view.fault.as_deref()))
             @if frame.token.is_some() { (access(view, frame)) (password_form(view, frame)) }
             @else { p class="empty" { "Only who is signed in may change anything." } }
-            (keep::part(&view.keep, frame))
+            (keep::part(&view.keep, &view.folders, frame))
+            @if let Some(notes) = &view.notes { (machine::notes(notes)) }
             (config(view))
         },
     )
@@ -124,8 +125,8 @@ fn access(view: &View, frame: &Frame) -> Markup {
         section aria-labelledby="access-title" {
             h2 id="access-title" { "Access" }
             (frame.form("/settings/access", "card", &html! {
-                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience, view.folders.from_lan)) }
-                fieldset { legend { "Where files may lie" } (first::folder_choice(&view.folders, &view.disks)) }
+                fieldset { legend { "Who may see this page" } (first::audience_choice(view.audience, view.from_lan)) }
+                fieldset { legend { "Where files may lie" } (folders::choice(&view.folders)) }
                 p { button type="submit" class="main" { "Save" } }
             }))
         }

@@ -90,9 +90,9 @@ pub(super) fn page(status: &Status, jobs: &[Job], why: Option<&str>, frame: &Fra
         "/shares",
         &html! {
             (heading("Shares", &html! {
+                (frame.watch("/shares"))
                 @if frame.token.is_some() { a class="button main" href="/files" { "Share something" } }
             }))
-            (frame.watch("/shares"))
             (fault(why))
             (work(jobs, frame))
             @if status.shares.is_empty() { p class="empty" { "Nothing is shared yet." } }

@@ -1,19 +1,22 @@
 //! What all requests share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
 use super::browse::Folders;
 use super::guesses::Guesses;
 use super::jobs::Jobs;
+use super::once::Once;
 use super::onion::Onion;
 use super::password::Hasher;
 use super::search::Searches;
 use super::session::Sessions;
 use crate::config::{Config, Page};
+use crate::net::Network;
 use crate::node::{Handle, NodeError};
 use crate::state::PageEntry;
 
@@ -25,10 +28,18 @@ pub(super) struct Site {
     pub(super) node: Handle,
     /// The page's part of the configuration.
     pub(super) page: Page,
+    /// The network, once there is one.
+    pub(super) network: OnceLock<Network>,
+    /// Bridges of the configuration.
+    pub(super) bridges: Vec<String>,
+    /// Hash of what a program sends to read the figures.
+    pub(super) scraper: Option<[u8; 32]>,
     /// All of it as TOML, without what the owner left out.
     pub(super) config: String,
     /// The only folders from which and into which things may go, where the configuration names any.
     pub(super) allowed: Vec<PathBuf>,
+    /// The state directory.
+    pub(super) state: PathBuf,
     pub(super) port: u16,
     /// Names by which the page may be called besides addresses, in lower case.
     pub(super) names: Vec<String>,
@@ -38,6 +49,7 @@ pub(super) struct Site {
     pub(super) jobs: Jobs,
     pub(super) onion: Onion,
     pub(super) searches: Searches,
+    pub(super) once: Once,
     sessions: Mutex<Sessions>,
     guesses: Mutex<Guesses>,
     folders: Mutex<Folders>,
@@ -64,6 +76,10 @@ impl Site {
             allowed: allowed(config),
             page,
             config: shown(config),
+            network: OnceLock::new(),
+            bridges: config.net.tor.bridges.clone(),
+            scraper: config.metrics.token.as_ref().map(|token| Sha256::digest(&token.0).into()),
+            state: config.state_dir(),
             port,
             names,
             key,
@@ -71,10 +87,16 @@ impl Site {
             jobs: Jobs::default(),
             onion: Onion::default(),
             searches: Searches::default(),
+            once: Once::default(),
             sessions: Mutex::default(),
             guesses: Mutex::default(),
             folders: Mutex::default(),
         }))
+    }
+
+    /// Where fetched files go that are not meant to last.
+    pub(super) fn downloads(&self) -> PathBuf {
+        self.state.join("downloads")
     }
 
     /// What the page keeps.

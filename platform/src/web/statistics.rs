@@ -36,8 +36,7 @@ pub(super) fn page(history: &History, frame: &Frame) -> Markup {
         "Statistics",
         "/statistics",
         &html! {
-            (heading("Statistics", &html! { a href="/statistics.json" { "as data" } }))
-            (frame.watch("/statistics"))
+            (heading("Statistics", &html! { (frame.watch("/statistics")) a href="/statistics.json" { "JSON" } a href="/metrics" { "Prometheus" } }))
             (ring("hour", "The last hour", "hour", &history.hour))
             (ring("day", "The last day", "day", &history.day))
         },

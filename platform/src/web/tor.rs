@@ -6,9 +6,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
+use super::bridges::{self, Bridges};
 use super::frame::{self, Frame};
 use super::guard::Fields;
-use super::layout::{badge, fault, heading};
+use super::layout::{badge, fault, heading, plural};
 use super::onion::{self, Face, Visit};
 use super::overview;
 use super::qr;
@@ -25,7 +26,8 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Html<String> {
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&site.node.status(), site.onion.face().as_ref(), None, &frame).into_string())
+    let bridges = Bridges::of(&site, &visitor.entry);
+    Html(page(&site.node.status(), site.onion.face().as_ref(), &bridges, None, &frame).into_string())
 }
 
 /// `GET /tor/qr.bmp`: the page's own address.
@@ -66,26 +68,35 @@ fn changed(entry: PageEntry, wanted: &str) -> Result<PageEntry, getrandom::Error
 
 fn again(site: &Site, visitor: &Visitor, uri: &Uri, why: &str) -> Response {
     let frame = Frame::of(site, visitor, uri);
-    let page = page(&site.node.status(), site.onion.face().as_ref(), Some(why), &frame);
+    let bridges = Bridges::of(site, &visitor.entry);
+    let page = page(&site.node.status(), site.onion.face().as_ref(), &bridges, Some(why), &frame);
     (StatusCode::INTERNAL_SERVER_ERROR, Html(page.into_string())).into_response()
 }
 
 /// The page, as a pure function of the status and the page's own onion service.
-pub(super) fn page(status: &Status, face: Option<&Face>, why: Option<&str>, frame: &Frame) -> Markup {
+pub(super) fn page(
+    status: &Status,
+    face: Option<&Face>,
+    bridges: &Bridges,
+    why: Option<&str>,
+    frame: &Frame,
+) -> Markup {
     let net = &status.net;
     frame.page(
         "Tor",
         "/tor",
         &html! {
-            (heading(overview::headline(net), &html! { (frame.button("/proxies/identity", "", "New identity")) }))
+            (heading(overview::headline(net), &html! { (frame.watch("/tor")) (frame.button("/proxies/identity", "", "New identity")) }))
             (fault(why))
             (overview::net(net))
             dl class="figures" {
                 div { dt { "Bootstrap" } dd { (net.percent) " %" } }
                 div { dt { "Onion services" } dd { (overview::services(net)) } }
                 div { dt { "Clock" } dd { (clock(net.clock_skew_s)) } }
+                div { dt { "Enters by" } dd { @if net.bridges == 0 { "public relays" } @else { (plural(u64::from(net.bridges), "bridge", "bridges")) } } }
             }
             (own(face, frame))
+            (bridges::part(bridges, frame))
         },
     )
 }

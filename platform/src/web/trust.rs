@@ -94,7 +94,7 @@ pub(super) fn page(status: &Status, cost: Option<TrustCost>, why: Option<&str>, 
             (own(status))
             (trusted(status, frame))
             (friends::part(status, frame))
-        (reach(status, cost, frame))
+            (reach(status, cost, frame))
             (mirrors(&status.mirrors, frame))
             (blocked(&status.trust.blocked, frame))
         },
@@ -135,6 +135,7 @@ fn trusted(status: &Status, frame: &Frame) -> Markup {
                 }))
             }
             (frame.form("/trust/change", "card", &html! {
+                h3 { "Trust another node" }
                 input type="hidden" name="do" value="trust";
                 (address_field("trust-node", "Onion address"))
                 (field("name", "What to call it", "", &html! { input id="name" name="name" maxlength="64"; }))
@@ -217,6 +218,7 @@ fn mirrors(mirrors: &[Mirror], frame: &Frame) -> Markup {
                 }))
             }
             (frame.form("/trust/change", "card", &html! {
+                h3 { "Mirror a node" }
                 input type="hidden" name="do" value="mirror";
                 (address_field("mirror-node", "Onion address"))
                 (tick("follow", "Keep it up to date", "Otherwise it is copied once."))

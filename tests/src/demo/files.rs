@@ -14,16 +14,23 @@ use crate::measure::Measured;
 use crate::net::{Network, Shape};
 use crate::node::{Node, Settings};
 use crate::scratch::Scratch;
-use crate::usage::Machine;
+use crate::usage::{Machine, Usage};
+use crate::wait;
 
 /// Files in the folder that is shared.
 const SMALL_FILES: u32 = 500;
+
+/// Relays that are added to the directory for one row: about as many as the public network had in 2026.
+const CROWD: u32 = 9000;
 
 /// Numbers of lanes that are compared.
 const LANES: [u8; 3] = [1, 2, 4];
 
 /// Bare streams at once: as many as a node has lanes to a peer unless told otherwise.
 pub(super) const BARE: u8 = 2;
+
+/// For some 15 MB of directory.
+const DIRECTORY_LIMIT: Duration = Duration::from_mins(5);
 
 /// For one fetch: 64 MiB at 0.05 MiB/s.
 const FETCH_LIMIT: Duration = Duration::from_secs(1280);
@@ -38,8 +45,10 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     let (nodes, verified) = stage.show()?;
     let plain = stage.measure()?;
     println!("starting a private Tor network with {LATENCY_MS} ms more per hop and way");
-    let slow_network = Network::start(Shape::with_latency_ms(LATENCY_MS))?;
+    let mut slow_network = Network::start(Shape::with_latency_ms(LATENCY_MS))?;
     let slow = Stage { network: &slow_network, label: " at 0.29 s", ..stage }.measure()?;
+    println!("measuring an idle node where the directory is as long as the public one");
+    report.idle_long = idle_in_crowd(&mut slow_network)?;
     drop(slow_network);
     for node in &nodes {
         report.rss_peak.insert(node.name().to_owned(), node.rss_peak()?);
@@ -59,6 +68,29 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
         }
     }
     Ok(report.verified)
+}
+
+/// Memory of a node that knows all relays of a directory as long as the public one.
+fn idle_in_crowd(network: &mut Network) -> io::Result<Usage> {
+    let bytes = network.crowd(CROWD)?;
+    let node = Node::start(network, Settings::named("idle"))?;
+    wait::found(DIRECTORY_LIMIT, "the node to have the whole directory", || {
+        Ok((size_on_disk(node.folder())? > bytes).then_some(()))
+    })?;
+    node.status()?;
+    node.usage()
+}
+
+/// Bytes of all files under `folder`; those that go away meanwhile do not count.
+fn size_on_disk(folder: &Path) -> io::Result<u64> {
+    let mut total = 0;
+    for entry in fs::read_dir(folder)? {
+        let Ok((path, data)) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?))) else {
+            continue;
+        };
+        total += if data.is_dir() { size_on_disk(&path)? } else { data.len() };
+    }
+    Ok(total)
 }
 
 struct Stage<'a> {

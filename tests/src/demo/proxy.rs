@@ -34,7 +34,7 @@ use table::{Lines, Table};
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts with their limits, in the order in which they are played.
-const PARTS: [Named; 9] = [
+const PARTS: [Named; 11] = [
     ("how long a connection takes", 60, speed::latency),
     ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
     ("DNS questions a second", 90, names::rate),
@@ -43,7 +43,9 @@ const PARTS: [Named; 9] = [
     ("2 000 connections at once", 300, flood::many),
     ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
     ("50 MB of random bytes to each listener", 240, flood::noise),
-    ("a long download and a long upload", BY_SIZE, memory::long),
+    ("a long download", BY_SIZE, memory::download),
+    ("a long upload", BY_SIZE, memory::upload),
+    ("a long upload to one of upload_ports", BY_SIZE, memory::steady_upload),
 ];
 
 /// As long as the size of the long transfers takes.
@@ -88,7 +90,7 @@ pub(super) struct Stage {
 const SIZE: u64 = 3 << 30;
 
 /// Bytes a second that a long transfer makes at least, where its limit is concerned.
-const SLOWEST: u64 = 2 << 20;
+const SLOWEST: u64 = 1 << 20;
 
 pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&PROGRAMS)?;
@@ -122,7 +124,7 @@ fn play(table: &mut Table, shape: Shape, size: u64, parts: &[Named]) {
         Err(error) => return table.fail("the stage", &error),
     };
     for &(name, limit, part) in parts {
-        let limit = if limit == BY_SIZE { 60 + 2 * size / SLOWEST } else { limit };
+        let limit = if limit == BY_SIZE { 60 + size / SLOWEST } else { limit };
         table.play((name, Duration::from_secs(limit)), &stage, part);
     }
 }

@@ -33,6 +33,9 @@ pub struct TorConfig {
     /// Another network than the public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkSource>,
+    /// Relays on no public list by which the network is entered, as bridge lines; none for public ones.
+    #[serde(default)]
+    pub bridges: Vec<String>,
     /// Which relays onion circuits may start with.
     #[serde(default)]
     pub vanguards: Vanguards,
@@ -93,6 +96,7 @@ impl TorConfig {
             memory: default_memory(),
             wear: default_wear(),
             network: None,
+            bridges: Vec::new(),
             vanguards: Vanguards::default(),
             reduced_padding: false,
             predicted_ports: Vec::new(),
@@ -173,6 +177,12 @@ impl TorConfig {
         let ports = self.predicted_ports.iter().map(|port| Value::from(i64::from(*port))).collect();
         let ports = Table::from_iter([("initial_predicted_ports".into(), Value::Array(ports))]);
         table.insert("preemptive_circuits".into(), Value::Table(ports));
+        if !self.bridges.is_empty() {
+            super::check_bridges(&self.bridges).map_err(BadTorConfig)?;
+            let lines = self.bridges.iter().map(|line| Value::from(line.as_str())).collect();
+            let bridges = [("enabled".into(), true.into()), ("bridges".into(), Value::Array(lines))];
+            table.insert("bridges".into(), Value::Table(Table::from_iter(bridges)));
+        }
         let max = Value::Table(Table::from_iter([("max".into(), Value::from(memory))]));
         table.insert("system".into(), Value::Table(Table::from_iter([("memory".into(), max)])));
         Ok(())

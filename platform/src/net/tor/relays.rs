@@ -1,15 +1,17 @@
-//! Whom a Tor client may talk to: relays of the directory, and the caches it starts from.
+//! Whom a Tor client may talk to: relays of the directory, the caches it starts from, and its bridges.
 
 use std::net::SocketAddr;
+use std::sync::PoisonError;
 
 use tor_linkspec::HasAddrs;
 
 use super::Tor;
 
 impl Tor {
-    /// Whether a relay, or a directory cache of the configuration, listens there.
+    /// Whether a relay, a bridge, or a directory cache of the configuration listens there.
     pub(in crate::net) fn knows(&self, address: SocketAddr) -> bool {
-        if self.0.caches.contains(&address) {
+        let is_bridge = self.0.bridges.lock().unwrap_or_else(PoisonError::into_inner).contains(&address);
+        if is_bridge || self.0.caches.contains(&address) {
             return true;
         }
         let directory = self.client().ok().and_then(|client| client.dirmgr().ok()?.timely_netdir().ok());

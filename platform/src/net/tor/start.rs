@@ -66,6 +66,8 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         steady: Steady::new(&config.upload_ports, config.allows_local()),
         services,
         caches,
+        config: config.clone(),
+        bridges: Mutex::default(),
         tasks: Mutex::default(),
     });
     let watcher = tokio::spawn(watch_status(Arc::clone(&client), Arc::downgrade(&shared)));
@@ -73,7 +75,9 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
     if let Ok(mut tasks) = shared.tasks.lock() {
         tasks.extend([watcher.abort_handle(), bootstrapper.abort_handle()]);
     }
-    Ok(Tor(shared))
+    let tor = Tor(shared);
+    tor.note_bridges(&config.bridges);
+    Ok(tor)
 }
 
 /// Makes both directories with mode 0700, and takes the state for this process alone.

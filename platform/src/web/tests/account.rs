@@ -43,6 +43,52 @@ async fn the_first_run_makes_the_node_ones_own() {
 }
 
 #[tokio::test]
+async fn the_first_run_can_keep_the_node_in_a_file() {
+    with_node(Page::default(), async |live| {
+        let (mut browser, file) = (live.browser(), live.write("disk/other.txt", "no keep file"));
+        let (phrase, kept) =
+            ("a passphrase of words", file.with_file_name("bulbil.keep").display().to_string());
+        browser.get("/first").await;
+        let begin = |file: &str, again: &str| {
+            [("password", PASSWORD), ("again", PASSWORD), ("keep", "file"), ("passphrase", phrase)]
+                .map(|(name, value)| (name, value.to_owned()))
+                .into_iter()
+                .chain([("keep-file", file.to_owned()), ("once-more", again.to_owned())])
+                .collect::<Vec<_>>()
+        };
+        let other = file.display().to_string();
+        for (file, again, words) in [
+            ("bulbil.keep", phrase, "whole path"),
+            ("/no/such/bulbil.keep", phrase, "create it first"),
+            (kept.as_str(), "something else", "passphrases differ"),
+            (other.as_str(), phrase, "is no keep file"),
+        ] {
+            let fields = begin(file, again);
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let refused = browser.post("/first", &fields).await;
+            assert!(
+                refused.status == StatusCode::UNPROCESSABLE_ENTITY && refused.body.contains(words),
+                "{words}"
+            );
+        }
+        assert_eq!(live.node.page().await.unwrap().password, None, "until all of it is right");
+        let fields = begin(&kept, phrase);
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        assert_eq!(browser.post("/first", &fields).await.location(), "/?said=welcome");
+        assert!(
+            live.node.status().keep.automatic && browser.get("/settings").await.body.contains("keeps itself")
+        );
+        live.node.stop().await.unwrap();
+        let phrase = crate::keep::Passphrase::to_open(phrase).unwrap();
+        let saved = crate::keep::Kept::load(kept.as_ref(), &phrase).unwrap();
+        let state = crate::state::StateDir::open(&live.scratch.path().join("again"), true).unwrap();
+        saved.restore(&state, false).unwrap();
+        assert!(state.load().unwrap().page.password.is_some(), "what came after the first save is in it too");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn signing_out_and_in_again() {
     with_node(Page::default(), async |live| {
         let mut owner = live.owner("machine").await;

@@ -2,20 +2,33 @@
 
 use hyper::{Method, StatusCode};
 
-use super::live::with_node;
-use crate::config::Page;
+use super::live::{with_config, with_node};
+use crate::config::{Config, Metrics, Page, Password};
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 27] = [
     "/",
     "/login",
     "/first",
     "/style.css",
+    "/icon.svg",
+    "/metrics",
     "/shares",
+    "/shares/none",
     "/fetches",
     "/fetches/new",
     "/files",
+    "/search",
+    "/trust",
+    "/trust/qr.bmp",
+    "/messages",
+    "/proxies",
+    "/services",
+    "/services/none/key.bmp",
+    "/machine",
     "/peers",
     "/tor",
+    "/statistics",
+    "/statistics.json",
     "/log",
     "/settings",
     "/status.json",
@@ -152,6 +165,70 @@ async fn other_pages_cannot_use_ours() {
             ("sec-fetch-dest", "document"),
         ];
         assert_eq!(owner.send(Method::GET, "/", String::new(), &link).await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn figures_for_programs_need_a_session_or_the_token() {
+    let token = Some(Password("0123456789abcdefghij".into()));
+    let metrics = Metrics { token, ..Metrics::default() };
+    with_config(Config { metrics, ..Config::default() }, async |live| {
+        let mut owner = live.owner("password").await;
+        let mut program = live.browser();
+        for (authorization, status) in [
+            ("", StatusCode::UNAUTHORIZED),
+            ("Bearer 0123456789abcdefghiJ", StatusCode::UNAUTHORIZED),
+            ("Bearer 0123456789abcdefghijk", StatusCode::UNAUTHORIZED),
+            ("Basic 0123456789abcdefghij", StatusCode::UNAUTHORIZED),
+            ("Bearer 0123456789abcdefghij", StatusCode::OK),
+            ("bearer 0123456789abcdefghij", StatusCode::OK),
+        ] {
+            let answer = program
+                .send(Method::GET, "/metrics", String::new(), &[("authorization", authorization)])
+                .await;
+            assert_eq!(answer.status, status, "{authorization:?}");
+            assert_eq!(answer.body.contains("bulbil_uptime_seconds"), status == StatusCode::OK);
+            assert_eq!(answer.header("www-authenticate") == "Bearer", status != StatusCode::OK);
+        }
+        let token = [("authorization", "Bearer 0123456789abcdefghij")];
+        for path in ["/", "/status.json", "/settings"] {
+            let answer = program.send(Method::GET, path, String::new(), &token).await;
+            assert_ne!(answer.status, StatusCode::OK, "{path}: the token opens the figures only");
+        }
+        let answer = owner.get("/metrics").await;
+        assert_eq!(answer.header("content-type"), crate::metrics::CONTENT_TYPE);
+        assert!(!owner.get("/settings").await.body.contains("0123456789abcdefghij"), "hidden on the page");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_token_in_the_settings_none_is_right() {
+    with_node(Page::default(), async |live| {
+        live.owner("password").await;
+        for authorization in ["Bearer ", "Bearer", "Bearer none"] {
+            let mut program = live.browser();
+            let headers = [("authorization", authorization)];
+            let answer = program.send(Method::GET, "/metrics", String::new(), &headers).await;
+            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{authorization:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_machine_that_is_not_ours_is_not_switched_off() {
+    with_node(Page::default(), async |live| {
+        let mut owner = live.owner("machine").await;
+        for wanted in ["off", "reboot", "", "x"] {
+            let fields = [("do", wanted), ("sure", "yes")];
+            assert_eq!(owner.post("/machine/power", &fields).await.location(), "/machine");
+        }
+        assert_eq!(owner.get("/machine").await.status, StatusCode::OK, "it still runs");
+        let allowed = owner.post("/files/allow", &[("disk", "/etc")]).await;
+        assert_eq!(allowed.location(), "/files?said=saved");
+        assert!(!live.node.page().await.unwrap().folders.iter().any(|folder| folder == "/etc"), "no disk");
     })
     .await;
 }

@@ -55,21 +55,26 @@ pub(super) struct Browser {
 
 /// Runs a test within reach of a node.
 pub(super) async fn with_node<F: Future<Output = ()>>(page: Page, test: impl FnOnce(Live) -> F) {
+    with_config(Config { page, ..Config::default() }, test).await;
+}
+
+/// The same with more settings.
+pub(super) async fn with_config<F: Future<Output = ()>>(config: Config, test: impl FnOnce(Live) -> F) {
     let tasks = LocalSet::new();
     let run = tasks.run_until(async {
-        let live = start(page, Scratch::new("web")).await;
+        let live = start(config, Scratch::new("web")).await;
         let (node, stop) = (live.node.clone(), live.stop.clone());
         test(live).await;
         stop.send_replace(true);
-        node.stop().await.unwrap();
+        drop(node.stop().await); // a test may have stopped it
     });
     tokio::time::timeout(DEADLINE, run).await.unwrap();
 }
 
 /// Starts a node on the state in `scratch`.
-async fn start(page: Page, scratch: Scratch) -> Live {
-    let page = Page { listen: ([127, 0, 0, 1], 0).into(), ..page };
-    let config = Config { page, ..Config::default() };
+async fn start(mut config: Config, scratch: Scratch) -> Live {
+    config.page.listen = ([127, 0, 0, 1], 0).into();
+    config.state_dir = Some(scratch.path().join("state"));
     let web = Web::bind(&config).await.unwrap();
     let address = web.address();
     let (node, inbox) = Handle::new();

@@ -51,39 +51,36 @@ pub(super) fn open(stage: &Stage, lines: &Lines) -> io::Result<()> {
     Ok(())
 }
 
-/// One stream each way, for as long as the size says.
-#[allow(clippy::unnecessary_wraps, reason = "a part like the others")]
-pub(super) fn long(stage: &Stage, lines: &Lines) -> io::Result<()> {
-    let (size, usual, uploads) = (stage.size, stage.outside.port(), stage.uploads.port());
-    for (name, port, upload) in [
-        ("download", usual, false),
-        ("upload", usual, true),
-        ("upload to one of upload_ports", uploads, true),
-    ] {
-        let name = format!("{name}, {:.0} MiB", mib(size));
-        let begun = Instant::now();
-        let watched = watch(stage, move |socks| {
-            let mut stream = client::connect(socks, "long", port)?;
-            stream.set_write_timeout(None)?;
-            if upload {
-                client::put(&mut stream, size)
-            } else {
-                client::get(&mut stream, &format!("/size/{size}"))
-            }
-        });
-        // What grows with what is moved shows over gigabytes only.
-        let Some((moved, growth, peak)) = lines.or_fail(&name, watched) else { continue };
-        lines.judge(
-            &format!("{name}: rate"),
-            moved == size,
-            mib(moved) / begun.elapsed().as_secs_f64(),
-            "MiB/s",
-        );
-        let known = if upload && port == usual { mib(size) * LEAK } else { 0.0 };
-        let line = format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0);
-        lines.judge(&line, growth <= FLAT_MIB + known, growth, "MiB");
-        lines.tell(&format!("{name}: most memory"), peak, "MiB");
-    }
+/// One stream down, for as long as the size says.
+pub(super) fn download(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "download", (stage.outside.port(), false), 0.0)
+}
+
+/// One stream up.
+pub(super) fn upload(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "upload", (stage.outside.port(), true), LEAK)
+}
+
+/// The same to a port that the node was told of.
+pub(super) fn steady_upload(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "upload to one of upload_ports", (stage.uploads.port(), true), 0.0)
+}
+
+/// `leak`: bytes for each byte that are known to stay.
+fn long(stage: &Stage, lines: &Lines, name: &str, (port, up): (u16, bool), leak: f64) -> io::Result<()> {
+    let (size, begun) = (stage.size, Instant::now());
+    let name = format!("{name}, {:.0} MiB", mib(size));
+    let (moved, growth, peak) = watch(stage, move |socks| {
+        let mut stream = client::connect(socks, "long", port)?;
+        stream.set_write_timeout(None)?;
+        if up { client::put(&mut stream, size) } else { client::get(&mut stream, &format!("/size/{size}")) }
+    })?;
+    // What grows with what is moved shows over gigabytes only.
+    let rate = mib(moved) / begun.elapsed().as_secs_f64();
+    lines.judge(&format!("{name}: rate"), moved == size, rate, "MiB/s");
+    let line = format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0);
+    lines.judge(&line, growth <= FLAT_MIB + mib(size) * leak, growth, "MiB");
+    lines.tell(&format!("{name}: most memory"), peak, "MiB");
     Ok(())
 }
 

@@ -1,0 +1,175 @@
+//! Where files may lie: disks to tick, memory, and any other folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use maud::{Markup, html};
+
+use super::guard::Fields;
+use super::layout::field;
+use super::site::Site;
+use crate::state::MAX_FOLDERS;
+use crate::sys::disks::{self, Disk};
+use crate::sys::mount;
+use crate::words::size;
+
+/// What may be chosen, and what is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choice {
+    pub(super) disks: Vec<Disk>,
+    /// A folder in memory, and its free bytes.
+    pub(super) memory: Option<(PathBuf, u64)>,
+    pub(super) chosen: Vec<PathBuf>,
+    /// Text that names no folder, to be mended.
+    pub(super) draft: Option<String>,
+    /// Set by the configuration, so not to be chosen.
+    pub(super) fixed: bool,
+}
+
+impl Choice {
+    /// Looks at the disks of this machine.
+    pub(super) fn look(site: &Site, chosen: &[PathBuf]) -> Self {
+        let free = mount::is_memory(&site.state).unwrap_or(false).then(|| mount::free(&site.state).ok());
+        Self {
+            disks: disks::mounted(),
+            memory: free.flatten().map(|free| (site.downloads(), free)),
+            chosen: chosen.to_vec(),
+            draft: None,
+            fixed: !site.allowed.is_empty(),
+        }
+    }
+
+    /// The same with every disk that can be written chosen; memory where there is none.
+    pub(super) fn proposed(mut self) -> Self {
+        let writable = self.disks.iter().filter(|disk| !disk.read_only);
+        self.chosen = writable.map(|disk| disk.at.clone()).collect();
+        if self.chosen.is_empty() {
+            self.chosen = self.memory.iter().map(|(folder, _)| folder.clone()).collect();
+        }
+        self
+    }
+
+    /// The same as a form said it, mistakes and all.
+    pub(super) fn said(mut self, fields: &Fields) -> Self {
+        self.chosen = fields.all("folder").map(PathBuf::from).collect();
+        self.draft = Some(fields.get("folders").to_owned());
+        self
+    }
+
+    /// The first disk that can be written.
+    pub(super) fn disk(&self) -> Option<&Disk> {
+        self.disks.iter().find(|disk| !disk.read_only)
+    }
+
+    fn others(&self) -> String {
+        let ticked = |folder: &&PathBuf| {
+            self.disks.iter().any(|disk| disk.at == **folder)
+                || self.memory.as_ref().is_some_and(|(memory, _)| memory == *folder)
+        };
+        let others = self.chosen.iter().filter(|folder| !ticked(folder));
+        let others = others.map(|folder| folder.display().to_string()).collect::<Vec<_>>().join("\n");
+        self.draft.clone().unwrap_or(others)
+    }
+}
+
+/// The folders of a form: those that are ticked, and those that are written, one a line. Makes the one in memory.
+pub(super) fn read(fields: &Fields, downloads: &Path) -> Result<Vec<PathBuf>, String> {
+    let mut folders = Vec::new();
+    let lines = fields.all("folder").chain(fields.get("folders").lines()).map(str::trim);
+    for line in lines.filter(|line| !line.is_empty()) {
+        let folder = PathBuf::from(line);
+        if folder == downloads {
+            fs::create_dir_all(downloads).map_err(|why| format!("no folder can be made in memory: {why}"))?;
+        }
+        check(&folder)?;
+        if !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    if folders.len() > MAX_FOLDERS {
+        return Err(format!("{MAX_FOLDERS} folders are the limit; name a folder above them"));
+    }
+    Ok(folders)
+}
+
+fn check(folder: &Path) -> Result<(), String> {
+    let line = folder.display();
+    if !folder.is_absolute() {
+        return Err(format!("\"{line}\" is no whole path; it starts with a slash, such as /srv/files"));
+    }
+    if folder == Path::new("/") {
+        return Err("the whole system is too much; name the folders with the files to share".to_owned());
+    }
+    if !folder.is_dir() {
+        return Err(format!("there is no folder \"{line}\", or the node may not see it; create it first"));
+    }
+    Ok(())
+}
+
+/// Boxes for the disks and for memory, and a field for all else.
+pub(super) fn choice(choice: &Choice) -> Markup {
+    html! {
+        @if choice.fixed {
+            p { "The configuration names the folders; they cannot be changed here." }
+        } @else {
+            p class="quiet" { "Only what lies in these can be shared, and fetched files go nowhere else. Shared files are read where they are." }
+            @for (index, disk) in choice.disks.iter().enumerate() {
+                (tick(&format!("disk-{index}"), &disk.at, choice, &html! {
+                    (size(disk.free)) " free of " (size(disk.size)) ", " (disk.kind)
+                    @if disk.read_only { ", read-only: to share from" }
+                }))
+            }
+            @if let Some((folder, free)) = &choice.memory {
+                (tick("memory", folder, choice, &html! {
+                    "In memory, " (size(*free)) " free. What is fetched into it is gone after a power cut."
+                }))
+            }
+            (field("folders", "Other folders, one a line", "", &html! {
+                textarea id="folders" name="folders" rows="2" spellcheck="false" { (choice.others()) }
+            }))
+        }
+    }
+}
+
+fn tick(id: &str, folder: &Path, choice: &Choice, hint: &Markup) -> Markup {
+    let chosen = choice.chosen.iter().any(|chosen| chosen == folder);
+    let folder = folder.display();
+    html! {
+        div class="choice" {
+            input type="checkbox" name="folder" value=(folder) id={ "folder-" (id) } checked[chosen] aria-describedby={ "folder-" (id) "-hint" };
+            div { label for={ "folder-" (id) } { code { (folder) } } small id={ "folder-" (id) "-hint" } { (hint) } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn ticked_and_written_folders_come_together_once_each() {
+        let scratch = Scratch::new("folders");
+        let (downloads, here) = (scratch.path().join("downloads"), scratch.path().display().to_string());
+        let fields = |ticked: &str, written: &str| {
+            Fields::from_iter([("folder", ticked), ("folder", &here), ("folders", written)])
+        };
+        let memory = downloads.display().to_string();
+        let read = |ticked: &str, written: &str| read(&fields(ticked, written), &downloads);
+        assert_eq!(read(&memory, &here), Ok(vec![downloads.clone(), scratch.path().to_owned()]));
+        assert!(downloads.is_dir());
+        for (written, words) in
+            [("srv", "starts with a slash"), ("/", "too much"), ("/no/such", "create it first")]
+        {
+            assert!(read(&memory, written).unwrap_err().contains(words), "{written}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_box_is_not_written_again() {
+        let chosen = vec![PathBuf::from("/run/x/downloads"), "/srv".into()];
+        let memory = Some(("/run/x/downloads".into(), 1 << 20));
+        let shown = choice(&Choice { memory, chosen, ..Choice::default() }).into_string();
+        assert!(shown.contains(">/srv</textarea>") && shown.contains("checked"), "{shown}");
+    }
+}
