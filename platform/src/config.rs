@@ -166,6 +166,8 @@ pub struct Tor {
     pub bridges: Vec<String>,
     /// Less padding: less traffic on metered lines, a little less cover.
     pub reduced_padding: bool,
+    /// Ports of targets outside that are uploaded to for long: streams there use Tor's old windows, which cost no memory.
+    pub upload_ports: Vec<u16>,
 }
 
 /// Tor's vanguards (proposal 333).
