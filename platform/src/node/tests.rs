@@ -5,6 +5,7 @@ mod landing;
 mod mail;
 mod noon;
 mod side;
+mod standing;
 mod tracker;
 
 use std::fs;
