@@ -7,6 +7,7 @@ mod mail;
 mod noon;
 mod side;
 mod spare;
+mod standing;
 mod tracker;
 
 use std::fs;
