@@ -149,7 +149,7 @@ pub(super) fn part(keep: &Keep, folders: &Choice, frame: &Frame) -> Markup {
                     button type="submit" name="do" value="download" class="main" { "Download a keep file" }
                     button type="submit" name="do" value="here" { "Keep it there by itself from now on" }
                 }
-                p { small { "It holds this node's keys, links and friends, sealed in the age format. " code { "bulbil keep restore" } " brings them back, here or on another board. A download needs no path." } }
+                p { small { "It holds this node's keys, links and friends, sealed in the age format. " code { "bulbil keep restore" } ", or the page of a new node, brings them back, here or on another board. A download needs no path." } }
             }))
         }
     }
