@@ -1,4 +1,4 @@
-//! Two nodes meet by eight words; one of them is lost, and comes back from its keep file.
+//! Two nodes meet by eight words; each of them is lost, and comes back from its keep file, with the letters that it owes.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
 
@@ -41,6 +41,7 @@ fn friends_meet_and_come_back() {
     story.scene("two nodes meet by eight words", || meet(&stage));
     story.scene("a node saved by hand comes back on another machine", || by_hand(&mut stage));
     story.scene("a node that keeps itself comes back by itself", || by_itself(&mut stage));
+    story.scene("letters to a friend who is away outlive the sender", || letters(&mut stage));
     story.end().unwrap();
 }
 
@@ -154,4 +155,45 @@ fn by_itself(stage: &mut Stage) {
     assert_eq!(stage.bob.status().unwrap()["shares"][0]["link"], link);
     let said = keep(&stage.bob, &stage.files, &["show", text(&stage.files.join("bob.age")), "--json"]);
     assert_eq!(said.json().unwrap()["holds"]["shares"], 1);
+}
+
+/// Everything but the keep file is lost, twice: before the friend is there, and before the file says that he has the letters.
+fn letters(stage: &mut Stage) {
+    let file = |name: &str| stage.files.join(name);
+    let all = ["one", "two", "three"];
+    for words in all {
+        let said = stage.bob.say(&["send", "alice", words, "--no-wait"]).unwrap();
+        assert!(said.code == Some(0) && said.out.starts_with("waiting"), "{said:?}");
+    }
+    assert_eq!(keep(&stage.bob, &stage.files, &["save", text(&file("owing.age"))]).code, Some(0));
+    lose(&mut stage.bob, &file("owing.age"), &file("bob.age"));
+    assert_eq!(box_of(&stage.bob, "outbox"), all);
+    stage.alice.restart().unwrap();
+    stage.alice.wait_ready().unwrap();
+    // A retry comes after 30 s, and a service that was away takes a while to be found again.
+    found(Duration::from_mins(2), "the letters to arrive", || {
+        Ok((box_of(&stage.alice, "inbox").len() == all.len()).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(box_of(&stage.alice, "inbox"), all, "in order");
+    lose(&mut stage.bob, &file("owing.age"), &file("bob.age"));
+    let said = stage.bob.say(&["send", "alice", "four"]).unwrap();
+    assert_eq!((said.code, said.last_line()), (Some(0), "delivered"), "{said:?}");
+    assert_eq!(box_of(&stage.alice, "inbox"), ["one", "two", "three", "four"], "each once");
+    assert!(box_of(&stage.bob, "outbox").is_empty());
+}
+
+/// What the letters of a box say.
+fn box_of(node: &Node, which: &str) -> Vec<String> {
+    let letters = node.json(&[which, "--json"]).unwrap();
+    letters.as_array().unwrap().iter().map(|letter| letter["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// `kill -9`, and all that is left is this copy of the keep file.
+fn lose(node: &mut Node, copy: &Path, own: &Path) {
+    node.kill().unwrap();
+    fs::remove_dir_all(node.folder().join("state")).unwrap();
+    fs::copy(copy, own).unwrap();
+    node.restart().unwrap();
+    node.wait_ready().unwrap();
 }

@@ -88,7 +88,8 @@ fn a_share_outlives_its_owner() {
 
     say(&dora, &["mirror", &address(&anna), "--follow"]);
     assert_eq!(sources(&dora, "deltas"), 0, "a private share is in no list");
-    let public = say(&anna, &["publish", &info_hash]);
+    let about = ["--tags", "maps,water", "--text", "Drawn in 1890."];
+    let public = say(&anna, &[&["publish", &info_hash], about.as_slice()].concat());
     assert!(public.contains("/public/"), "{public}");
     let published = Instant::now();
     wait::eventually(LIMIT, "the mirror to hear of both sources", || sources(&dora, "deltas") == 2).unwrap();
@@ -101,12 +102,17 @@ fn a_share_outlives_its_owner() {
 
     a_new_source_is_pushed(&files, (&anna, &bert, &dora), outs[0].path());
     anna.kill().unwrap();
+    say(&bert, &["mirror", &address(&dora), "--follow"]);
     say(&emil, &["trust", "add", &address(&dora), "--name", "dora"]);
-    let found = emil.json(&["search", "deltas", "--json"]).unwrap();
+    let found = emil.json(&["search", "water", "1890", "--json"]).unwrap();
     assert_eq!(found.pointer("/hits/0/through/0").and_then(Value::as_str), Some("dora"), "{found}");
     assert_eq!(text(&found, "/hits/0/link"), public);
+    assert_eq!(text(&found, "/hits/0/tags"), "maps,water");
     println!("{:.1} s  found through a trusted mirror", began.elapsed().as_secs_f64());
     fetch(&emil, &public, outs[1].path());
     println!("{:.1} s  fetched, and its owner is gone", began.elapsed().as_secs_f64());
     assert_eq!(fs::read(outs[1].join("deltas.bin")).unwrap(), fs::read(&path).unwrap());
+    let done = Instant::now();
+    wait::eventually(LIMIT, "the mirror to list emil", || sources(&bert, "deltas") == 3).unwrap();
+    println!("listed without its owner {:.1} s after its copy is whole", done.elapsed().as_secs_f64());
 }

@@ -79,12 +79,18 @@ fn wrap(layer: &[u8], architecture: &str, tag: &str) -> io::Result<Vec<u8>> {
     });
     let config = serde_json::to_vec(&config)?;
     let name = format!("{}.json", hex(&config));
-    let manifest = json!([{ "Config": name, "RepoTags": [tag], "Layers": ["layer.tar"] }]);
+    let manifest = json!([{ "Config": name, "RepoTags": [full(tag)], "Layers": ["layer.tar"] }]);
     let mut tape = Tape::new();
     tape.file(&name, 0o644, &config)?;
     tape.file("layer.tar", 0o644, layer)?;
     tape.file("manifest.json", 0o644, &serde_json::to_vec(&manifest)?)?;
     tape.finish()
+}
+
+/// With a version, without which `docker load` refuses a name.
+fn full(tag: &str) -> String {
+    let last = tag.rsplit('/').next().unwrap_or(tag);
+    if last.contains(':') { tag.to_owned() } else { format!("{tag}:latest") }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -99,6 +105,13 @@ mod tests {
     fn two_images_of_one_program_are_one() {
         let make = || wrap(&layer(b"program", b"config").unwrap(), "amd64", "bulbil:latest").unwrap();
         assert_eq!(make(), make());
+    }
+
+    #[test]
+    fn a_name_without_a_version_gets_one() {
+        assert_eq!(full("bulbil"), "bulbil:latest");
+        assert_eq!(full("localhost:5000/a/bulbil"), "localhost:5000/a/bulbil:latest");
+        assert_eq!(full("localhost:5000/bulbil:1.0"), "localhost:5000/bulbil:1.0");
     }
 
     #[test]

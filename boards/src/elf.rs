@@ -102,9 +102,10 @@ fn parts(file: &object::File<'_>) -> Vec<(String, u64)> {
 fn owner(symbol: &str) -> String {
     let name = format!("{:#}", rustc_demangle::demangle(symbol));
     if !name.contains("::") {
-        // What has no path is a constant, one of our two tables, or what stands in for a C library.
+        // What has no path is a constant, one of our tables, or what stands in for a C library.
         let kind = if name.contains("anon.") { "constants" } else { "compiler_builtins" };
-        return if matches!(symbol, "ROOTS" | "SIZES") { "tables" } else { kind }.to_owned();
+        let table = symbol.bytes().all(|letter| letter.is_ascii_uppercase());
+        return if table { "tables" } else { kind }.to_owned();
     }
     let mut words = name.split("::").map(|word| word.trim_start_matches(|c: char| !c.is_alphanumeric()));
     let first = words.next().unwrap_or_default();

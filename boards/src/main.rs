@@ -21,6 +21,7 @@ mod program;
 mod relock;
 mod tape;
 mod tool;
+mod vectors;
 mod workspace;
 mod zig;
 
@@ -48,6 +49,8 @@ enum Command {
     Container(container::Request),
     /// What core needs on a microcontroller: proves that it links without an allocator, and measures it
     BareMetal,
+    /// Core's vectors on an emulated Cortex-M4
+    Vectors,
     /// Look up today's versions of Debian's packages and write packages.lock
     Relock(mirror::Choice),
     /// The boards there are
@@ -74,6 +77,7 @@ fn run(command: Command) -> io::Result<()> {
         Command::Deb(request) => debian::build(&workspace, &request),
         Command::Container(request) => container::build(&workspace, &request),
         Command::BareMetal => bare_metal::build(&workspace),
+        Command::Vectors => vectors::run(&workspace),
         Command::List => board::list(&workspace.boards()),
         Command::Relock(choice) => relock::run(&workspace, &choice),
         Command::Board(words) => {

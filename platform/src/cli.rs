@@ -92,7 +92,7 @@ enum Command {
     #[command(subcommand)]
     Key(service::Key),
     /// Move a share into the public catalogue, at once; prints its new link
-    Publish(publish::Args),
+    Publish(publish::PublishArgs),
     /// Take a share out of the public catalogue, at once; prints its new link
     Unpublish(publish::Args),
     /// Print this node's own address, for others to trust and mirror
@@ -202,7 +202,7 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
         Command::ClientKey(command) => service::client_key(client, command).await,
         Command::Key(command) => service::key(client, command).await,
         Command::Page(action) => page::run(client, &action).await,
-        Command::Publish(args) => publish::publish(client, &args).await,
+        Command::Publish(args) => publish::publish(client, args).await,
         Command::Unpublish(args) => publish::unpublish(client, &args).await,
         Command::Address => list::address(client).await,
         Command::Trust(command) => trust::run(client, &command).await,
@@ -278,6 +278,7 @@ mod tests {
             "key export shop d",
             "key import shop d --replace",
             "publish 00 --json",
+            "publish 00 --tags a,b --text line",
             "unpublish 00",
             "address",
             "trust add a --name n --untold --degree 2 --yes",

@@ -25,7 +25,8 @@
 //! | `GET /publish/{service}/keys` | | [`Backup`](crate::publish::command::Backup) |
 //! | `POST /publish/keys` | [`Import`](crate::publish::command::Import) | [`Imported`](crate::publish::command::Imported) |
 //! | `DELETE /page` | | 204: the page has no password any more |
-//! | `POST /shares/{info_hash}/publish`, `…/unpublish` | | [`Share`](crate::status::Share), with its new link |
+//! | `POST /shares/{info_hash}/publish` | none, or [`About`](crate::node::About) | [`Share`](crate::status::Share), with its new link |
+//! | `POST /shares/{info_hash}/unpublish` | | the same |
 //! | `GET /trust`, `GET /mirrors` | | that part of the status |
 //! | `POST /trust` | [`TrustRequest`](crate::node::TrustRequest) | 204 |
 //! | `POST /trust/remove`, `/trust/block`, `/trust/unblock`, `/mirrors/remove` | `{"node"}`, a name or an address | 204 |

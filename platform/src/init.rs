@@ -1,15 +1,17 @@
 //! The first process of a board: what an operating system would do, and no more, around one node.
 //!
-//! Runs as root, reads nothing from the network but DHCP's answers, and starts the node as a user who may do nothing. Each part is a
+//! Runs as root, reads nothing from the network but DHCP's answers and who asks for its name, and starts the node as a user who may do nothing. Each part is a
 //! file: [`mounts`] and [`modules`] make the machine usable, [`settings`] reads the owner's file, [`network`] gets an address,
 //! [`child`] keeps the node running, [`power`] and [`watchdog`] end it all.
 
+mod boot;
 mod child;
 mod clock;
 mod console;
 mod dhcp;
 mod disks;
 mod image;
+mod mdns;
 mod modules;
 mod mounts;
 mod network;
@@ -30,6 +32,7 @@ use crate::sys::board::process;
 use crate::sys::board::system::{self, Power};
 use console::say;
 use image::Image;
+use network::Lan;
 use report::Report;
 
 pub use crate::sys::board::process::is_init;
@@ -68,7 +71,7 @@ async fn run() -> Power {
     }
     let report = Rc::new(Report::new(&image, &settings));
     network::name(&settings.board, &report);
-    spawn_local(network::run(settings.board.clone(), Rc::clone(&report)));
+    let lan = Lan::start(settings.board.clone(), Rc::clone(&report));
     spawn_local(disks::run());
     let node = spawn_local(child::run(settings.node, ask, reaper));
     let power = asked.recv().await.unwrap_or(Power::Reboot);
@@ -78,6 +81,7 @@ async fn run() -> Power {
     });
     node.abort();
     child::stop().await;
+    lan.stop().await;
     power
 }
 

@@ -264,6 +264,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
     let inline = (!tor.arti.is_empty()).then(|| tor::NetworkSource::Inline(tor.arti.clone()));
     tor::TorConfig {
         memory: room::of(config),
+        wear: room::wear(config),
         network: inline.or_else(|| tor.network_file.clone().map(tor::NetworkSource::File)),
         vanguards: match tor.vanguards {
             config::Vanguards::Lite => tor::Vanguards::Lite,

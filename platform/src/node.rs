@@ -1,5 +1,6 @@
 //! The face of a running node: what control, pages and the command line may ask of it.
 
+mod about;
 mod asked;
 mod dial;
 mod door;
@@ -38,6 +39,7 @@ use crate::keep::Passphrase;
 use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
+pub use about::About;
 pub use friends::{AcceptRequest, InviteRequest};
 pub use history::{History, POINTS, Point, STEPS};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};

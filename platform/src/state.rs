@@ -4,9 +4,9 @@ mod mail;
 mod page;
 pub mod tracker;
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ const MAX_STATE: u64 = 16 * 1024 * 1024;
 
 /// Name of the state file in its directory.
 const FILE: &str = "state.json";
+
+/// What others than the owner may do.
+const OTHERS: u32 = 0o077;
 
 /// Everything remembered.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -43,6 +46,8 @@ pub struct State {
     pub page: PageEntry,
     /// Trust and mirrors.
     pub tracker: tracker::Tracker,
+    /// What the node took back of its public records: signed tombstones, in base64.
+    pub tombstones: Vec<String>,
 }
 
 /// One share.
@@ -64,6 +69,12 @@ pub struct ShareEntry {
     pub token: Secret<16>,
     /// Seed of our key in its swarm.
     pub peer: Secret<32>,
+    /// What is said about it in public, separated by commas.
+    #[serde(default)]
+    pub tags: String,
+    /// The same as a line of text.
+    #[serde(default)]
+    pub text: String,
 }
 
 /// One fetch.
@@ -178,8 +189,12 @@ impl StateDir {
     pub fn open(path: &Path, allow_disk: bool) -> Result<Self, StateError> {
         let failed = |error| StateError::Open(path.to_owned(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let about = fs::metadata(path).map_err(failed)?;
-        if about.uid() != process::uid() || about.mode() & 0o077 != 0 {
+        let mut about = fs::metadata(path).map_err(failed)?;
+        if about.mode() & OTHERS != 0 && is_own_mount(path, &about).map_err(failed)? {
+            fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)?;
+            about = fs::metadata(path).map_err(failed)?;
+        }
+        if about.uid() != process::uid() || about.mode() & OTHERS != 0 {
             return Err(StateError::Owner(path.to_owned()));
         }
         if !allow_disk && !mount::is_memory(path).map_err(failed)? {
@@ -238,6 +253,16 @@ impl StateDir {
 }
 
 /// Files only the owner can open, and no link is followed to.
+/// Whether memory of our own is mounted there and nothing lies in it yet. Container engines give such a mount the mode of
+/// the folder below it when a container starts again, whatever mode they were told.
+fn is_own_mount(path: &Path, about: &Metadata) -> io::Result<bool> {
+    let Some(above) = path.parent() else { return Ok(false) };
+    Ok(about.uid() == process::uid()
+        && about.dev() != fs::metadata(above)?.dev()
+        && mount::is_memory(path)?
+        && fs::read_dir(path)?.next().is_none())
+}
+
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
@@ -262,6 +287,8 @@ mod tests {
                 onion: Secret([1; 32]),
                 token: Secret([2; 16]),
                 peer: Secret([3; 32]),
+                tags: "a,b".into(),
+                text: "a line".into(),
             }],
             fetches: vec![FetchEntry {
                 id: 3,
@@ -274,6 +301,7 @@ mod tests {
             mail: MailEntries::default(),
             page: PageEntry { onion_seed: Some(Secret([6; 32])), ..PageEntry::default() },
             tracker: tracker::Tracker { degree: 3, ..tracker::Tracker::default() },
+            tombstones: vec!["AA==".into()],
         }
     }
 

@@ -122,6 +122,12 @@ pub struct Share {
     pub link: String,
     /// Private (one onion for it alone) or in the public catalogue.
     pub public: bool,
+    /// What is said about it once it is public, separated by commas.
+    #[serde(default)]
+    pub tags: String,
+    /// The same as a line of text.
+    #[serde(default)]
+    pub text: String,
     /// Any browser may read the files at the link; otherwise it finds a page about the share.
     pub browser: bool,
     /// What works: see [`ShareState`].

@@ -1,4 +1,9 @@
-//! Numbers as people read them.
+//! Numbers and texts as people read them.
+
+/// Without what would move a terminal's cursor or colour its text: others wrote this.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
 
 /// Bytes with a binary unit: `1.5 MiB`.
 pub(crate) fn size(bytes: u64) -> String {

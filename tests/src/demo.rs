@@ -45,6 +45,7 @@ fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&packages::NETWORK)?;
     match options.story {
         Story::Boards => boards::run(options),
+        Story::Power => boards::power::run(options),
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Proxy => proxy::run(options),
@@ -57,6 +58,7 @@ fn run(options: &Options) -> io::Result<bool> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Story {
     Boards,
+    Power,
     Files,
     Memory,
     Proxy,
@@ -72,14 +74,17 @@ struct Options {
     json: Option<PathBuf>,
     /// Bytes to move, where the story lets one choose.
     size: Option<u64>,
+    /// A word that the names of the parts to play hold.
+    only: Option<String>,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut this = Self { story: Story::Files, once: false, json: None, size: None };
+        let mut this = Self { story: Story::Files, once: false, json: None, size: None, only: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "boards" => this.story = Story::Boards,
+                "power" => this.story = Story::Power,
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "proxy" => this.story = Story::Proxy,
@@ -88,12 +93,16 @@ impl Options {
                 "install" => this.story = Story::Install,
                 "--once" => this.once = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
+                "--only" => this.only = Some(arguments.next().ok_or("--only needs a word")?),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
                 other => return Err(format!("unknown argument: {other}")),
             }
         }
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
+        }
+        if this.only.is_some() && !matches!(this.story, Story::Install | Story::Proxy) {
+            return Err("--only belongs to the stories `install` and `proxy`".to_owned());
         }
         Ok(this)
     }
@@ -116,18 +125,20 @@ fn size(text: Option<&str>) -> Result<u64, String> {
 const MOST_MIB: u64 = 1 << 20;
 
 const USAGE: &str = "\
-usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB]]
+usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   proxy      what other programs get from SOCKS and DNS, beside C tor: speed, load, and memory over long transfers
   boards     images boot in QEMU, share a file over Tor and switch off (as root)
+  power      a board in QEMU loses its power at ten random moments, and what it knows afterwards (as root)
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
   install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
-  --json     also write the figures to FILE";
+  --json     also write the figures to FILE
+  --only     of `proxy` and `install`, only the parts whose names hold WORD";
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +153,7 @@ mod tests {
         let json = Some(PathBuf::from("out.json"));
         assert_eq!(
             parse("--once --json out.json"),
-            Ok(Options { story: Story::Files, once: true, json, size: None })
+            Ok(Options { story: Story::Files, once: true, json, size: None, only: None })
         );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
         assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);

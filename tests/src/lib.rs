@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod baseline;
+pub mod board;
 pub mod browser;
 pub mod client;
 pub mod content;

@@ -1,7 +1,9 @@
 //! A board that is none: QEMU with an image of ours.
 
 mod card;
+mod keys;
 mod monitor;
+mod setting;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -15,7 +17,9 @@ use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::usage::Usage;
 pub use card::Card;
+use keys::Keys;
 use monitor::Monitor;
+pub use setting::Setting;
 
 /// What running images needs.
 pub const NEEDS: [Need; 5] = [
@@ -71,6 +75,8 @@ pub struct Machine {
     start: Start,
     page: u16,
     serial: PathBuf,
+    /// Where its console can be typed at, if it can.
+    typed: Option<PathBuf>,
     began: Instant,
     _ports: Ports,
     _folder: Scratch,
@@ -79,6 +85,11 @@ pub struct Machine {
 impl Machine {
     /// Switches it on with this card and so many MiB of memory (`raspi3b` has 1024 always).
     pub fn start(start: Start, card: &Card, memory_mib: u32) -> io::Result<Self> {
+        Self::start_in(start, card, memory_mib, &Setting::default())
+    }
+
+    /// The same, where not everything is as it should be.
+    pub fn start_in(start: Start, card: &Card, memory_mib: u32, setting: &Setting) -> io::Result<Self> {
         let folder = Scratch::new("machine")?;
         let mut ports = Ports::reserve(Ipv4Addr::LOCALHOST)?;
         let page = ports.take()?;
@@ -86,24 +97,39 @@ impl Machine {
         let mut command = Command::new("qemu-system-aarch64");
         command.args(["-display", "none", "-nodefaults", "-no-user-config"]);
         command.args(["-qmp", &format!("unix:{},server=on,wait=off", socket.display())]);
-        command.args(["-netdev", &format!("user,id=net,hostfwd=tcp:127.0.0.1:{page}-:80")]);
-        let serial_device = format!("file:{}", serial.display());
+        command.args(["-netdev", &format!("user,id=router,hostfwd=tcp:127.0.0.1:{page}-:80")]);
+        // Between the two, so that the router can fall silent while the cable is in.
+        command.args([
+            "-netdev",
+            "hubport,id=wall,hubid=0,netdev=router",
+            "-netdev",
+            "hubport,id=net,hubid=0",
+        ]);
+        setting.apply(&mut command);
+        let typed = folder.join("keys");
         match start {
-            Start::VirtDirect | Start::VirtUefi => virt(&mut command, card, memory_mib, &serial_device),
-            Start::Pi3 => pi3(&mut command, card, &serial_device),
+            Start::VirtDirect | Start::VirtUefi => {
+                command.args(["-chardev", &Keys::device(&typed, &serial)]);
+                virt(&mut command, card, memory_mib, setting);
+            }
+            Start::Pi3 => pi3(&mut command, card, &format!("file:{}", serial.display())),
         }
         match start {
-            Start::VirtDirect => direct(&mut command, card, "vmlinuz.efi", VIRT_CMDLINE)?,
+            Start::VirtDirect => direct(&mut command, card, "vmlinuz.efi", &setting.cmdline(VIRT_CMDLINE))?,
             Start::VirtUefi => drop(command.args(["-bios", UEFI])),
             Start::Pi3 => {
-                direct(&mut command, card, "kernel8.img", PI3_CMDLINE)?;
+                direct(&mut command, card, "kernel8.img", &setting.cmdline(PI3_CMDLINE))?;
                 command.arg("-dtb").arg(card.take("bcm2837-rpi-3-b.dtb")?);
             }
         }
         let began = Instant::now();
         let process = Process::start("qemu", &mut command, &folder.join("log"))?;
-        let monitor = Monitor::open(&socket, &process)?;
-        Ok(Self { process, monitor, start, page, serial, began, _ports: ports, _folder: folder })
+        let mut monitor = Monitor::open(&socket, &process)?;
+        if setting.router_is_silent {
+            monitor.say(&link("router", false))?;
+        }
+        let typed = (start != Start::Pi3).then_some(typed);
+        Ok(Self { process, monitor, start, page, serial, typed, began, _ports: ports, _folder: folder })
     }
 
     /// When it was switched on.
@@ -158,17 +184,46 @@ impl Machine {
         Ok(pressed.elapsed().as_secs_f64())
     }
 
+    /// Lets the router answer, or not. The cable stays in.
+    pub fn set_router(&mut self, answers: bool) -> io::Result<()> {
+        self.monitor.say(&link("router", answers))
+    }
+
+    /// Puts the cable in, or pulls it.
+    pub fn set_cable(&mut self, is_in: bool) -> io::Result<()> {
+        self.monitor.say(&link("nic", is_in))
+    }
+
+    /// Has the kernel kill the largest program, as it does when memory is short. Needs [`Setting::keys`].
+    pub fn kill_largest(&mut self) -> io::Result<()> {
+        let typed = self.typed.as_ref();
+        let typed = typed.ok_or_else(|| io::Error::other("nobody can type at this machine's console"))?;
+        let mut keys = Keys::open(typed)?;
+        self.monitor.say(keys::BREAK)?;
+        keys.press(b'f')
+    }
+
     /// Takes its power away.
     pub fn cut_power(&mut self) -> io::Result<()> {
         self.process.kill()
     }
 }
 
-fn virt(command: &mut Command, card: &Card, memory_mib: u32, serial: &str) {
-    command.args(["-M", "virt", "-cpu", "cortex-a72", "-m", &memory_mib.to_string(), "-serial", serial]);
-    command.args(["-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"]);
+fn virt(command: &mut Command, card: &Card, memory_mib: u32, setting: &Setting) {
+    command.args([
+        "-M",
+        "virt",
+        "-cpu",
+        "cortex-a72",
+        "-m",
+        &memory_mib.to_string(),
+        "-serial",
+        keys::DEVICE,
+    ]);
+    command.args(["-device", "virtio-net-pci,id=nic,netdev=net,romfile=", "-device", "virtio-rng-pci"]);
     command.args(["-device", "i6300esb", "-action", "watchdog=reset"]);
-    command.arg("-drive").arg(format!("if=none,id=card,format=raw,file={}", card.path().display()));
+    let file = card.path().display();
+    command.arg("-drive").arg(format!("if=none,id=card,format=raw,file={file}{}", setting.drive()));
     command.args(["-device", "virtio-blk-pci,drive=card"]);
 }
 
@@ -177,6 +232,11 @@ fn pi3(command: &mut Command, card: &Card, serial: &str) {
     command.args(["-M", "raspi3b", "-serial", "null", "-serial", serial]);
     command.args(["-device", "usb-net,netdev=net", "-device", "usb-kbd"]);
     command.arg("-drive").arg(format!("if=sd,format=raw,file={}", card.path().display()));
+}
+
+/// What tells QEMU to connect a part of the network, or to disconnect it.
+fn link(name: &str, up: bool) -> String {
+    format!("{{\"execute\":\"set_link\",\"arguments\":{{\"name\":\"{name}\",\"up\":{up}}}}}")
 }
 
 fn direct(command: &mut Command, card: &Card, kernel: &str, cmdline: &str) -> io::Result<()> {

@@ -26,10 +26,11 @@ pub const NETWORK: [Need; 4] = [
 pub const CLOCK: [Need; 1] = [Need { program: "faketime", package: "faketime" }];
 
 /// What only `cargo verify` needs.
-pub const VERIFY: [Need; 7] = [
+pub const VERIFY: [Need; 8] = [
     CLOCK[0],
     Need { program: "musl-gcc", package: "musl-tools" },
     Need { program: "qemu-aarch64-static", package: "qemu-user-static" },
+    Need { program: "qemu-system-arm", package: "qemu-system-arm" },
     Need { program: "ip", package: "iproute2" },
     Need { program: "nft", package: "nftables" },
     Need { program: "python3", package: "python3" },

@@ -11,11 +11,16 @@ use core::panic::PanicInfo;
 use bulbil_core::content::metainfo::{Info, Torrent};
 use bulbil_core::content::{merkle, Span};
 use bulbil_core::hello::Hello;
-use bulbil_core::id::PeerKey;
+use bulbil_core::id::{NodeKey, PeerKey};
 use bulbil_core::learn::Learn;
 use bulbil_core::limits::MAX_FRAME;
+use bulbil_core::mail::{Arrival, Inbox, Outbox};
 use bulbil_core::swarm::{LaneId, Over, Swarm};
-use bulbil_core::time::Millis;
+use bulbil_core::time::{Date, Millis};
+use bulbil_core::tracker::store::{Parts, Rank, Slot, Store};
+use bulbil_core::tracker::sync::Sync;
+use bulbil_core::tracker::tree::Node;
+use bulbil_core::trust::Trust;
 
 use chip::Chip;
 
@@ -30,6 +35,9 @@ type Lent<const PEERS: usize, const LANES: usize> = Swarm<&'static mut [u64], &'
 /// What a microcontroller would run.
 type Small = Lent<2, 2>;
 
+/// Records in memory that the program lends.
+pub type Records = Store<Parts<&'static mut [Slot], &'static mut [Node], &'static mut [u8]>>;
+
 /// One line of the table of machines.
 #[repr(C)]
 pub struct Size {
@@ -41,32 +49,75 @@ pub struct Size {
 
 /// Memory that one of each takes, read from the linked file by `cargo image bare-metal`. A new machine is a new line.
 #[no_mangle]
-pub static SIZES: [Size; 9] = [
+pub static SIZES: [Size; 15] = [
     size("Hello", size_of::<Hello>()),
     size("Learn", size_of::<Learn>()),
     size("Swarm, 2 peers of 2 lanes", size_of::<Small>()),
     size("Swarm, 8 peers of 8 lanes", size_of::<Lent<8, 8>>()),
     size("Swarm, 50 peers of 8 lanes", size_of::<Lent<50, 8>>()),
+    size("one more peer of 8 lanes", (size_of::<Lent<50, 8>>() - size_of::<Lent<8, 8>>()) / 42),
+    size("Sync, one conversation", size_of::<Sync>()),
+    size("Store, one record's place", size_of::<Slot>()),
+    size("Trust, 64 statements", size_of::<Trust<64, 8>>()),
+    size("Outbox, 4 letters", size_of::<Outbox<4>>()),
+    size("Inbox, 4 letters", size_of::<Inbox<4, 4>>()),
     size("merkle::FileTree", size_of::<merkle::FileTree>()),
     size("Info", size_of::<Info<'_>>()),
     size("Torrent", size_of::<Torrent<'_>>()),
     size("one frame's buffer", MAX_FRAME),
 ];
 
-/// Where the linker starts: it drops all code that these do not reach. A new machine is a new field.
+/// Where the linker starts: it drops all code that these do not reach. A new machine is a new root, and a line in
+/// `boards/src/bare_metal.rs`, which links each one alone as well.
+#[no_mangle]
+pub static HELLO: fn(&mut Hello, &[u8], &mut [u8]) -> bool = hello;
+/// See [`HELLO`].
+#[no_mangle]
+pub static LEARN: fn(&mut Learn, Millis, &[u8], &mut [u8]) -> bool = learn;
+/// See [`HELLO`].
+#[no_mangle]
+pub static SWARM: SwarmCalls = SwarmCalls { open, lane, tick };
+/// See [`HELLO`].
+#[no_mangle]
+pub static SYNC: SyncCall = sync;
+/// See [`HELLO`].
+#[no_mangle]
+pub static TRUST: fn(&mut Trust<64, 8>, NodeKey) -> usize = trust;
+/// See [`HELLO`].
+#[no_mangle]
+pub static MAIL: fn(&mut Outbox<4>, &mut Inbox<4, 4>, Millis) -> bool = mail;
+/// See [`HELLO`].
+#[no_mangle]
+pub static TORRENT: fn(&[u8]) -> Option<u64> = check;
+
+/// What a swarm's owner calls.
 #[repr(C)]
-pub struct Roots {
-    hello: fn(&mut Hello, &[u8], &mut [u8]) -> bool,
-    learn: fn(&mut Learn, Millis, &[u8], &mut [u8]) -> bool,
+pub struct SwarmCalls {
     open: fn(&mut Small, Millis, PeerKey) -> Option<LaneId>,
     lane: fn(&mut Small, Millis, LaneId, &[u8], &mut [u8; MAX_FRAME], &mut Chip) -> Result<usize, Over>,
     tick: fn(&mut Small, Millis) -> Option<Millis>,
-    check: fn(&[u8]) -> Option<u64>,
 }
 
-/// See [`Roots`].
-#[no_mangle]
-pub static ROOTS: Roots = Roots { hello, learn, open, lane, tick, check };
+/// What an owner of records calls.
+pub type SyncCall = fn(&mut Sync, &mut Records, Millis, &[u8], &mut [u8]) -> bool;
+
+fn sync(sync: &mut Sync, store: &mut Records, now: Millis, frame: &[u8], tx: &mut [u8]) -> bool {
+    let heard = sync.handle_frame((now, Date(now.0)), store, frame, |_| Some(Rank(1)));
+    heard.is_ok() && sync.poll_transmit(now, store, tx).is_ok()
+}
+
+fn trust(trust: &mut Trust<64, 8>, node: NodeKey) -> usize {
+    let taken = trust.trusts(NodeKey([0; 32]), node);
+    taken.map_or(0, |()| trust.horizon::<16>(2, 16).nodes().count())
+}
+
+fn mail(outbox: &mut Outbox<4>, inbox: &mut Inbox<4, 4>, now: Millis) -> bool {
+    let Some(to) = outbox.poll_serve(now) else { return false };
+    let Some(letter) = outbox.first(&to) else { return false };
+    let (id, arrival) = (letter.id, inbox.arrive(now, to, letter.id, &letter.text));
+    outbox.delivered(&to, id);
+    arrival == Arrival::Taken && inbox.read().is_some()
+}
 
 fn hello(hello: &mut Hello, frame: &[u8], tx: &mut [u8]) -> bool {
     hello.handle_frame(frame).is_ok() && hello.poll_transmit(tx).is_ok()

@@ -243,6 +243,11 @@ impl<M: Memory> Store<M> {
         self.retain(|slot| slot.expires > today)
     }
 
+    /// Removes one record; says whether it was here.
+    pub fn discard(&mut self, id: &RecordId) -> bool {
+        self.find(id).map(|at| self.remove(at)).is_some()
+    }
+
     /// Ranks authors anew after trust changed. `None` (a blocked author) removes all its records. Says how many went.
     pub fn rank(&mut self, mut rank: impl FnMut(&NodeKey) -> Option<Rank>) -> usize {
         let before = self.count;

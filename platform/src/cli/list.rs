@@ -32,6 +32,9 @@ pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
         print(format_args!("share  {}  {}  {state}", share.name, size(share.size)))?;
         print(format_args!("       {}", share.info_hash))?;
         print(format_args!("       {}", share.link))?;
+        for words in [&share.tags, &share.text].into_iter().filter(|words| !words.is_empty()) {
+            print(format_args!("       {words}"))?;
+        }
     }
     for fetch in &status.fetches {
         let name = fetch.name.as_deref().unwrap_or("(name not known yet)");

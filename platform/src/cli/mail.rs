@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::client::Client;
 use super::{Failure, fetch, list, print, print_json};
 use crate::node::{InLetter, OutLetter, SendRequest, Sent};
-use crate::words::span;
+use crate::words::{plain, span};
 
 /// What to send, and to whom.
 #[derive(Debug, clap::Args)]
@@ -114,9 +114,4 @@ pub(super) async fn outbox(client: &Client, args: &list::Args) -> Result<(), Fai
         letter.text.lines().try_for_each(|line| print(format_args!("    {}", plain(line))))?;
     }
     Ok(())
-}
-
-/// Without what would move a terminal's cursor or colour its text: others wrote this.
-fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

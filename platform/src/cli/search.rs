@@ -8,7 +8,7 @@ use super::client::Client;
 use super::{Failure, print, print_json};
 use crate::control::SearchRequest;
 use crate::status::{Hit, SearchEvent};
-use crate::words::{size, span};
+use crate::words::{plain, size, span};
 
 /// What to look for.
 #[derive(Debug, clap::Args)]
@@ -62,7 +62,16 @@ fn show(hit: &Hit) -> Result<(), Failure> {
         [] => "here".to_owned(),
         chain => format!("through {}", chain.join(", ")),
     };
-    print(format_args!("{}  {}  {} old  {sources}  {through}", hit.name, size(hit.size), span(hit.age_s)))?;
+    let name = plain(&hit.name);
+    print(format_args!(
+        "{name}  {}  {} old  {sources}  {}",
+        size(hit.size),
+        span(hit.age_s),
+        plain(&through)
+    ))?;
+    for words in [&hit.tags, &hit.text].into_iter().filter(|words| !words.is_empty()) {
+        print(format_args!("  {}", plain(words)))?;
+    }
     match &hit.link {
         Some(link) => print(format_args!("  bulbil fetch {link}")),
         None => print("  nobody is known to serve it now"),

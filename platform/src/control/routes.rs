@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -120,6 +120,20 @@ pub(super) fn bad(why: &str) -> Failure {
 
 /// The body as JSON, if it is short enough and comes soon enough.
 pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Failure> {
+    parse(&whole(request).await?)
+}
+
+/// The same where there need be no body.
+pub(super) async fn read_if_any<T: DeserializeOwned>(request: Request) -> Result<Option<T>, Failure> {
+    let body = whole(request).await?;
+    if body.is_empty() { Ok(None) } else { parse(&body) }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))
+}
+
+async fn whole(request: Request) -> Result<Bytes, Failure> {
     let body: Limited<Body> = Limited::new(request.into_body(), BODY);
     let whole = tokio::time::timeout(BODY_DEADLINE, body.collect()).await;
     let whole = whole
@@ -131,5 +145,5 @@ pub(super) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Fai
             bad("the body broke off")
         }
     })?;
-    serde_json::from_slice(&whole.to_bytes()).map_err(|error| bad(&error.to_string()))
+    Ok(whole.to_bytes())
 }

@@ -9,8 +9,8 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::routes::{bad, info_hash, read};
-use crate::node::{Handle, MirrorRequest, TrustRequest};
+use super::routes::{bad, info_hash, read, read_if_any};
+use crate::node::{About, Handle, MirrorRequest, TrustRequest};
 
 /// A node by its name or address.
 #[derive(Debug, Deserialize, Serialize)]
@@ -58,8 +58,13 @@ pub(super) fn router(node: Handle) -> Router {
         .with_state(node)
 }
 
-async fn publish(State(node): State<Handle>, Path(text): Path<String>) -> Result<Response, Failure> {
-    Ok(Json(node.publish(info_hash(&text)?).await?).into_response())
+async fn publish(
+    State(node): State<Handle>,
+    Path(text): Path<String>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let about: Option<About> = read_if_any(request).await?;
+    Ok(Json(node.publish_about(info_hash(&text)?, about.unwrap_or_default()).await?).into_response())
 }
 
 async fn unpublish(State(node): State<Handle>, Path(text): Path<String>) -> Result<Response, Failure> {

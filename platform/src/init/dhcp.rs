@@ -10,6 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::network::Way;
+use super::settings::Network;
 use crate::sys::board::link;
 use message::{Kind, Lease, Message, Offer, Reply};
 
@@ -20,6 +21,9 @@ const SERVER: u16 = 67;
 /// First wait for an answer, and the longest; it doubles in between (RFC 2131, section 4.1, without the wait for a crowd).
 const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(16));
 
+/// Least time between two requests for more time (RFC 2131, section 4.4.5).
+const REPEAT: Duration = Duration::from_secs(60);
+
 /// Between two looks at the cable.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -29,8 +33,16 @@ const SILENCE: u32 = 3;
 /// Bytes of an answer that are read; servers send 576 at most unless told otherwise.
 const ANSWER: usize = 1500;
 
+/// What is told when there is no address any more.
+const PULLED: &str = "no cable, or no Wi-Fi network joined";
+const REFUSED: &str = "the DHCP server took the address back; asking for another";
+const OVER: &str = "the DHCP server did not renew the address in time; asking for another";
+
 /// What is told while there is no answer.
 const NO_ANSWER: &str = "no DHCP server answers; check the router, or set board.address in bulbil.toml";
+
+/// What is told while nobody renews the address.
+const UNRENEWED: &str = "the DHCP server does not renew the address; it is kept until the lease ends";
 
 /// Keeps an address on one interface, for ever.
 pub(super) async fn run(way: Way) {
@@ -39,44 +51,50 @@ pub(super) async fn run(way: Way) {
     }
     loop {
         if !way.is_connected() {
-            way.tell(None, "no cable, or no Wi-Fi network joined");
+            way.tell(None, PULLED);
             while !way.is_connected() {
                 sleep(LOOK).await;
             }
         }
-        if let Err(error) = hold(&way).await {
-            way.tell(None, &format!("DHCP does not work: {error}"));
-            sleep(WAIT.1).await;
-        }
+        let ended = hold(&way).await;
         // Whatever ended it, the address is not ours any more.
-        let _ = way.links.set_address(&way.interface, Ipv4Addr::UNSPECIFIED, 0);
+        way.unset();
+        match ended {
+            Ok(why) => way.tell(None, why),
+            Err(error) => {
+                way.tell(None, &format!("DHCP does not work: {error}"));
+                sleep(WAIT.1).await;
+            }
+        }
     }
 }
 
-/// Gets an address and keeps it until the server takes it back, the lease runs out or the cable is pulled.
-async fn hold(way: &Way) -> io::Result<()> {
+/// Gets an address and keeps it until the server takes it back, the lease runs out or the cable is pulled: returns which.
+async fn hold(way: &Way) -> io::Result<&'static str> {
     let hardware = way.hardware().ok_or_else(|| io::Error::other("the interface has no hardware address"))?;
     let client = Client {
-        socket: UdpSocket::from_std(link::on_device(&way.interface, CLIENT)?)?,
+        socket: UdpSocket::from_std(link::on_device(
+            &way.interface,
+            SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT),
+        )?)?,
         hardware,
         number: getrandom::u32().map_err(io::Error::other)?,
     };
-    let Some(mut lease) = client.ask(way).await? else { return Ok(()) };
+    let Some(mut lease) = client.ask(way).await? else { return Ok(PULLED) };
     let mut since = Instant::now();
     set(way, &lease)?;
     while watch(way, since + lease.renew).await {
         match client.renew(way, &lease, since).await? {
-            Some(newer) => {
+            Some(Reply::Leased(newer)) => {
                 since = Instant::now();
-                if newer != lease {
-                    lease = newer;
-                    set(way, &lease)?;
-                }
+                lease = newer;
+                set(way, &lease)?;
             }
-            None => return Ok(()),
+            Some(Reply::Refused) => return Ok(REFUSED),
+            None => return Ok(if way.is_connected() { OVER } else { PULLED }),
         }
     }
-    Ok(())
+    Ok(PULLED)
 }
 
 /// Waits for `until`; false at once when the cable is pulled.
@@ -91,12 +109,7 @@ async fn watch(way: &Way, until: Instant) -> bool {
 }
 
 fn set(way: &Way, lease: &Lease) -> io::Result<()> {
-    way.links.set_address(&way.interface, lease.address, lease.prefix)?;
-    if let Some(router) = lease.router {
-        way.links.set_router(&way.interface, router)?;
-    }
-    way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), "from DHCP");
-    Ok(())
+    way.set(Network { address: lease.address, prefix: lease.prefix }, lease.router, "from DHCP")
 }
 
 /// One interface's side of the conversation.
@@ -142,8 +155,9 @@ impl Client {
         Ok(answer.and_then(Reply::lease))
     }
 
-    /// Asks for more time: first the server alone, then everyone. `None` when it is refused, or the time is over.
-    async fn renew(&self, way: &Way, lease: &Lease, since: Instant) -> io::Result<Option<Lease>> {
+    /// Asks for more time: first the server alone, then everyone (RFC 2131, section 4.4.5). `None` when the time is over, or the cable
+    /// is pulled.
+    async fn renew(&self, way: &Way, lease: &Lease, since: Instant) -> io::Result<Option<Reply>> {
         let request = Message { kind: Kind::Request, number: self.number, hardware: self.hardware };
         let bytes = request.bytes(lease.address, None);
         let (rebind, end) = (since + lease.rebind, since + lease.time);
@@ -153,13 +167,14 @@ impl Client {
             // A server that cannot be reached is one that does not answer.
             let _ = self.send(&bytes, to).await;
             let rest = if alone { rebind - Instant::now() } else { end - Instant::now() };
-            let until = Instant::now() + (rest / 2).max(WAIT.0);
+            // A short lease leaves no time for the usual minute.
+            let until = Instant::now() + (rest / 2).max(REPEAT.min(lease.time / 8)).min(rest);
             if let Some(answer) =
                 self.hear(until, |bytes| Message::answer(bytes, self.number, self.hardware)).await?
             {
-                return Ok(answer.lease());
+                return Ok(Some(answer));
             }
-            way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), NO_ANSWER);
+            way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), UNRENEWED);
         }
         Ok(None)
     }

@@ -46,7 +46,7 @@ impl Report {
         };
         if changed {
             match &link.address {
-                Some(address) => say(&format!("{}: address {address}", link.interface)),
+                Some(address) => say(&format!("{}: address {address}, {}", link.interface, link.doing)),
                 None => say(&format!("{}: {}", link.interface, link.doing)),
             }
             self.write();

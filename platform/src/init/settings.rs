@@ -1,33 +1,17 @@
-//! The owner's file on the boot partition: read once, read-only, and believed key by key. One wrong key costs that key alone.
+//! The owner's file on the boot partition, believed key by key. One wrong key costs that key alone.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::fmt;
 use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use super::boot::{self, OURS, Page};
 use super::console::say;
-use super::partition;
 use crate::config::Config;
 use crate::status::board::{Note, Verdict};
+use crate::sys::board::link;
 use crate::sys::board::process::machine_memory;
-use crate::sys::board::system::{Access, mount, unmount};
-
-/// How long a card or disk may take to appear.
-const APPEAR: Duration = Duration::from_secs(10);
-
-/// Pause between two looks for it; no event comes to a program that is not udev.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// Bytes of the file at most.
-const MAX_FILE: u64 = 64 * 1024;
-
-/// Where the boot partition is mounted while it is read, and the file on it.
-const MOUNT: &str = "/boot";
-const FILE: &str = "bulbil.toml";
 
 /// Everything the owner said.
 #[derive(Debug, Default)]
@@ -50,6 +34,8 @@ pub(super) struct BoardSettings {
     pub(super) address: Option<Network>,
     /// The router, with `address`.
     pub(super) gateway: Option<Ipv4Addr>,
+    /// Whether `name.local` is answered for on the local network; it is unless told otherwise.
+    pub(super) mdns: Option<bool>,
     /// Whether the hardware's watchdog is used; it is unless told otherwise.
     pub(super) watchdog: Option<bool>,
 }
@@ -81,6 +67,20 @@ pub(super) struct Network {
     pub(super) prefix: u8,
 }
 
+impl Network {
+    /// Whether this address belongs to it.
+    pub(super) fn holds(self, address: Ipv4Addr) -> bool {
+        let mask = link::mask(self.prefix).to_bits();
+        address.to_bits() & mask == self.address.to_bits() & mask
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 impl TryFrom<String> for Network {
     type Error = &'static str;
 
@@ -104,48 +104,29 @@ impl NodeSettings {
     }
 }
 
-/// Finds and reads the file, and says on the console what is wrong with it.
+/// Finds and reads the files, and says on the console what is wrong with them.
 pub(super) async fn read() -> Settings {
-    let found = tokio::time::timeout(APPEAR, async {
-        loop {
-            if let Some(device) = partition::find() {
-                return device;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    });
-    let text = match found.await {
-        Ok(device) => take(&device).map_err(|error| format!("cannot be read: {error}")),
-        Err(_) => Err("was not found within 10 s: no disk has a partition named BULBIL".to_owned()),
-    };
-    let settings = match text {
-        Ok(text) => understand(&text, defaults()),
-        Err(why) => {
-            let mut settings = understand("", defaults());
-            settings.notes.push(Note { key: FILE.to_owned(), verdict: Verdict::Wrong, why });
-            settings
-        }
-    };
+    let settings = gather(boot::read().await);
     for note in settings.notes.iter().filter(|note| note.verdict == Verdict::Wrong) {
-        say(&format!("{FILE}: {}: {}", note.key, note.why));
+        say(&format!("{OURS}: {}: {}", note.key, note.why));
     }
     settings
 }
 
-/// The file's text. The partition is in use for this long only: it may be pulled out afterwards.
-fn take(device: &Path) -> io::Result<String> {
-    let folder = Path::new(MOUNT);
-    let device = device.to_str().unwrap_or_default();
-    mount(device, folder, "vfat", Access::Read, "iocharset=ascii")?;
+/// Puts together what the files say.
+fn gather(pages: Vec<Page>) -> Settings {
     let mut text = String::new();
-    let read = File::open(folder.join(FILE)).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text));
-    unmount(folder, false)?;
-    match read {
-        Ok(_) => Ok(text),
-        // No file, no wishes.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(text),
-        Err(error) => Err(error),
+    let mut notes = Vec::new();
+    for page in pages {
+        match page.text {
+            Ok(own) if page.name == OURS => text = own,
+            Ok(_) => {}
+            Err(why) => notes.push(Note { key: page.name.to_owned(), verdict: Verdict::Wrong, why }),
+        }
     }
+    let mut settings = understand(&text, defaults());
+    settings.notes.splice(0..0, notes);
+    settings
 }
 
 /// What a board's node is told without being asked: state in memory, half of the machine's memory (32 to 512 MiB), and its page on
@@ -173,7 +154,7 @@ fn understand(text: &str, defaults: Table) -> Settings {
             "line {line} is not TOML: {}; nothing in the file counts until it is mended",
             error.message()
         );
-        settings.notes.push(Note { key: FILE.to_owned(), verdict: Verdict::Wrong, why });
+        settings.notes.push(Note { key: OURS.to_owned(), verdict: Verdict::Wrong, why });
         Table::new()
     });
     let board = match wishes.remove("board") {
@@ -301,6 +282,7 @@ mod tests {
     fn names_and_addresses_are_checked() {
         let network = Network::try_from("192.168.1.20/24".to_owned()).unwrap();
         assert_eq!((network.address, network.prefix), (Ipv4Addr::new(192, 168, 1, 20), 24));
+        assert!(network.holds([192, 168, 1, 255].into()) && !network.holds([192, 168, 2, 1].into()));
         for text in ["192.168.1.20", "192.168.1/24", "1.2.3.4/0", "1.2.3.4/33", ""] {
             assert!(Network::try_from(text.to_owned()).is_err(), "{text:?}");
         }

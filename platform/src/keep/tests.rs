@@ -23,6 +23,8 @@ fn full(folder: &Path) -> StateDir {
         onion: Secret([1; 32]),
         token: Secret([2; 16]),
         peer: Secret([3; 32]),
+        tags: "film".into(),
+        text: String::new(),
     };
     let fetch = FetchEntry {
         id: 7,
@@ -45,6 +47,7 @@ fn full(folder: &Path) -> StateDir {
         tracker,
         mail: crate::state::MailEntries::default(),
         page: crate::state::PageEntry::default(),
+        tombstones: vec!["AA==".into()],
     };
     dir.save(&state).unwrap();
     fs::write(folder.join(format!("{info_hash}.torrent")), b"d4:infoe").unwrap();

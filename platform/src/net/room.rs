@@ -1,4 +1,4 @@
-//! How much of the node's memory Tor's queues may take.
+//! How much of the node's memory Tor's queues may take, and long streams.
 
 use crate::config::Config;
 
@@ -15,6 +15,11 @@ pub(super) fn of(config: &Config) -> u64 {
     let streams = if socks.enabled { u64::from(socks.max_connections) } else { 0 };
     let share = all / SHARE;
     (share + streams * RESERVE).min(all - share).max(super::tor::MIN_MEMORY)
+}
+
+/// In bytes: what long streams may cost beside that. Two thirds of the memory, by default enough for a download of 1.2 GiB.
+pub(super) const fn wear(config: &Config) -> u64 {
+    config.memory.0 / 3 * 2
 }
 
 #[cfg(test)]

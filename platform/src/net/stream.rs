@@ -35,7 +35,7 @@ impl Stream {
     }
 
     /// Whether the network below lost memory on this stream that only a new circuit gives back. Open another lane
-    /// soon; a stream that goes on for long after this breaks.
+    /// soon; of the streams that go on for long after this, the most worn breaks once all together cost too much.
     pub fn worn(&self) -> bool {
         match &self.kind {
             Kind::Tor(stream) => stream.worn(),

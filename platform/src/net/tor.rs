@@ -3,6 +3,7 @@
 mod access;
 mod bell;
 mod bridges;
+mod budget;
 mod config;
 mod exit;
 mod fault;
@@ -34,6 +35,7 @@ pub use stream::TorStream;
 use super::{AccessKey, Address, Circuit, IdentityKey, NetError, Offer, ServiceKey};
 use crate::status::NetStatus;
 use access::AccessBook;
+use budget::Budget;
 use isolation::ByCircuit;
 
 /// The one Arti client type.
@@ -59,6 +61,8 @@ struct Shared {
     access: Arc<AccessBook>,
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
+    /// What streams may cost.
+    budget: Budget,
     services: service::Ground,
     /// Where the first directory may come from.
     caches: Vec<std::net::SocketAddr>,
@@ -119,7 +123,7 @@ impl Tor {
         let (host, started) = (to.host(), Instant::now());
         loop {
             match client.connect_with_prefs((host.as_str(), to.port), &prefs).await {
-                Ok(stream) => return Ok(TorStream::new(stream, None)),
+                Ok(stream) => return Ok(TorStream::new(stream, None, &self.0.budget)),
                 Err(error) if fault::too_early(&error) && started.elapsed() < EARLY => {
                     tokio::time::sleep(EARLY_STEP).await;
                 }

@@ -23,7 +23,7 @@ use super::halves::Halves;
 use super::open::name_of;
 use super::room::{self, Ground, Pass, Room};
 use super::shelf::{Shelf, explain_write};
-use super::tracker::{Callers, LinkRecords, Source};
+use super::tracker::{LinkRecords, Source, Tracker};
 use crate::link::Link;
 use crate::net::ServiceKey;
 use crate::status::{self, FetchState};
@@ -46,8 +46,8 @@ pub(crate) struct FetchParts {
     pub(crate) fsync: crate::config::Fsync,
     /// Known from before a restart.
     pub(crate) metadata: Option<Arc<Content>>,
-    /// Places for conversations about who serves it. None without a tracker.
-    pub(crate) callers: Option<Callers>,
+    /// Knows who else serves it, and whom to tell that we do.
+    pub(crate) tracker: Option<Rc<Tracker>>,
 }
 
 /// See the module.

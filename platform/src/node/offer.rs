@@ -45,6 +45,8 @@ pub(crate) struct OfferParts {
 pub(crate) struct Offer {
     pub(crate) parts: OfferParts,
     pub(crate) info_hash: String,
+    /// What is said about it in public: tags and text.
+    about: RefCell<(String, String)>,
     ground: Ground,
     number: u64,
     landing: Rc<Landing>,
@@ -58,13 +60,14 @@ pub(crate) struct Offer {
 
 impl Offer {
     /// Offers it; publishing goes on behind.
-    pub(crate) fn open(parts: OfferParts, ground: Ground, number: u64) -> Rc<Self> {
+    pub(crate) fn open(parts: OfferParts, about: (String, String), ground: Ground, number: u64) -> Rc<Self> {
         let info_hash = parts.metadata.info_hash().to_string();
         let (link, sources) = (parts.link.clone(), parts.sources.clone());
         let metadata = Arc::clone(&parts.metadata);
         let offer = Rc::new(Self {
             landing: Landing::new(link, metadata, sources, parts.browser, ground.house.clone()),
             parts,
+            about: RefCell::new(about),
             info_hash,
             ground,
             number,
@@ -97,6 +100,12 @@ impl Offer {
         Rc::clone(&self.landing)
     }
 
+    /// What is said about it from now on: tags and text. Not declared yet.
+    pub(crate) fn set_about(&self, tags: String, text: String) {
+        self.about.replace((tags, text));
+        self.ground.news.notify_one();
+    }
+
     /// Takes over what its predecessor served, for the count.
     pub(crate) fn succeed(&self, before: &Self) {
         self.uploaded.set(before.view().uploaded);
@@ -118,12 +127,13 @@ impl Offer {
             }
         }));
         links.claim(self.address());
+        let (tags, text) = self.about.borrow().clone();
         let body = Body::Share {
             info_hash: self.parts.metadata.info_hash(),
             name: &self.parts.name,
             size: self.parts.size,
-            tags: "",
-            text: "",
+            tags: &tags,
+            text: &text,
             visibility: Visibility::Public,
         };
         tracker.list(body, links);
@@ -167,6 +177,8 @@ impl Offer {
             files: self.parts.files,
             link: self.parts.link.to_string(),
             public: self.parts.public,
+            tags: self.about.borrow().0.clone(),
+            text: self.about.borrow().1.clone(),
             browser: self.parts.browser,
             state: self.state.borrow().clone(),
             uploaded: before.saturating_add(sent),

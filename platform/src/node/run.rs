@@ -188,6 +188,7 @@ impl Node {
             self.primary.set_records(Rc::clone(tracker) as Rc<dyn Callee>);
             self.primary.open();
             self.open_mail();
+            tracker.take_back(&self.state.borrow().tombstones);
             tracker.apply(self.plan());
         }
         let (shares, fetches) = {
@@ -305,7 +306,7 @@ impl Node {
             key: ServiceKey::from_seed(record.onion.0),
             fsync: self.config.swarm.fsync,
             metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
-            callers: self.tracker.as_ref().map(|tracker| tracker.link_callers()),
+            tracker: self.tracker.clone(),
         };
         let node = Rc::downgrade(self);
         let learned = Rc::new(move |id, metadata: &Content| {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bulbil_core::id::InfoHash;
 
+use super::about::About;
 use super::offer::{Offer, OfferParts};
 use super::room::Pass;
 use super::run::{Node, random};
@@ -56,6 +57,8 @@ impl Node {
             token: random()?,
             onion: random()?,
             peer: random()?,
+            tags: String::new(),
+            text: String::new(),
         };
         self.keep(&metadata)?;
         self.state.borrow_mut().shares.push(record.clone());
@@ -95,7 +98,8 @@ impl Node {
             browser: record.browser,
             links,
         };
-        let offer = Offer::open(parts, self.ground.clone(), self.number());
+        let about = (record.tags, record.text);
+        let offer = Offer::open(parts, about, self.ground.clone(), self.number());
         if public {
             self.primary.add(Rc::clone(&offer));
         }
@@ -118,14 +122,23 @@ impl Node {
         self.save()
     }
 
-    /// Moves a share into the public catalogue.
-    pub(super) fn publish(self: &Rc<Self>, info_hash: &str) -> Result<Share, NodeError> {
+    /// Moves a share into the public catalogue. If it is there already, what is said about it may still change.
+    pub(super) fn publish(self: &Rc<Self>, info_hash: &str, about: About) -> Result<Share, NodeError> {
+        let about = about.checked()?;
         let offer = self.take_offer(info_hash)?;
         if offer.parts.public {
             self.offers.borrow_mut().push(Rc::clone(&offer));
+            if !about.is_empty() {
+                let entry = self.edit_entry(&offer.info_hash, |entry| describe(entry, about))?;
+                offer.set_about(entry.tags, entry.text);
+                offer.declare(self.tracker.as_ref());
+            }
             return Ok(offer.view());
         }
-        let entry = self.edit_entry(&offer.info_hash, |entry| entry.public = true)?;
+        let entry = self.edit_entry(&offer.info_hash, |entry| {
+            entry.public = true;
+            describe(entry, about);
+        })?;
         let moved = self.offer(entry, Arc::clone(&offer.parts.metadata), offer.parts.links.clone());
         moved.succeed(&offer);
         self.moving.borrow_mut().push(Rc::clone(&offer));
@@ -170,6 +183,7 @@ impl Node {
         if let Some(tracker) = self.tracker.as_ref().filter(|_| offer.parts.public) {
             let info_hash: InfoHash = offer.parts.metadata.info_hash();
             tracker.unlist(info_hash, &offer.parts.pass.seed);
+            self.state.borrow_mut().tombstones = tracker.taken_back();
         }
     }
 
@@ -198,4 +212,10 @@ impl Node {
         self.save()?;
         Ok(entry)
     }
+}
+
+/// Changes what is said about a share, where anything new is.
+fn describe(entry: &mut ShareEntry, about: About) {
+    entry.tags = about.tags.unwrap_or_else(|| std::mem::take(&mut entry.tags));
+    entry.text = about.text.unwrap_or_else(|| std::mem::take(&mut entry.text));
 }

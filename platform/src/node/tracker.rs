@@ -3,7 +3,9 @@
 //! Served to everyone who knows our address: our own records, and those of nodes we mirror. Records of trusted nodes are
 //! copied as well, each node's into a store of its own, but only to be searched here; whoever wants them asks that node.
 
+mod announce;
 pub(super) mod command;
+mod guests;
 mod horizon;
 mod keep;
 mod link;
@@ -14,6 +16,7 @@ mod search;
 mod sources;
 mod spread;
 mod talk;
+mod tombstones;
 mod upkeep;
 mod view;
 
@@ -100,6 +103,8 @@ pub(crate) struct Tracker {
     rethink: Notify,
     calls: Semaphore,
     spread: spread::Spread,
+    announcements: announce::Announcements,
+    guests: guests::Guests,
     me: Weak<Self>,
 }
 
@@ -131,11 +136,18 @@ impl Tracker {
             rethink: Notify::new(),
             calls: Semaphore::new(MAX_CALLS),
             spread: spread::Spread::default(),
+            announcements: announce::Announcements::default(),
+            guests: guests::Guests::default(),
             me: me.clone(),
         });
-        let sources = Rc::clone(&tracker.ground.sources);
-        tracker.served.set_hear(Rc::new(move |record, _| sources.heard(record)));
+        let listing = Rc::downgrade(&tracker);
+        tracker.served.set_hear(Rc::new(move |record, _| {
+            if let Some(tracker) = listing.upgrade() {
+                tracker.listed(record);
+            }
+        }));
         tokio::task::spawn_local(upkeep::run(Rc::downgrade(&tracker)));
+        tokio::task::spawn_local(announce::run(Rc::downgrade(&tracker)));
         tokio::task::spawn_local(spread::run(Rc::downgrade(&tracker)));
         tracker
     }
@@ -320,8 +332,10 @@ impl Tracker {
 
     /// A record came into a neighbour's store.
     fn heard(&self, record: &Record<'_>, bytes: &[u8], mirrored: bool) {
-        if matches!(record.body.about().0, Kind::Trust) {
-            self.rethink.notify_one();
+        match record.body.about().0 {
+            Kind::Trust => self.rethink.notify_one(),
+            Kind::Share => self.announcements.due.notify_one(),
+            Kind::Peer => {}
         }
         if mirrored && let Some(rank) = self.rank_of(&record.author) {
             self.served.put(bytes, rank);

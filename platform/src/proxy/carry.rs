@@ -30,6 +30,9 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// The same where the target spoke last: such a client most likely went away.
 const GONE: Duration = Duration::from_secs(2);
 
+/// The same where the client never said anything. It may have come for what the target says of itself, or only to look.
+const SILENT: Duration = Duration::from_secs(5);
+
 /// How long a client may take to go after the target said all it had.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -72,6 +75,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
 {
     let mut both = Both {
+        asked: !early.is_empty(),
         up: Way { kept: early, dirty: true, ..Way::default() },
         down: Way::default(),
         target_spoke_last: false,
@@ -85,6 +89,8 @@ where
 struct Both {
     up: Way,
     down: Way,
+    /// The client said something.
+    asked: bool,
     target_spoke_last: bool,
     /// Set once one side has ended.
     wait: Option<Wait>,
@@ -120,7 +126,7 @@ impl Both {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             if std::mem::take(&mut self.up.moved) {
-                self.target_spoke_last = false;
+                (self.asked, self.target_spoke_last) = (true, false);
             }
             match self.down.poll(cx, target.as_mut(), client.as_mut(), DOWN, &|n| meter.down(n)) {
                 Poll::Ready(Err(Fault::Reading(kind))) => return Poll::Ready(End::Broken(kind)),
@@ -150,6 +156,7 @@ impl Both {
         let (limit, end) = match (self.closed, self.up.ended) {
             (true, _) => (LINGER, End::Whole),
             (false, true) if self.target_spoke_last => (GONE, End::ClientGone),
+            (false, true) if !self.asked => (SILENT, End::ClientGone),
             (false, true) => (ANSWER, End::ClientGone),
             (false, false) => return Poll::Pending,
         };

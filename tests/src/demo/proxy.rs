@@ -6,13 +6,12 @@ mod flood;
 mod gateway;
 mod memory;
 mod names;
+mod rival;
 mod speed;
 mod table;
 
-use std::fs;
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,16 +24,17 @@ use crate::node::{Node, Settings};
 use crate::outside::Outside;
 use crate::packages::{self, Need};
 use crate::ports::Ports;
-use crate::process::Process;
 use crate::scratch::Scratch;
+use crate::usage::Usage;
 use crate::wait;
+use rival::Rival;
 use table::{Lines, Table};
 
 /// What only this story needs.
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts with their limits, in the order in which they are played.
-const PARTS: [(&str, u64, Part); 8] = [
+const PARTS: [Named; 9] = [
     ("how long a connection takes", 60, speed::latency),
     ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
     ("DNS questions a second", 90, names::rate),
@@ -43,10 +43,14 @@ const PARTS: [(&str, u64, Part); 8] = [
     ("2 000 connections at once", 300, flood::many),
     ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
     ("50 MB of random bytes to each listener", 240, flood::noise),
+    ("a long download and a long upload", BY_SIZE, memory::long),
 ];
 
+/// As long as the size of the long transfers takes.
+const BY_SIZE: u64 = 0;
+
 /// Those that are played once more where latency is what limits.
-const FAR: [(&str, u64, Part); 2] = [
+const FAR: [Named; 2] = [
     ("how long a connection takes, 20 ms between relays", 120, speed::latency),
     ("throughput, 20 ms between relays", 600, speed::throughput),
 ];
@@ -57,6 +61,9 @@ const FAR_MS: u64 = 20;
 /// One part of the story.
 type Part = fn(&Stage, &Lines) -> io::Result<()>;
 
+/// The node, among the proxies.
+const OURS: &str = "Bulbil";
+
 /// What all parts share.
 pub(super) struct Stage {
     node: Node,
@@ -64,9 +71,7 @@ pub(super) struct Stage {
     socks: u16,
     dns: u16,
     http: u16,
-    tor: Process,
-    tor_socks: u16,
-    tor_dns: u16,
+    rivals: Vec<Rival>,
     /// Bytes of each long transfer.
     size: u64,
     /// Whether the network adds no latency.
@@ -88,26 +93,35 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&MORE)?;
     build::bulbil()?;
     let (mut table, size) = (Table::default(), options.size.unwrap_or(SIZE));
-    play(&mut table, Shape::default(), size, &PARTS);
-    play(&mut table, Shape::with_latency_ms(FAR_MS), size, &FAR);
+    let only = options.only.as_deref();
+    play(&mut table, Shape::default(), size, &chosen(only, &PARTS));
+    play(&mut table, Shape::with_latency_ms(FAR_MS), size, &chosen(only, &FAR));
     table.print();
     options.write_json(&table.json())?;
     Ok(table.pass())
 }
 
-/// Plays `parts` in a network of their own; after the usual parts, the long transfers.
-fn play(table: &mut Table, shape: Shape, size: u64, parts: &[(&'static str, u64, Part)]) {
+/// A part's name, its limit in seconds, and what it does.
+type Named = (&'static str, u64, Part);
+
+/// Those whose names hold the word that was given.
+fn chosen(only: Option<&str>, parts: &[Named]) -> Vec<Named> {
+    parts.iter().filter(|(name, ..)| only.is_none_or(|word| name.contains(word))).copied().collect()
+}
+
+/// Plays `parts` in a network of their own.
+fn play(table: &mut Table, shape: Shape, size: u64, parts: &[Named]) {
+    if parts.is_empty() {
+        return;
+    }
     println!("\nstarting a private Tor network, a node and a C tor client");
     let stage = match Stage::start(shape, size) {
         Ok(stage) => Arc::new(stage),
         Err(error) => return table.fail("the stage", &error),
     };
     for &(name, limit, part) in parts {
+        let limit = if limit == BY_SIZE { 60 + 2 * size / SLOWEST } else { limit };
         table.play((name, Duration::from_secs(limit)), &stage, part);
-    }
-    if stage.is_near() {
-        let limit = Duration::from_secs(60 + 2 * size / SLOWEST);
-        table.play(("a long download and a long upload", limit), &stage, memory::long);
     }
 }
 
@@ -125,10 +139,10 @@ impl Stage {
         let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
-        let (tor_socks, tor_dns) = (ports.take()?, ports.take()?);
-        let tor = start_tor(&network, &scratch, tor_socks, tor_dns)?;
-        for (name, proxy) in [("node", socks), ("C tor", tor_socks)] {
-            first(name, proxy, outside.port())?;
+        let rivals = rival::all(&network, &scratch, &mut ports)?;
+        first("the node", socks, outside.port())?;
+        for rival in &rivals {
+            first(rival.name, rival.socks, outside.port())?;
         }
         Ok(Self {
             node,
@@ -136,9 +150,7 @@ impl Stage {
             socks,
             dns,
             http,
-            tor,
-            tor_socks,
-            tor_dns,
+            rivals,
             size,
             near,
             scratch,
@@ -152,14 +164,23 @@ impl Stage {
         self.near
     }
 
-    /// The node's own proxy and C tor's.
-    fn both(&self) -> [(&'static str, u16); 2] {
-        [("Bulbil", self.socks), ("C tor", self.tor_socks)]
+    /// The SOCKS listeners: the node's own, then the others'.
+    fn all(&self) -> impl Iterator<Item = (&'static str, u16)> {
+        let others = self.rivals.iter().map(|rival| (rival.name, rival.socks));
+        iter::once((OURS, self.socks)).chain(others)
     }
 
-    /// Seconds of CPU of either so far.
-    fn cpu_s(&self, name: &str) -> io::Result<f64> {
-        if name == "Bulbil" { self.node.cpu_s() } else { Ok(self.tor.usage()?.cpu_s) }
+    /// The same of DNS.
+    fn all_dns(&self) -> impl Iterator<Item = (&'static str, u16)> {
+        iter::once((OURS, self.dns)).chain(self.rivals.iter().map(|rival| (rival.name, rival.dns)))
+    }
+
+    /// What one of them has cost so far.
+    fn usage(&self, name: &str) -> io::Result<Usage> {
+        match self.rivals.iter().find(|rival| rival.name == name) {
+            Some(rival) => rival.process.usage(),
+            None => self.node.usage(),
+        }
     }
 
     /// Resident memory of the node, in MiB.
@@ -175,23 +196,6 @@ impl Stage {
 #[allow(clippy::cast_precision_loss, reason = "figures for people")]
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / 1_048_576.0
-}
-
-fn start_tor(network: &Network, scratch: &Scratch, socks: u16, dns: u16) -> io::Result<Process> {
-    let folder: PathBuf = scratch.join("tor");
-    fs::create_dir_all(&folder)?;
-    fs::write(folder.join("empty"), "")?;
-    let torrc = folder.join("torrc");
-    let text = format!(
-        "{}DataDirectory {1}/data\nGeoIPFile {1}/empty\nGeoIPv6File {1}/empty\nLog notice file {1}/tor.log\n\
-         SocksPort 127.0.0.1:{socks}\nDNSPort 127.0.0.1:{dns}\n",
-        network.client_torrc(),
-        folder.display()
-    );
-    fs::write(&torrc, text)?;
-    let mut command = Command::new("tor");
-    command.arg("-f").arg(&torrc).arg("--defaults-torrc").arg(folder.join("empty")).arg("--hush");
-    Process::start("tor", &mut command, &folder.join("output.log"))
 }
 
 /// Waits for the first stream through a proxy that has just been started.

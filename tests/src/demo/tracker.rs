@@ -190,6 +190,13 @@ impl Cast {
             let whole = gave >= SIZE;
             whole.then(|| mib(gave)).ok_or_else(|| io::Error::other(format!("only {gave} bytes")))
         });
+        rows.step("dora lists emil, though anna cannot", TIME, || {
+            timed(|| {
+                wait::eventually(LIMIT, "emil to be listed", || {
+                    sources(&self.emil).is_ok_and(|known| known >= 4)
+                })
+            })
+        });
         rows.step("most memory of any node", ("MiB", None), || {
             let peaks = self.everyone().into_iter().map(Node::rss_peak).collect::<io::Result<Vec<_>>>()?;
             Ok(mib(peaks.into_iter().max().unwrap_or(0)))

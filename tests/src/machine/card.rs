@@ -57,6 +57,24 @@ impl Card {
         self.mtool("mcopy", start, &[&plain(file)?, "::"])
     }
 
+    /// Puts a file beside those on the second partition, in place of one of its name.
+    pub fn put(&self, file: &Path) -> io::Result<()> {
+        let (start, _) = self.second()?;
+        self.mtool("mcopy", start, &["-o", &plain(file)?, "::"])
+    }
+
+    /// Takes a file from the second partition, if it is there; returns where it lies now, under a name of its own.
+    pub fn take_data(&self, name: &str, to: &str) -> io::Result<Option<PathBuf>> {
+        let (start, _) = self.second()?;
+        let file = self.folder.join(to);
+        let there = self.mtool("mdir", start, &["-b", &format!("::{name}")]).is_ok();
+        if !there {
+            return Ok(None);
+        }
+        self.mtool("mcopy", start, &["-n", "-o", &format!("::{name}"), &plain(&file)?])?;
+        Ok(Some(file))
+    }
+
     /// Says whether the checker of FAT file systems finds nothing wrong with the boot partition.
     pub fn check_boot(&self) -> io::Result<()> {
         let bytes = fs::read(&self.path)?;

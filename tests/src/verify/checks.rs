@@ -25,6 +25,7 @@ pub(super) const ALL: &[Check] = &[
     Check { name: "core for Cortex-M0 (thumbv6m)", run: || core_for("thumbv6m-none-eabi") },
     Check { name: "core for Cortex-M4 (thumbv7em)", run: || core_for("thumbv7em-none-eabihf") },
     Check { name: "core links without an allocator", run: bare_metal },
+    Check { name: "core's vectors on an emulated Cortex-M4", run: vectors },
     Check { name: "licences and sources of dependencies", run: dependencies },
     Check { name: "core under miri", run: miri },
     Check { name: "fuzz targets build", run: fuzz },
@@ -95,6 +96,10 @@ fn core_for(target: &str) -> io::Result<Outcome> {
 
 fn bare_metal() -> io::Result<Outcome> {
     holds("image bare-metal")
+}
+
+fn vectors() -> io::Result<Outcome> {
+    holds("image vectors")
 }
 
 fn static_programs() -> io::Result<Outcome> {

@@ -159,6 +159,20 @@ fn a_node_that_signs_without_end_keeps_its_newest_and_nobody_elses_place() {
 }
 
 #[test]
+fn one_record_is_discarded_and_may_come_again() {
+    let mut store = store(8, 8, 4096);
+    let (first, second) = (signed(1, 1, 1, 100, false), signed(2, 1, 1, 100, false));
+    put(&mut store, &second, 1).unwrap();
+    let before = store.summary(Range::ALL);
+    put(&mut store, &first, 1).unwrap();
+    let id = Record::decode(&first).unwrap().id();
+    assert!(store.discard(&id) && !store.discard(&id));
+    assert_eq!((store.get(&id), store.summary(Range::ALL)), (None, before));
+    check(&store);
+    assert_eq!(put(&mut store, &first, 1), Ok(Outcome::New));
+}
+
+#[test]
 fn a_private_share_stays_out_of_a_public_store() {
     let share = Body::Share {
         info_hash: InfoHash([1; 32]),

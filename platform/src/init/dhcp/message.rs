@@ -86,8 +86,8 @@ const REQUEST: u8 = 3;
 const ACK: u8 = 5;
 const NAK: u8 = 6;
 
-/// Shortest lease that is believed; shorter ones would have us ask all the time.
-const MIN_TIME: u32 = 60;
+/// Shortest lease that is believed, in seconds; shorter ones would have us ask all the time.
+const MIN_TIME: u32 = 8;
 
 /// A lease for ever is asked about again once in so long.
 const MAX_TIME: u32 = 30 * 86_400;

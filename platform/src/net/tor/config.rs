@@ -27,6 +27,9 @@ pub struct TorConfig {
     /// Bytes that may wait in Arti's queues before it closes what waits longest. Its fixed part is not counted.
     #[serde(default = "default_memory")]
     pub memory: u64,
+    /// Bytes that Arti may hold because of long streams before the one that costs most ends (see the README).
+    #[serde(default = "default_wear")]
+    pub wear: u64,
     /// Another network than the public one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkSource>,
@@ -71,6 +74,11 @@ const fn default_memory() -> u64 {
     16 * 1024 * 1024
 }
 
+/// 64 MiB: a stream of 1.2 GiB.
+const fn default_wear() -> u64 {
+    64 * 1024 * 1024
+}
+
 /// The configuration cannot be used; the text says what to change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -83,6 +91,7 @@ impl TorConfig {
             state_dir: state_dir.into(),
             cache_dir: cache_dir.into(),
             memory: default_memory(),
+            wear: default_wear(),
             network: None,
             bridges: Vec::new(),
             vanguards: Vanguards::default(),

@@ -20,6 +20,7 @@ use tor_hsservice::{
 use tor_keymgr::{ArtiEphemeralKeystore, KeyMgr, KeyMgrBuilder, KeystoreSelector};
 use tor_persist::state_dir::StateDirectory;
 
+use super::budget::Budget;
 use super::{Shared, Tor, TorStream, onion};
 use crate::net::{ACCEPT_QUEUE, AccessKey, Address, IdentityKey, KNOCK_QUEUE, NetError, Offer, ServiceKey};
 use crate::status::NetStatus;
@@ -155,6 +156,7 @@ pub(super) async fn launch(
         guests: Guests::Streams(sender),
         bounds: Bounds { circuits: MAX_CIRCUITS_PER_SERVICE, streams: MAX_STREAMS_PER_CIRCUIT, idle: IDLE },
         all: Arc::clone(&tor.0.circuits),
+        budget: tor.0.budget.clone(),
     };
     start(tor, (nickname, config), onion::identity(key), key.address(port), door, guests).await
 }
@@ -178,6 +180,7 @@ pub(super) async fn publish(
             idle: IDLE_PUBLISHED,
         },
         all: Arc::clone(&tor.0.circuits),
+        budget: tor.0.budget.clone(),
     };
     let identity = onion::expanded_identity(key).ok_or(LAUNCH_FAILED)?;
     let address = key.address(offer.ports.first().copied().unwrap_or_default());
@@ -289,6 +292,7 @@ pub(super) struct Door {
     guests: Guests,
     bounds: Bounds,
     all: Arc<Semaphore>,
+    budget: Budget,
 }
 
 /// Where streams go: taken already, or for the service's owner to decide.

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
+use super::budget::Budget;
 use super::service::{Ground, MAX_CIRCUITS};
 use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
@@ -60,6 +61,7 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         status: watch::Sender::new(status),
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
+        budget: Budget::new(config.wear),
         services,
         caches,
         config: config.clone(),

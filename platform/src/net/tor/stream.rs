@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::bell::Bell;
+use super::budget::{Account, Budget};
 use super::wear::{Rest, Wear};
 
 /// Bytes handed over by one call at most, so that one stream does not starve the others of its thread.
@@ -21,8 +22,8 @@ pub struct TorStream {
     inner: DataStream,
     reads: Reads,
     writes: Wear,
-    /// Nothing can replace it, so it never breaks for the memory it costs.
-    lasting: bool,
+    /// What it costs. Without, nothing can replace it, so it never breaks for that.
+    account: Option<Account>,
     /// Given back when the stream is dropped: what its circuit may carry at once.
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -41,18 +42,27 @@ struct Reads {
 }
 
 impl TorStream {
-    pub(super) fn new(inner: DataStream, slot: Option<OwnedSemaphorePermit>) -> Self {
-        let reads = Reads { bell: Bell::new(), dry: false, end: None, finished: false, wear: Wear::new() };
-        Self { inner, reads, writes: Wear::new(), lasting: false, _slot: slot }
+    pub(super) fn new(inner: DataStream, slot: Option<OwnedSemaphorePermit>, budget: &Budget) -> Self {
+        let mut this = Self { _slot: slot, ..Self::lasting(inner) };
+        this.account = Some(budget.open(this.reads.bell.waker()));
+        this
     }
 
-    /// A stream that carries a whole conversation of somebody else's, however long.
+    /// A stream that carries a whole conversation of a program on this side, however long.
     pub(super) fn lasting(inner: DataStream) -> Self {
-        Self { lasting: true, ..Self::new(inner, None) }
+        let reads = Reads { bell: Bell::new(), dry: false, end: None, finished: false, wear: Wear::new() };
+        Self { inner, reads, writes: Wear::new(), account: None, _slot: None }
     }
 
     pub(in crate::net) fn worn(&self) -> bool {
         self.reads.wear.worn() || self.writes.worn()
+    }
+
+    /// Notes what the stream costs now. An error once it must not go on.
+    fn settle(&self) -> io::Result<()> {
+        let Some(account) = &self.account else { return Ok(()) };
+        account.hold(self.reads.wear.held().saturating_add(self.writes.held()));
+        if account.over() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Reads one cell's worth. `None` when nothing is there.
@@ -113,9 +123,7 @@ impl AsyncRead for TorStream {
             return Poll::Ready(Ok(()));
         }
         if !me.reads.finished {
-            if me.reads.wear.spent() && !me.lasting {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
+            me.settle()?;
             ready!(me.rest(cx));
             if me.reads.bell.listen(cx) {
                 me.reads.dry = false;
@@ -140,9 +148,7 @@ impl AsyncRead for TorStream {
 impl AsyncWrite for TorStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let me = self.get_mut();
-        if me.writes.spent() && !me.lasting {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-        }
+        me.settle()?;
         let inner = &mut me.inner;
         me.writes.arm(&mut |cx| {
             let _ = Sink::poll_write(Pin::new(&mut *inner), cx, &[]);

@@ -25,9 +25,6 @@ const RETRY_AFTER: usize = 8 * 1024;
 /// Memory from which on the stream should be replaced, in bytes.
 const WORN: usize = 3 * 1024 * 1024;
 
-/// Memory at which the stream breaks, in bytes: some 160 MiB read without a notification.
-const SPENT: usize = 8 * 1024 * 1024;
-
 /// Bytes that make the reactor send XOFF: 500 cells (`cc_xoff_client`, tor-spec prop. 324), and some more.
 const XOFF_BYTES: u64 = 512 * 498;
 
@@ -80,12 +77,12 @@ impl Wear {
 
     /// The stream should be replaced.
     pub(super) const fn worn(&self) -> bool {
-        self.polls.saturating_mul(WAKER) >= WORN
+        self.held() >= WORN
     }
 
-    /// The stream must not go on.
-    pub(super) const fn spent(&self) -> bool {
-        self.polls.saturating_mul(WAKER) >= SPENT
+    /// Bytes that tor-proto holds for it.
+    pub(super) const fn held(&self) -> usize {
+        self.polls.saturating_mul(WAKER)
     }
 
     /// Notices a notification, and leaves the bell for the next one. `touch` polls the stream without effect.

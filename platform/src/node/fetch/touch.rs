@@ -18,7 +18,7 @@ const MAX_KNOWN: usize = 64;
 impl Fetch {
     /// Begins to hear of others who serve the share: from records that are here, and from those who hold the link.
     pub(super) fn get_in_touch(self: &Rc<Self>, room: &Rc<Room>, info_hash: InfoHash) {
-        let Some(callers) = self.parts.callers.clone() else { return };
+        let Some(callers) = self.parts.tracker.as_ref().map(|tracker| tracker.link_callers()) else { return };
         let links = LinkRecords::new(self.parts.pass.clone(), info_hash, self.ground.clock, callers);
         let me = Rc::downgrade(self);
         links.set_hear(Rc::new(move |record, _| {
@@ -78,6 +78,9 @@ impl Fetch {
         let whole = matches!(*self.state.borrow(), FetchState::Done);
         if let Some(links) = self.links.borrow().clone().filter(|_| whole && self.reachable.get()) {
             links.claim(self.parts.key.address(crate::node::PORT));
+            if let Some(tracker) = &self.parts.tracker {
+                tracker.announce(&links);
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Records, trust, mirrors and search among whole nodes.
 
+mod about;
 mod liars;
+mod sources;
+mod tombstones;
 mod trust;
 
 use std::future::Future;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Tracker, plan};
 use crate::net::Address;
 use crate::node::run::Node;
-use crate::node::{self, Handle, NodeError};
+use crate::node::{self, About, Handle, NodeError};
 use crate::state::tracker::Tracker as Plan;
 use crate::status::{SearchEvent, Share, TrustCost};
 
@@ -47,7 +47,7 @@ type Reply<T> = oneshot::Sender<Result<T, NodeError>>;
 /// What travels to the node's task.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Publish(String, Reply<Share>),
+    Publish(String, About, Reply<Share>),
     Unpublish(String, Reply<Share>),
     Trust(TrustRequest, Reply<()>),
     Distrust(String, Reply<()>),
@@ -62,7 +62,12 @@ pub(crate) enum Command {
 impl Handle {
     /// Moves a share into the public catalogue, at once. Its link changes; the token stays.
     pub async fn publish(&self, info_hash: String) -> Result<Share, NodeError> {
-        self.order(|reply| Command::Publish(info_hash, reply)).await
+        self.publish_about(info_hash, About::default()).await
+    }
+
+    /// The same, and says in public what the share is. Also changes what is said about one that is public already.
+    pub async fn publish_about(&self, info_hash: String, about: About) -> Result<Share, NodeError> {
+        self.order(|reply| Command::Publish(info_hash, about, reply)).await
     }
 
     /// Takes a share out of the public catalogue, at once: it gets an onion and a token that nobody knows yet.
@@ -119,7 +124,9 @@ impl Node {
     /// Does what was asked. Whoever asked may be gone by now; the deed stands.
     pub(in crate::node) async fn obey_tracker(self: Rc<Self>, command: Command) {
         match command {
-            Command::Publish(info_hash, reply) => self.answer(reply, self.publish(&info_hash)).await,
+            Command::Publish(info_hash, about, reply) => {
+                self.answer(reply, self.publish(&info_hash, about)).await;
+            }
             Command::Unpublish(info_hash, reply) => self.answer(reply, self.unpublish(&info_hash)).await,
             Command::Trust(request, reply) => {
                 let done = self.change(|wanted| plan::trust(wanted, &request, &self.own_host()));
@@ -181,7 +188,12 @@ impl Node {
         self.set_plan(wanted.clone())?;
         tracker.apply(wanted);
         self.declare();
-        Ok(())
+        let taken_back = tracker.taken_back();
+        if self.state.borrow().tombstones == taken_back {
+            return Ok(());
+        }
+        self.state.borrow_mut().tombstones = taken_back;
+        self.save()
     }
 
     fn tracker(&self) -> Result<&Rc<Tracker>, NodeError> {

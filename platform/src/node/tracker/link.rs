@@ -4,7 +4,8 @@
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
-use bulbil_core::id::{InfoHash, PeerKey};
+use bulbil_core::id::{InfoHash, PeerKey, RecordId};
+use bulbil_core::tracker::record::Edition;
 use bulbil_core::tracker::{Body, Kind, Rank, Record, Visibility};
 use ed25519_dalek::SigningKey;
 
@@ -12,6 +13,7 @@ use super::records::{Hear, Records};
 use super::talk::Talk;
 use super::{Callers, PEER_LIFE_S};
 use crate::clock::TokioClock;
+use crate::link::Token;
 use crate::net::Address;
 use crate::node::door::{Callee, Carrying};
 use crate::node::halves::Halves;
@@ -50,7 +52,7 @@ impl LinkRecords {
         self.records.get().is_some()
     }
 
-    fn records(&self) -> &Rc<Records> {
+    pub(super) fn records(&self) -> &Rc<Records> {
         self.records.get_or_init(|| {
             let records = Records::new(PLACES, Visibility::Private);
             if let Some(hear) = self.hear.borrow().clone() {
@@ -81,6 +83,34 @@ impl LinkRecords {
             records
                 .with(|store| store.iter().map(|(bytes, rank)| (bytes.to_vec(), rank == Rank::OWN)).collect())
         })
+    }
+
+    /// Who serves it, ourselves first: the names of what they say, and which edition.
+    pub(super) fn editions(&self) -> Vec<(RecordId, Edition)> {
+        let Some(records) = self.records.get() else { return Vec::new() };
+        let mut editions = Vec::new();
+        records.each(|record| {
+            if matches!(record.body, Body::Peer { .. }) {
+                let at = if self.is_ours(record) { 0 } else { editions.len() };
+                editions.insert(at, record.id());
+            }
+        });
+        editions.into_iter().filter_map(|id| Some((id, records.edition(&id)?))).collect()
+    }
+
+    /// What names the share.
+    pub(super) const fn info_hash(&self) -> InfoHash {
+        self.info_hash
+    }
+
+    /// What the doors of those who serve it ask for.
+    pub(super) const fn token(&self) -> &Token {
+        &self.pass.token
+    }
+
+    /// Whether our own link is a public one: then everyone may know the token.
+    pub(super) const fn is_public(&self) -> bool {
+        self.pass.access.is_none()
     }
 
     /// Whether we said this.

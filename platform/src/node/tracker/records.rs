@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use bulbil_core::id::{NodeKey, RecordId};
 use bulbil_core::limits::{MAX_RECORD, RECORD_LIFE_S};
 use bulbil_core::time::Date;
+use bulbil_core::tracker::record::Edition;
 use bulbil_core::tracker::{
     Body, Kind, Node as Leaf, Outcome, Parts, Rank, Record, Signed, Slot, Store, Visibility, record,
 };
@@ -171,6 +172,19 @@ impl Records {
             {
                 hear(&record, &bytes);
             }
+        }
+    }
+
+    /// Which edition of this record is here.
+    pub(crate) fn edition(&self, id: &RecordId) -> Option<Edition> {
+        self.store.borrow().edition(id)
+    }
+
+    /// Forgets these. Whoever has them may tell them again.
+    pub(crate) fn forget(&self, ids: &[RecordId]) {
+        let mut store = self.store.borrow_mut();
+        for id in ids {
+            store.discard(id);
         }
     }
 

@@ -139,7 +139,8 @@ impl Tracker {
             else {
                 return;
             };
-            if !fits(words, [name, tags, text]) || self.is_blocked(&record.author) {
+            if !fits(words, [name, tags, text]) || self.is_blocked(&record.author) || self.is_outdated(record)
+            {
                 return;
             }
             let degree = if record.author == self.us {
@@ -174,13 +175,21 @@ impl Tracker {
         });
     }
 
+    /// Whether its author says otherwise by now, as far as is known here: each copy is as old as the last call.
+    fn is_outdated(&self, record: &Record<'_>) -> bool {
+        let id = record.id();
+        let later =
+            |records: &Records| records.edition(&id).is_some_and(|edition| edition.version > record.version);
+        later(&self.served) || self.neighbours.borrow().iter().any(|neighbour| later(&neighbour.records))
+    }
+
     /// Counts who serves each, and makes the link: the author's own if it serves the share itself.
     fn count_sources(&self, found: &mut HashMap<InfoHash, (Hit, NodeKey)>) {
         let mut seen: HashMap<InfoHash, Vec<Source>> = HashMap::new();
         let mut count = |records: &Records| {
             records.each(|record| {
                 let Some(source) = Source::of(record) else { return };
-                if !found.contains_key(&source.info_hash) {
+                if !found.contains_key(&source.info_hash) || self.is_outdated(record) {
                     return;
                 }
                 let known = seen.entry(source.info_hash).or_default();

@@ -15,10 +15,12 @@ use log::debug;
 use tokio::sync::Notify;
 
 use super::Tracker;
-use super::neighbour::{Calling, Neighbour};
+use super::neighbour::Neighbour;
+use super::records::Records;
 use super::talk::{Talk, Wants};
 use crate::node::door::{Callee, Carrying};
 use crate::node::halves::Halves;
+use crate::state::Secret;
 
 /// After a change others may follow at once; all of them go in one call.
 const GATHER: Duration = Duration::from_secs(2);
@@ -90,7 +92,7 @@ impl Tracker {
             let neighbour = self.neighbours.borrow().iter().find(|one| one.node() == node).cloned();
             let Some(neighbour) = neighbour else { continue };
             let ids: Vec<RecordId> = parts.iter().map(|(id, _)| *id).collect();
-            let outcome = self.hand(&neighbour, &ids).await;
+            let outcome = self.hand(&neighbour, &self.served, &self.seed, &ids).await;
             match outcome {
                 Ok(()) => {
                     let mut handed = self.spread.handed.borrow_mut();
@@ -140,12 +142,18 @@ impl Tracker {
         parts
     }
 
-    /// One conversation in which a keeper is told these records. It learns who we are: the records say so anyway.
-    async fn hand(&self, neighbour: &Neighbour, ids: &[RecordId]) -> Result<(), String> {
+    /// One conversation in which a node is told these of `records`, by the key of `seed`.
+    pub(super) async fn hand(
+        &self,
+        neighbour: &Neighbour,
+        records: &Rc<Records>,
+        seed: &Secret<32>,
+        ids: &[RecordId],
+    ) -> Result<(), String> {
         let Ok(_call) = self.calls.acquire().await else { return Ok(()) };
-        let calling = Calling { seed: self.seed.clone(), wants: Box::new(|_| None) };
-        let mut halves = neighbour.open(&calling.seed).await?;
-        let talk = Talk::telling(&self.served, self.ground.clock, halves.wear.clone(), calling.wants);
+        let mut halves = neighbour.open(seed).await?;
+        let nothing = Box::new(|_: &Record<'_>| None);
+        let talk = Talk::telling(records, self.ground.clock, halves.wear.clone(), nothing);
         for id in ids {
             talk.tell(*id);
         }
@@ -156,13 +164,19 @@ impl Tracker {
         halves.tx.flush().await.map_err(|_| "the connection broke".to_owned())
     }
 
-    /// What we take from a caller: of one we trust, its own shares and who serves them, to keep for it.
+    /// What we take from a caller: of one we trust, its own shares and who serves them, to keep for it; of anybody else, that
+    /// he serves a share that is listed here.
     fn takes(&self, caller: NodeKey) -> Wants {
         let me = self.me.clone();
         let left = Cell::new(MAX_HANDED);
         Box::new(move |record| {
             let tracker = me.upgrade()?;
-            let degree = tracker.reach.borrow().find(&caller)?.degree;
+            let degree = tracker.reach.borrow().find(&caller).map(|reached| reached.degree);
+            let Some(degree) = degree else {
+                tracker.rank_of(&record.author)?;
+                left.set(left.get().checked_sub(1)?);
+                return tracker.guests.admit(record);
+            };
             let kind = record.body.about().0;
             let fits = kind == Kind::Peer || (kind == Kind::Share && record.author == caller);
             tracker.rank_of(&record.author).filter(|_| fits)?;

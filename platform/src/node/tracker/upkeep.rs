@@ -33,8 +33,10 @@ impl Tracker {
             if own.contains(author) {
                 return Some(Rank::OWN);
             }
-            self.rank_of(author).filter(|_| known.contains(author) || self.keeps_for(author))
+            let wanted = known.contains(author) || self.keeps_for(author) || self.guests.has(author);
+            self.rank_of(author).filter(|_| wanted)
         });
+        self.tidy_guests(true);
         for neighbour in self.neighbours.borrow().iter() {
             neighbour.records.rank(|author| self.rank_of(author));
         }
@@ -59,6 +61,7 @@ pub(super) async fn run(tracker: Weak<Tracker>) {
         }
         now.keep();
         let gone = now.served.expire();
+        now.tidy_guests(gone > 0);
         let neighbours = now.neighbours.borrow().clone();
         let gone: usize =
             neighbours.iter().map(|one| one.records.expire()).sum::<usize>().saturating_add(gone);
@@ -70,6 +73,7 @@ pub(super) async fn run(tracker: Weak<Tracker>) {
             now.renew();
             now.ground.renew.notify_one();
             now.spread.renew();
+            now.announcements.renew();
             for neighbour in neighbours.into_iter().filter(|one| one.bond == Bond::Trusted) {
                 let tracker = Rc::clone(&now);
                 tokio::task::spawn_local(async move {

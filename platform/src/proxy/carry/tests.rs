@@ -76,6 +76,15 @@ async fn a_client_that_went_after_the_answer_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_client_that_never_asked_anything_keeps_its_place_for_seconds_only() {
+    let (mut client, _target, carrying) = start(b"", 4096);
+    let begun = Instant::now();
+    client.shutdown().await.unwrap();
+    assert_eq!(end(carrying).await, End::ClientGone);
+    assert!((GONE..ANSWER / 2).contains(&begun.elapsed()));
+}
+
+#[tokio::test]
 async fn a_client_that_goes_on_after_the_end_is_not_listened_to_for_ever() {
     let (mut client, target, carrying) = start(b"", 4096);
     drop(target);

@@ -1,7 +1,7 @@
 //! Network interfaces: their flags, address and routes, by the calls of netdevice(7), and a socket that hears before there is one.
 
 use std::io;
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -73,14 +73,15 @@ impl Links {
 }
 
 /// A UDP socket on one interface, which may have no address yet: it can send to and hear from everyone on that network.
-pub fn on_device(name: &str, port: u16) -> io::Result<UdpSocket> {
+/// Others may have the same port.
+pub fn on_device(name: &str, place: SocketAddrV4) -> io::Result<UdpSocket> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let fd = socket(AddressFamily::Inet, SockType::Datagram, flags, None)?;
     setsockopt(&fd, sockopt::BindToDevice, &name.into())?;
     setsockopt(&fd, sockopt::Broadcast, &true)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
-    let mut place = sockaddr(Ipv4Addr::UNSPECIFIED);
-    let [high, low] = port.to_be_bytes().map(letter);
+    let [high, low] = place.port().to_be_bytes().map(letter);
+    let mut place = sockaddr(*place.ip());
     place.sa_data[..2].copy_from_slice(&[high, low]);
     let length = libc::socklen_t::try_from(size_of::<libc::sockaddr>()).map_err(io::Error::other)?;
     // SAFETY: a whole address of the family that the socket has, with its length.

@@ -15,14 +15,25 @@ const DATA: &str = "64";
 /// Images by board.
 pub(super) struct Images {
     folder: PathBuf,
-    /// Whether a second build, in another folder, time zone and mask of permissions, came out the same.
-    pub(super) repeatable: bool,
+    recipe: Recipe,
 }
 
 impl Images {
     /// The image that this machine boots.
     pub(super) fn of(&self, start: Start) -> PathBuf {
         self.folder.join(format!("bulbil-{}.img", start.board()))
+    }
+
+    /// Whether a second build, in another folder, time zone and mask of permissions, comes out the same.
+    pub(super) fn repeatable(&self) -> io::Result<bool> {
+        let folder = self.folder.join("again");
+        let mut command = Command::new("sh");
+        let again = self.recipe.command("virt", &folder);
+        command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(again.get_program()).args(again.get_args());
+        command.env("SOURCE_DATE_EPOCH", self.recipe.epoch.to_string());
+        run(command.env("TZ", "Pacific/Chatham").current_dir(env::temp_dir()))?;
+        let image = |folder: &Path| fs::read(folder.join("bulbil-virt.img"));
+        Ok(image(&self.folder)? == image(&folder)?)
     }
 }
 
@@ -32,8 +43,8 @@ struct Recipe {
     epoch: u64,
 }
 
-/// Builds both boards' images into `folder`. The program inside is the one that `BULBIL_BOARD_BIN` names, or the static one, made first.
-pub(super) fn build(folder: &Path) -> io::Result<Images> {
+/// Builds images of these boards into `folder`. The program inside is the one that `BULBIL_BOARD_BIN` names, or the static one, made first.
+pub(super) fn build(folder: &Path, boards: &[&str]) -> io::Result<Images> {
     let program = env::var_os("BULBIL_BOARD_BIN").map(PathBuf::from);
     if program.is_none() {
         println!("building the static program for 64-bit ARM (the first time this takes long)");
@@ -42,17 +53,10 @@ pub(super) fn build(folder: &Path) -> io::Result<Images> {
     // A board without a clock believes that it is as late as its image says; Tor wants to know the day.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
     let recipe = Recipe { program, epoch: now - 60 };
-    for board in ["virt", "raspberry-pi-3"] {
+    for board in boards {
         run(&mut recipe.command(board, folder))?;
     }
-    let mut command = Command::new("sh");
-    let again = recipe.command("virt", &folder.join("again"));
-    command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(again.get_program()).args(again.get_args());
-    command.env("SOURCE_DATE_EPOCH", recipe.epoch.to_string());
-    run(command.env("TZ", "Pacific/Chatham").current_dir(env::temp_dir()))?;
-    let image = |folder: &Path| fs::read(folder.join("bulbil-virt.img"));
-    let repeatable = image(folder)? == image(&folder.join("again"))?;
-    Ok(Images { folder: folder.to_owned(), repeatable })
+    Ok(Images { folder: folder.to_owned(), recipe })
 }
 
 impl Recipe {

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::engine::Engine;
-use super::{Rows, TARGET, expect, image, output, top};
+use super::{Rows, TARGET, expect, output, packed, top};
 use crate::baseline::start_tor;
 use crate::net::{Network, Shape};
 use crate::ports::Ports;
@@ -24,13 +24,19 @@ const IMAGE: &str = "bulbil-under-test";
 /// What the image as it ships is called.
 const SHIPPED: &str = "bulbil-shipped";
 
-/// What the API in the other container answers.
-const PAGE: &str = "an api behind an onion";
-
 /// What the web server on the clear side answers.
 const CLEAR: &str = "a page beyond an exit";
 
-/// A deployment that predates Bulbil: one onion service in front of a web API, keys in a volume.
+/// A deployment that predates Bulbil: the proxy alone. Its image is called `bulbil-under-test`; nothing else was changed.
+const PROXY: &str = "version: '3.8'\n\nservices:\n  torrust:\n    image: bulbil-under-test\n    user: \"10001\"\n    \
+                     read_only: true\n    cap_drop:\n      - ALL\n    cap_add:\n      - IPC_LOCK\n    tmpfs:\n      \
+                     - /var/lib/tor/state:size=64m,uid=10001,gid=10001,mode=0700\n      \
+                     - /tmp:size=16m,uid=10001,gid=10001,mode=1777\n    environment:\n      \
+                     - COMMON_SOCKS_PROXY_PORT=9150\n      - COMMON_DNS_PROXY_PORT=5353\n      \
+                     - SECMEM_STRICT=1\n      - TORGO_ENABLE_CHAFF=0\n    security_opt:\n      \
+                     - no-new-privileges:true\n";
+
+/// Another one: one onion service in front of a web API, keys in a volume.
 const ONION: &str = "version: '3.8'\n\nservices:\n  web:\n    image: api-under-test\n    environment:\n      \
                      - TOR_PROXY_URL=socks5://tor:9050\n  tor:\n    image: bulbil-under-test\n    volumes:\n      \
                      - tor-data:/var/lib/tor\n    environment:\n      - HS_ROUTER=web:8000:80\n    depends_on:\n      \
@@ -48,9 +54,27 @@ struct Stage {
 pub(super) fn run(rows: &mut Rows, given: Option<&str>) -> io::Result<()> {
     let stage = Stage::new()?;
     rows.timed("container: the image loads", || stage.load(given));
-    rows.timed("container: the proxy's own compose file, strict, serves SOCKS", || stage.proxy());
-    rows.timed("container: the onion service's own compose file serves an API", || stage.onion());
+    rows.timed("container: the API's own image is made", || super::api::build(&stage.engine, &stage.scratch));
+    rows.timed("container: the proxy's compose file of before, strict, serves SOCKS and DNS", || {
+        stage.proxy(&stage.write("before-proxy.yml", PROXY)?, "torrust")
+    });
+    rows.timed("container: our proxy.yml does", || stage.proxy(&stage.shipped("proxy.yml")?, "bulbil"));
+    rows.timed(
+        "container: the onion service's compose file of before serves an API, SOCKS, and keeps its address",
+        || stage.onion(&stage.write("before-onion.yml", ONION)?, Out::Through),
+    );
+    rows.timed("container: our onion.yml does", || stage.onion(&stage.shipped("onion.yml")?, Out::Not));
+    rows.timed("container: our both.yml does, and the API goes out through it", || {
+        stage.onion(&stage.shipped("both.yml")?, Out::Through)
+    });
     Ok(())
+}
+
+/// Whether the API is told of the proxy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Out {
+    Through,
+    Not,
 }
 
 impl Stage {
@@ -71,7 +95,7 @@ impl Stage {
     /// The image as it ships, and on top of it nothing but the private network's description.
     fn load(&self, given: Option<&str>) -> io::Result<()> {
         if given.is_none() {
-            let shipped = image(&["container", "--target", TARGET, "--tag", SHIPPED])?;
+            let shipped = packed(&["container", "--target", TARGET, "--tag", SHIPPED])?;
             self.engine.docker(&["load", "-i", &shipped.to_string_lossy()])?;
         }
         let config = fs::read_to_string(top().join("boards/container/bulbil.toml"))?;
@@ -81,12 +105,7 @@ impl Stage {
             IMAGE,
             &format!("FROM {}\nCOPY bulbil.toml network.toml /etc/\n", given.unwrap_or(SHIPPED)),
             &[("bulbil.toml", config.as_bytes()), ("network.toml", arti.as_bytes())],
-        )?;
-        let busybox = fs::read("/bin/busybox").or_else(|_| fs::read("/usr/bin/busybox"))?;
-        let server = "FROM scratch\nCOPY busybox /busybox\nCOPY page /www/page\nUSER 1000\n\
-                      ENTRYPOINT [\"/busybox\", \"httpd\", \"-f\", \"-p\", \"8000\", \"-h\", \"/www\"]\n";
-        let files = [("busybox", busybox.as_slice()), ("page", PAGE.as_bytes())];
-        self.build("api-under-test", server, &files)
+        )
     }
 
     fn build(&self, tag: &str, recipe: &str, files: &[(&str, &[u8])]) -> io::Result<()> {
@@ -102,30 +121,43 @@ impl Stage {
         self.engine.docker(&["build", "-t", tag, &folder.to_string_lossy()]).map(drop)
     }
 
-    fn proxy(&self) -> io::Result<()> {
-        let shipped = fs::read_to_string(top().join("boards/container/proxy.yml"))?;
-        let file =
-            self.write("proxy.yml", &format!("version: '3.8'\n{}", shipped.replace("bulbil:latest", IMAGE)))?;
-        let up = Up::new(&self.engine, &file, "bulbilproxy")?;
-        let address = self.engine.address("bulbilproxy_bulbil_1")?;
-        up.wait("SOCKS to serve", || curl(&format!("{address}:9150"), &self.clear).map(|page| page == CLEAR))
+    fn proxy(&self, file: &Path, service: &str) -> io::Result<()> {
+        let up = Up::new(&self.engine, file, "bulbilproxy")?;
+        let container = format!("bulbilproxy_{service}_1");
+        let address = self.engine.address(&container)?;
+        let serves = || curl(&format!("{address}:9150"), &self.clear).map(|page| page == CLEAR);
+        up.wait("SOCKS to serve", serves)?;
+        // Started again, a container finds the folders below its mounts as its engine left them.
+        self.engine.docker(&["restart", &container])?;
+        let address = self.engine.address(&container)?;
+        let serves = || curl(&format!("{address}:9150"), &self.clear).map(|page| page == CLEAR);
+        up.wait("SOCKS to serve after a restart", serves)?;
+        // The private network has no resolver that a name could be asked of; this one is answered by rule.
+        for way in ["+notcp", "+tcp"] {
+            let words = ["-p", "5353", way, "+tries=1", &format!("@{address}"), "unknown.onion"];
+            let said = output(Command::new("dig").args(words))?;
+            expect(said.contains("NXDOMAIN"), "DNS answers for an onion name")?;
+        }
+        let state =
+            self.engine.docker(&["inspect", &container, "--format", "{{json .HostConfig.CapDrop}}"])?;
+        expect(state.contains("ALL"), "the container runs without capabilities")
     }
 
-    fn onion(&self) -> io::Result<()> {
-        let file = self.write("onion.yml", ONION)?;
-        let before = {
-            let up = Up::new(&self.engine, &file, "bulbilonion")?;
-            self.serves(&up)?
-        };
-        // Gone and started again on the same volume.
-        let up = Up::new(&self.engine, &file, "bulbilonion")?;
-        let after = self.serves(&up)?;
-        self.engine.compose(&file, "bulbilonion", &["rm", "-sfv"])?;
+    fn onion(&self, file: &Path, out: Out) -> io::Result<()> {
+        let kept = self.twice(file, out);
+        self.engine.compose(file, "bulbilonion", &["down", "-v"])?;
+        kept
+    }
+
+    /// Up, down, and up again on the same volume.
+    fn twice(&self, file: &Path, out: Out) -> io::Result<()> {
+        let before = self.serves(&Up::new(&self.engine, file, "bulbilonion")?, out)?;
+        let after = self.serves(&Up::new(&self.engine, file, "bulbilonion")?, out)?;
         expect(before == after, "the address is that of the volume")
     }
 
     /// The address that people read, once the API answers there.
-    fn serves(&self, up: &Up) -> io::Result<String> {
+    fn serves(&self, up: &Up, out: Out) -> io::Result<String> {
         let tor = "bulbilonion_tor_1";
         let hostname = found(REACH, "the hostname file", || {
             let file = "/var/lib/tor/hidden_service/hostname";
@@ -137,13 +169,42 @@ impl Stage {
         let socks = ports.take()?;
         let folder = Scratch::new("client")?;
         let _client = start_tor(&folder, &self.network, "client", &format!("SocksPort 127.0.0.1:{socks}\n"))?;
-        let url = format!("http://{hostname}/page");
+        let tor_client = format!("127.0.0.1:{socks}");
         up.wait("the API to answer C tor", || {
-            curl(&format!("127.0.0.1:{socks}"), &url).map(|page| page == PAGE)
+            let said = curl(&tor_client, &format!("http://{hostname}/v1/info"))?;
+            Ok(said.contains("an api behind an onion") && said.contains(&hostname))
         })?;
+        let echo = output(
+            Command::new("curl")
+                .args([
+                    "-sS",
+                    "--fail",
+                    "--max-time",
+                    "30",
+                    "--socks5-hostname",
+                    &tor_client,
+                    "--json",
+                    "[1, 2, 3]",
+                ])
+                .arg(format!("http://{hostname}/v1/chat")),
+        )?;
+        expect(echo.contains("[1, 2, 3]"), "the API got what was posted")?;
+        if out == Out::Through {
+            let url = format!("http://{hostname}/v1/outside?url={}", self.clear);
+            up.wait("the API to reach the world", || {
+                curl(&tor_client, &url).map(|said| said.contains(CLEAR))
+            })?;
+        }
         let address = self.engine.address(tor)?;
         up.wait("SOCKS on 9050", || curl(&format!("{address}:9050"), &self.clear).map(|page| page == CLEAR))?;
         Ok(hostname)
+    }
+
+    /// A compose file of ours, with the images under test.
+    fn shipped(&self, name: &str) -> io::Result<PathBuf> {
+        let text = fs::read_to_string(top().join("boards/container").join(name))?;
+        let text = text.replace("bulbil:latest", IMAGE).replace("nginx:alpine", super::api::IMAGE);
+        self.write(name, &format!("version: '3.8'\n{text}"))
     }
 
     fn write(&self, name: &str, text: &str) -> io::Result<PathBuf> {

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Rows, TARGET, expect, image, output};
+use super::{Rows, TARGET, expect, output, packed};
 use crate::scratch::Scratch;
 
 /// The release that is installed into.
@@ -21,7 +21,7 @@ const EDIT: &str = "\n# mine\n";
 
 pub(super) fn run(rows: &mut Rows) -> io::Result<()> {
     let packages =
-        [image(&["deb", "--target", TARGET])?, image(&["deb", "--target", TARGET, "--suffix", "+1"])?];
+        [packed(&["deb", "--target", TARGET])?, packed(&["deb", "--target", TARGET, "--suffix", "+1"])?];
     let root = Scratch::new("debian")?;
     let mut bootstrap = Command::new("debootstrap");
     bootstrap.args(["--variant=minbase", SUITE]).arg(root.path()).arg(mirror()?);

@@ -6,6 +6,7 @@ use std::io;
 use std::process::Command;
 
 use super::Stage;
+use super::speed::compare;
 use super::table::Lines;
 use crate::foreign::{LIMIT, run};
 
@@ -21,25 +22,26 @@ const SECONDS: &str = "5";
 /// Questions under way.
 const UNDER_WAY: &str = "100";
 
-/// By dnsperf. C tor asks the exit for each name; the node asks one resolver over one stream.
+/// By dnsperf. C tor and arti ask the exit for each name; the node asks one resolver over one stream.
 #[allow(clippy::unnecessary_wraps, reason = "a part like the others")]
 pub(super) fn rate(stage: &Stage, lines: &Lines) -> io::Result<()> {
     let mut rates = Vec::new();
-    for (name, port) in [("Bulbil", stage.dns), ("C tor", stage.tor_dns)] {
+    for (name, port) in stage.all_dns() {
         let line = format!("{name}: names never asked before");
         let Some((rate, lost)) = lines.or_fail(&line, measure(stage, name, port, NAMES)) else { continue };
         lines.judge(&line, rate > 0.0, rate, "1/s");
         lines.tell(&format!("{name}: of these without answer"), lost, "%");
-        rates.push(rate);
+        rates.push((name, rate));
     }
-    if let [ours, theirs] = rates.as_slice() {
-        lines.judge("names, Bulbil's rate to C tor's", ours > theirs, ours / theirs, "times");
-    }
-    for (name, port) in [("Bulbil", stage.dns), ("C tor", stage.tor_dns)] {
+    compare(lines, "names never asked before", true, &rates);
+    let mut rates = Vec::new();
+    for (name, port) in stage.all_dns() {
         let line = format!("{name}: {FEW} names again and again");
         let Some((rate, _)) = lines.or_fail(&line, measure(stage, name, port, FEW)) else { continue };
         lines.judge(&line, rate > 0.0, rate, "1/s");
+        rates.push((name, rate));
     }
+    compare(lines, "names again and again", true, &rates);
     Ok(())
 }
 

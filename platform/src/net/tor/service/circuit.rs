@@ -71,11 +71,11 @@ async fn answer(request: StreamRequest, door: &Door, circuit: u32, free: &Arc<Se
         Guests::Streams(streams) => {
             let Ok(place) = streams.try_reserve() else { return refuse(request).await };
             if let Ok(Ok(stream)) = timeout(ANSWER_DEADLINE, request.accept(Connected::new_empty())).await {
-                place.send(TorStream::new(stream, Some(slot)));
+                place.send(TorStream::new(stream, Some(slot), &door.budget));
             }
         }
         Guests::Knocks(knocks) => match knocks.try_reserve() {
-            Ok(place) => place.send(TorKnock { request, slot, port, circuit }),
+            Ok(place) => place.send(TorKnock { request, slot, port, circuit, budget: door.budget.clone() }),
             Err(_) => refuse(request).await,
         },
     }

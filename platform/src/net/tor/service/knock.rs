@@ -8,6 +8,7 @@ use tor_hsservice::StreamRequest;
 use super::ANSWER_DEADLINE;
 use crate::net::NetError;
 use crate::net::tor::TorStream;
+use crate::net::tor::budget::Budget;
 
 /// A stream request with the place it has on its circuit.
 pub struct TorKnock {
@@ -15,6 +16,7 @@ pub struct TorKnock {
     pub(super) slot: OwnedSemaphorePermit,
     pub(super) port: u16,
     pub(super) circuit: u32,
+    pub(super) budget: Budget,
 }
 
 impl std::fmt::Debug for TorKnock {
@@ -34,7 +36,7 @@ impl TorKnock {
 
     pub(in crate::net) async fn accept(self) -> Result<TorStream, NetError> {
         match timeout(ANSWER_DEADLINE, self.request.accept(Connected::new_empty())).await {
-            Ok(Ok(stream)) => Ok(TorStream::new(stream, Some(self.slot))),
+            Ok(Ok(stream)) => Ok(TorStream::new(stream, Some(self.slot), &self.budget)),
             Ok(Err(_)) => Err(NetError::Failed),
             Err(_) => Err(NetError::Timeout),
         }

@@ -1,0 +1,131 @@
+//! A board on a local network: the first process in namespaces of its own, with real servers and neighbours at the other end of its
+//! cable.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "all of this file is a test")]
+
+use std::process::Command;
+use std::time::Duration;
+
+use bulbil_tests::board::{Board, CABLE};
+use bulbil_tests::namespace;
+use bulbil_tests::process::Process;
+use bulbil_tests::scratch::Scratch;
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// A DHCP server with leases of so many seconds.
+fn server(folder: &Scratch, seconds: u32) -> Process {
+    let conf = folder.join("udhcpd.conf");
+    let leases = folder.join("leases");
+    let text = format!(
+        "interface {CABLE}\nstart 10.9.0.50\nend 10.9.0.50\nmax_leases 1\nmin_lease 1\nlease_file {0}\npidfile {0}.pid\n\
+         option subnet 255.255.255.0\noption router 10.9.0.1\noption lease {seconds}\n",
+        leases.display()
+    );
+    std::fs::write(&conf, text).unwrap();
+    std::fs::write(&leases, "").unwrap();
+    let mut command = Command::new("busybox");
+    command.args(["udhcpd", "-f"]).arg(&conf);
+    Process::start("udhcpd", &mut command, &folder.join("udhcpd.log")).unwrap()
+}
+
+/// Asks everyone on the cable, as a program does that knows nothing of multicast DNS, and prints the answer: its error code, how many
+/// records it has, the last four bytes, and who sent it.
+const ASK: &str = r"
+import socket, struct, sys
+name, kind = sys.argv[1], int(sys.argv[2])
+asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asker.bind(('10.9.0.1', 0))
+asker.settimeout(1.5)
+labels = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.')) + b'\0'
+asker.sendto(struct.pack('>6H', 77, 0, 1, 0, 0, 0) + labels + struct.pack('>2H', kind, 1), ('224.0.0.251', 5353))
+try:
+    answer, sender = asker.recvfrom(1500)
+except TimeoutError:
+    sys.exit(print('nobody'))
+number, flags, _, records = struct.unpack('>4H', answer[:8])
+assert number == 77 and flags & 0x8400 == 0x8400
+print(flags & 15, records, '.'.join(map(str, answer[-4:])), 'from', sender[0])
+";
+
+/// See [`ASK`]; type 1 is A, 28 AAAA.
+fn ask(name: &str, kind: u16) -> String {
+    namespace::run(&["python3", "-c", ASK, name, &kind.to_string()]).unwrap().trim().to_owned()
+}
+
+#[test]
+fn an_address_is_leased_renewed_lost_and_leased_again() {
+    if !namespace::inside(&["--net", "--mount"], "an_address_is_leased_renewed_lost_and_leased_again")
+        .unwrap()
+    {
+        return;
+    }
+    let folder = Scratch::new("dhcp").unwrap();
+    let board = Board::start(&[("bulbil.toml", "")]).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    let mut dhcp = server(&folder, 12);
+    board.says("cable1: address 10.9.0.50/24, from DHCP", SOON).unwrap();
+    assert!(board.run(&["ip", "route"]).unwrap().contains("default via 10.9.0.1 dev cable1"));
+    // The server's own word that the lease went on after it would have ended: the second request of this client.
+    let log = || std::fs::read_to_string(folder.join("udhcpd.log")).unwrap().matches("sending ACK").count();
+    bulbil_tests::wait::eventually(SOON, "two renewals", || log() >= 3).unwrap();
+    dhcp.kill().unwrap();
+    board.says("does not renew the address; it is kept until the lease ends", SOON).unwrap();
+    assert!(board.run(&["ip", "-4", "address"]).unwrap().contains("10.9.0.50/24"), "kept while it lasts");
+    board.says("did not renew the address in time; asking for another", SOON).unwrap();
+    assert!(!board.run(&["ip", "-4", "address"]).unwrap().contains("10.9.0.50"));
+    assert_eq!(board.report().unwrap()["links"][0]["address"], serde_json::Value::Null);
+    board.says("no DHCP server answers; check the router", SOON).unwrap();
+    let _dhcp = server(&folder, 3600);
+    let again = || board.console().unwrap().matches("address 10.9.0.50/24, from DHCP").count() >= 2;
+    bulbil_tests::wait::eventually(SOON, "an address again", again).unwrap();
+    namespace::run(&["ip", "link", "set", CABLE, "down"]).unwrap();
+    board.says("no cable, or no Wi-Fi network joined", SOON).unwrap();
+}
+
+#[test]
+fn the_name_is_found_defended_and_given_up() {
+    if !namespace::inside(&["--net", "--mount"], "the_name_is_found_defended_and_given_up").unwrap() {
+        return;
+    }
+    let settings = "[board]\nname = \"attic\"\naddress = \"10.9.0.2/24\"\ngateway = \"10.9.0.1\"\n";
+    let mut board = Board::start(&[("bulbil.toml", settings)]).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    board.says("cable1: address 10.9.0.2/24, as bulbil.toml says", SOON).unwrap();
+    assert!(board.run(&["ip", "route"]).unwrap().contains("default via 10.9.0.1 dev cable1"));
+    board.says("its page is at http://attic.local/", SOON).unwrap();
+    assert_eq!(ask("Attic.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
+    assert!(ask("attic.local", 28).starts_with("0 0 "), "there is no such address, and that is said");
+    assert_eq!(ask("cellar.local", 1), "nobody");
+    board.switch_off().unwrap();
+    assert_eq!(ask("attic.local", 1), "nobody");
+}
+
+#[test]
+fn a_name_that_is_taken_gets_a_number() {
+    if !namespace::inside(&["--net", "--mount"], "a_name_that_is_taken_gets_a_number").unwrap() {
+        return;
+    }
+    let settings = "[board]\nname = \"attic\"\naddress = \"10.9.0.2/24\"\n";
+    let board = Board::start(&[("bulbil.toml", settings)]).unwrap();
+    let folder = Scratch::new("avahi").unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    let _avahi = avahi(&folder, "attic");
+    board.says("its page is at http://attic-2.local/ (another machine has attic.local", SOON).unwrap();
+    assert_eq!(board.report().unwrap()["name"], "attic-2");
+    assert_eq!(ask("attic-2.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
+    assert_eq!(ask("attic.local", 1), "0 1 10.9.0.1 from 10.9.0.1", "it is the neighbour's");
+}
+
+/// The responder of most Linux machines, under this name.
+fn avahi(folder: &Scratch, name: &str) -> Process {
+    let conf = folder.join("avahi.conf");
+    let text = format!(
+        "[server]\nhost-name={name}\nuse-ipv6=no\nallow-interfaces={CABLE}\nenable-dbus=no\n[publish]\npublish-workstation=no\n"
+    );
+    std::fs::write(&conf, text).unwrap();
+    namespace::run(&["mount", "-t", "tmpfs", "none", "/run"]).unwrap();
+    let mut command = Command::new("avahi-daemon");
+    command.args(["--no-drop-root", "--no-chroot", "--no-rlimits", "--file"]).arg(&conf);
+    Process::start("avahi", &mut command, &folder.join("log")).unwrap()
+}
