@@ -254,6 +254,7 @@ fn body(status: &Status, frame: &Frame) -> Markup {
     html! {
         (overview::section(status, &html! { @if !frame.figures_only { (frame.watch("/")) } }))
         @if !frame.figures_only {
+            @if frame.token.is_some() { (keep::hint(&status.keep)) }
             (fetches::part(status, frame))
             (shares::part(status, frame))
             (peers::section(status))

@@ -128,6 +128,19 @@ fn fields(file: &str, required: bool) -> Markup {
     }
 }
 
+/// What the overview says of it: nothing where nothing would be lost.
+pub(super) fn hint(keep: &Keep) -> Markup {
+    html! {
+        @if let Some(why) = &keep.failed { p class="notice bad" role="alert" { (why) } }
+        @else if !keep.automatic && !keep.would_lose.is_empty() {
+            p class="notice" {
+                "All this lies in memory. If the power went now, this would be gone: " (keep.would_lose) ". "
+                a href="/settings#keep-title" { "Keep it" }
+            }
+        }
+    }
+}
+
 /// The section of the settings.
 pub(super) fn part(keep: &Keep, folders: &Choice, frame: &Frame) -> Markup {
     let file = folders.disk().map(|disk| disk.at.join(NAME).display().to_string()).unwrap_or_default();
