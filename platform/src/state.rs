@@ -343,7 +343,7 @@ mod tests {
     #[test]
     fn an_open_door_is_refused() {
         let scratch = Scratch::new("state");
-        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755)).unwrap();
         assert!(matches!(StateDir::open(scratch.path(), true), Err(StateError::Owner(_))));
     }
 

@@ -86,13 +86,11 @@ pub(in super::super) fn run(options: &Options) -> io::Result<bool> {
 }
 
 fn seed() -> io::Result<u64> {
-    match env::var("BULBIL_SEED") {
-        Ok(text) => text.parse().map_err(|_| io::Error::other("BULBIL_SEED must be a whole number")),
-        Err(_) => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
-            Ok(now.as_secs())
-        }
+    if let Ok(text) = env::var("BULBIL_SEED") {
+        return text.parse().map_err(|_| io::Error::other("BULBIL_SEED must be a whole number"));
     }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?;
+    Ok(now.as_secs())
 }
 
 struct Story<'a> {
