@@ -126,7 +126,7 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
-    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    /// No failure: whoever started the node reads what to do next from the exit code.
     Power(u8),
 }
 
