@@ -16,9 +16,8 @@ async fn a_large_share_takes_lanes_at_a_second_service() {
         let network = Memory::new();
         let (here, there) = (Scratch::new("spare"), Scratch::new("spare"));
         let seed = start(&network, here.path());
-        let before = network.calls().len();
         let share = seed.share(request(&large(here.path()), false)).await.unwrap();
-        until(&seed, |_| network.calls().len() == before + 2).await;
+        until(&seed, |status| status.net.services == 3).await; // the node's own, the link's, the one for lanes
         let fetcher = start(&network, there.path());
         fetcher.fetch(FetchRequest { link: share.link, out: there.path().to_owned() }).await.unwrap();
         until(&fetcher, is(&FetchState::Done)).await;
