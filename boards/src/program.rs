@@ -119,8 +119,12 @@ fn compile(workspace: &Workspace, zig: &Zig, target: Target, profile: Profile) -
 
 /// For the last link, which the compiler's own linker does with the compiler's own C library: zig, the compiler of the C code,
 /// has none of these. Relocations packed (1.5 MB less), functions of equal code kept once, no index for unwinding.
-const LINKING: [&str; 3] =
-    ["link-arg=--pack-dyn-relocs=relr", "link-arg=--icf=all", "link-arg=--no-eh-frame-hdr"];
+const LINKING: [&str; 4] = [
+    "link-arg=--pack-dyn-relocs=relr",
+    "link-arg=--icf=all",
+    "link-arg=--no-eh-frame-hdr",
+    "link-arg=--strip-all",
+];
 
 fn joined(start: &str, path: PathBuf) -> OsString {
     let mut whole = OsString::from(start);
@@ -128,8 +132,7 @@ fn joined(start: &str, path: PathBuf) -> OsString {
     whole
 }
 
-/// The caller's flags, one that keeps the builder's home folder out of panic messages, and one against tables for
-/// unwinding (2 MB): a panic aborts.
+/// The caller's flags, and one that keeps the builder's home folder out of panic messages.
 fn flags() -> io::Result<OsString> {
     let mut flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_else(|_| {
         let plain = env::var("RUSTFLAGS").unwrap_or_default();
@@ -141,7 +144,7 @@ fn flags() -> io::Result<OsString> {
     let mut flags = OsString::from(flags);
     flags.push("--remap-path-prefix=");
     flags.push(cargo_home()?);
-    flags.push("=/cargo\u{1f}-Cforce-unwind-tables=no");
+    flags.push("=/cargo");
     Ok(flags)
 }
 

@@ -185,6 +185,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// Our name, at which other members may call, and further names that take lanes.
     pub fn set_names(&mut self, names: impl IntoIterator<Item = Name>) {
         self.names = names.into_iter().take(MAX_LANES).collect();
+        self.peers.iter_mut().flatten().for_each(|peer| peer.lanes_due = true);
         self.names_changed();
     }
 

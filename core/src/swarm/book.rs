@@ -186,8 +186,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Some(Dial { name, lane })
     }
 
-    /// A call did not go through.
+    /// A call did not go through. A further name of a peer is called no more until the peer says it again.
     pub fn dial_failed(&mut self, now: Millis, name: &[u8]) {
+        self.peers.iter_mut().flatten().for_each(|peer| peer.extra.retain(|extra| extra != name));
         let spread = self.random();
         self.book.failed(name, now, spread);
         self.next_tick = now;

@@ -1,5 +1,7 @@
 //! A share that this node offers: its service, its door, and its room while anybody is there.
 
+mod spare;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use super::shelf::{self, Shelf};
 use super::tracker::{LinkRecords, Tracker};
 use crate::landing::Landing;
 use crate::link::Link;
-use crate::net::{Address, ServiceKey};
+use crate::net::{Address, NetError, ServiceKey};
 use crate::status::{self, ShareState};
 use crate::store::{Content, Served};
 
@@ -56,6 +58,8 @@ pub(crate) struct Offer {
     uploaded: Cell<u64>,
     empty_since: Cell<Option<Instant>>,
     door: RefCell<Option<JoinHandle<()>>>,
+    /// Where more lanes may come in, while that is reachable.
+    spare: Cell<Option<Address>>,
 }
 
 impl Offer {
@@ -76,6 +80,7 @@ impl Offer {
             uploaded: Cell::new(0),
             empty_since: Cell::new(None),
             door: RefCell::default(),
+            spare: Cell::default(),
         });
         if !offer.parts.public {
             let publishing = tokio::task::spawn_local(publish(Rc::clone(&offer)));
@@ -235,9 +240,7 @@ impl Guide for Offer {
         }
         match self.open_room() {
             Ok(room) => {
-                room.set_names(
-                    super::open::name_of(self.address()).as_slice().try_into().into_iter().collect(),
-                );
+                room.set_names(self.names());
                 self.room.replace(Some(Rc::clone(&room)));
                 Some(room)
             }
@@ -262,25 +265,28 @@ impl Guide for Offer {
 
 /// Brings the service up and keeps its door, for as long as the offer stands.
 async fn publish(offer: Rc<Offer>) {
-    let network = offer.ground.network.clone();
-    if network.ready().await.is_err() {
+    if offer.ground.network.ready().await.is_err() {
         return; // the node is stopping
     }
+    let main = publish_as(&offer, &offer.parts.key, |up| offer.set_reachable(up));
+    let (served, ()) = tokio::join!(main, offer.keep_spare());
+    if let Err(why) = served {
+        offer.set_state(ShareState::Failed(why.to_string()));
+    }
+}
+
+/// Brings up the service of `key` and keeps its door until it ends. `hear` is told whenever it can be reached or no more.
+async fn publish_as(offer: &Rc<Offer>, key: &ServiceKey, hear: impl Fn(bool)) -> Result<(), NetError> {
     // A browser has no client key. Nodes that derive one from the link connect all the same.
     let access = offer.parts.pass.access.as_ref().filter(|_| !offer.parts.browser);
-    let service = match network.serve(&offer.parts.key, super::PORT, access).await {
-        Ok(service) => service,
-        Err(why) => {
-            offer.set_state(ShareState::Failed(why.to_string()));
-            return;
-        }
-    };
+    let service = offer.ground.network.serve(key, super::PORT, access).await?;
     let reachable = service.reachable();
-    let guide: Rc<dyn Guide> = offer.clone();
+    let guide: Rc<dyn Guide> = Rc::clone(offer) as Rc<dyn Guide>;
     tokio::select! {
         () = door::keep(service, guide) => {}
-        () = watch(reachable, |up| offer.set_reachable(up)) => {}
+        () = watch(reachable, hear) => {}
     }
+    Ok(())
 }
 
 /// Tells `hear` whether the service can be reached, now and whenever that changes.

@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use maud::{Markup, html};
 
 use super::frame::Frame;
-use super::layout::{badge, heading, table};
+use super::layout::{badge, heading, list};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::logger::{self, Line};
@@ -34,7 +34,7 @@ pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
         p class="quiet" { "The last " (lines.len()) " lines. Names, addresses and paths are left out." }
         @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
         @else {
-            (table("Log", &html! {
+            (list("Log", &html! {
                 thead { tr { th scope="col" { "After" } th scope="col" { "Level" } th scope="col" { "What" } } }
                 tbody class="log" { @for line in lines.iter().rev() { tr {
                     td class="number" { (span(line.after_s)) }

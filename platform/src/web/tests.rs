@@ -80,7 +80,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         visit: Some(onion::Visit::Silent),
         fault: Some("it fell over".into()),
     };
-    let root = files::Root { number: 7, path: "/srv/incoming".into(), free: Some(9 << 30) };
+    let root = files::Root { number: 7, path: "/srv/incoming".into(), memory: false, free: Some(9 << 30) };
     let draft = fetches::Draft { link: "http://".into(), folder: "/mnt/usb".into() };
     let line = crate::logger::Line { after_s: 3, level: "warn ".into(), text: "bulbil: a thing".into() };
     let disk = |at: &str, read_only| crate::sys::disks::Disk {
@@ -122,7 +122,10 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
         ("fetches", fetches::page(&status, &frame)),
         ("fetch", fetches::form_page(std::slice::from_ref(&root), &draft, Some("that is no link"), &frame)),
-        ("files", files::page(&[root], &disks, false, &frame)),
+        (
+            "files",
+            files::page(&[root, files::Root { memory: true, ..Default::default() }], &disks, false, &frame),
+        ),
         ("publish", publish::page(&status.shares[0], &report(), &frame)),
         (
             "publish-clean",
@@ -138,6 +141,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("services", services::page(&status, Some(&given), Some("no"), &frame)),
         ("machine", machine::page(&status, true, &frame)),
         ("power", machine::sure(crate::power::Power::Off, &status, &frame)),
+        ("restore", frame::alone("Bring back", &restore::form("t0ken", "/mnt/usb/bulbil.keep", Some("no")))),
         ("first", frame::alone("Welcome", &first::form("t0ken", &draft_first, Some("no")))),
         ("peers", peers::page(&status, &frame)),
         ("tor", tor::page(&status, Some(&face), &bridges, None, &frame)),
@@ -186,7 +190,7 @@ fn pages_need_no_script_and_no_inline_style_and_have_landmarks() {
             );
         }
         // The first run and the sign-in lead nowhere else.
-        let alone = name == "first";
+        let alone = ["first", "restore"].contains(&name);
         for landmark in ["<main", "<nav", "<header", "<footer", "lang=\"en\"", "class=\"skip\"", "<h1"] {
             let here = alone && ["<nav", "<footer", "class=\"skip\""].contains(&landmark);
             assert!(here || page.contains(landmark), "{name}: {landmark}");
@@ -205,6 +209,31 @@ fn every_form_carries_the_token_and_is_posted_here() {
             assert!(form.contains("name=\"token\" value=\"t0ken\""), "{name}: {form}");
         }
     }
+}
+
+fn page_named(wanted: &str) -> String {
+    pages().into_iter().find(|(name, _)| *name == wanted).unwrap().1.into_string()
+}
+
+#[test]
+fn the_settings_tell_what_became_of_the_card() {
+    let settings = page_named("settings");
+    for words in ["Settings on the card", "boord", "ignored", "no such key"] {
+        assert!(settings.contains(words), "{words}");
+    }
+    assert!(page_named("machine").contains("1 line of bulbil.toml could not be used"));
+}
+
+#[test]
+fn what_a_power_cut_costs_is_told_before_and_asked_about() {
+    assert!(
+        page_named("overview").contains("If the power went now, this would be gone: 3 shares, 2 letters")
+    );
+    assert!(!page_named("open").contains("If the power went"), "to the owner alone");
+    let sure = page_named("power");
+    assert!(sure.contains("gone for good: 3 shares, 2 letters") && sure.contains("name=\"sure\""));
+    let first = page_named("first");
+    assert!(first.contains("gone for good") && first.contains("not even you") && first.contains("In memory"));
 }
 
 /// DESIGN 3: no onion address, token, file name or path in an address; nothing from elsewhere.
