@@ -39,7 +39,7 @@ const PARTS: [Named; 11] = [
     ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
     ("DNS questions a second", 90, names::rate),
     ("the HTTP gateway", 120, gateway::rates),
-    ("500 open streams", 120, memory::open),
+    ("500 open streams", 300, memory::open),
     ("2 000 connections at once", 300, flood::many),
     ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
     ("50 MB of random bytes to each listener", 240, flood::noise),
