@@ -114,8 +114,10 @@ impl Options {
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
         }
-        if this.only.is_some() && !matches!(this.story, Story::Install | Story::Proxy) {
-            return Err("--only belongs to the stories `install` and `proxy`".to_owned());
+        if this.only.is_some()
+            && !matches!(this.story, Story::Install | Story::Proxy | Story::Faults | Story::Images)
+        {
+            return Err("--only belongs to the stories `install`, `proxy`, `faults` and `images`".to_owned());
         }
         Ok(this)
     }
@@ -152,9 +154,9 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] 
   install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
-  --table    write the table of the story `boards` into boards/README.md
   --json     also write the figures to FILE
-  --only     of `proxy` and `install`, only the parts whose names hold WORD";
+  --only     of `proxy`, `install` and `faults`, only the parts whose names hold WORD; of `images`, one board
+  --table    of `boards`, write the table into boards/README.md";
 
 #[cfg(test)]
 mod tests {

@@ -109,6 +109,8 @@ struct Story<'a> {
     films: Vec<(String, String, String)>,
     /// Changes so far: each shares one more file.
     changes: u32,
+    /// When the node last had something new to keep, for sure.
+    changed: Instant,
 }
 
 impl<'a> Story<'a> {
@@ -144,6 +146,7 @@ impl<'a> Story<'a> {
             address: None,
             films: Vec::new(),
             changes: 0,
+            changed: Instant::now(),
         })
     }
 
@@ -151,6 +154,7 @@ impl<'a> Story<'a> {
         self.start()?;
         self.page_s = self.page()?;
         begin(&mut self.owner, Start::VirtDirect)?;
+        self.changed = Instant::now();
         let status = self.ready()?;
         self.address = status.get("address").and_then(Value::as_str).map(str::to_owned);
         self.saved()?;
@@ -312,6 +316,7 @@ impl Story<'_> {
         self.start()?;
         let seconds = self.page()?;
         sign_in(&mut self.owner)?;
+        self.changed = self.running()?.began();
         Ok(seconds)
     }
 
@@ -330,8 +335,10 @@ impl Story<'_> {
 
     /// Waits until all is kept, and so long ago that the next change is kept at once.
     fn saved(&mut self) -> io::Result<()> {
+        let changed = self.changed;
         self.wait(KEEP_LIMIT, "the keep file to be written", |status| {
-            status.pointer("/keep/saved_ago_s")?.as_u64().filter(|seconds| *seconds >= PAUSE_S).map(|_| ())
+            let seconds = status.pointer("/keep/saved_ago_s")?.as_u64()?;
+            (seconds >= PAUSE_S && seconds < changed.elapsed().as_secs()).then_some(())
         })
     }
 
