@@ -138,14 +138,17 @@ fn a_name_that_is_taken_gets_a_number() {
     if !namespace::inside(&["--net", "--mount"], "a_name_that_is_taken_gets_a_number").unwrap() {
         return;
     }
-    let settings = "[board]\nname = \"attic\"\naddress = \"10.9.0.2/24\"\n";
-    let board = Board::start(&[("bulbil.toml", settings)]).unwrap();
-    let folder = Scratch::new("avahi").unwrap();
+    let board = Board::start(&[("bulbil.toml", "[board]\nname = \"attic\"\n")]).unwrap();
+    let (folder, leases) = (Scratch::new("avahi").unwrap(), Scratch::new("dhcp").unwrap());
     board.plug("10.9.0.1/24").unwrap();
+    // The neighbour comes first: without an address the board has no name.
     let avahi = avahi(&folder, "attic");
+    let settled = || avahi.output().is_ok_and(|said| said.contains("Host name is attic.local"));
+    bulbil_tests::wait::eventually(SOON, "a neighbour with a name", settled).unwrap();
+    let _dhcp = server(&leases, 3600);
     board.says("its page is at http://attic-2.local/ (another machine has attic.local", SOON).unwrap();
     assert_eq!(board.report().unwrap()["name"], "attic-2");
-    assert_eq!(ask("attic-2.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
+    assert_eq!(ask("attic-2.local", 1), "0 1 10.9.0.50 from 10.9.0.50");
     assert!(!avahi.output().unwrap().contains("conflict"), "the neighbour keeps its own");
 }
 

@@ -108,6 +108,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_real_server_said_is_understood() {
+        // chronyd 4.3, asked with this cookie.
+        let said = "240800e800000000000000007f7f0101eeac879fd1baa4266120636f6f6b6965eeac87a14e8d6d4beeac87a14e916136";
+        let said = data_encoding::HEXLOWER.decode(said.as_bytes()).unwrap();
+        let Some(Answer::Time(time)) = answer(&said, COOKIE, SystemTime::UNIX_EPOCH) else {
+            panic!("no time")
+        };
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!((since.as_secs(), since.subsec_millis()), (1_795_295_521, 306));
+    }
+
+    #[test]
     fn who_does_not_know_is_told_from_who_was_not_asked() {
         let floor = SystemTime::UNIX_EPOCH;
         let read = |bytes: &[u8]| answer(bytes, COOKIE, floor);
