@@ -7,7 +7,7 @@ mod made_up;
 
 use super::*;
 use crate::node::{History, Point};
-use crate::status::{FetchState, NetStatus};
+use crate::status::{FetchState, NetStatus, Share};
 use crate::traces;
 use jobs::Job;
 use made_up::full;
@@ -119,6 +119,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("starting", overview(&starting(), &frame)),
         ("shares", shares::page(&status, &[job(None), job(Some("no room"))], Some("wrong"), &frame)),
         ("share", shares::share_page(&status.shares[0], &frame)),
+        ("share-public", shares::share_page(&Share { public: true, ..status.shares[0].clone() }, &frame)),
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
         ("fetches", fetches::page(&status, &frame)),
         ("fetch", fetches::form_page(std::slice::from_ref(&root), &draft, Some("that is no link"), &frame)),
