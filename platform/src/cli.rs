@@ -282,6 +282,7 @@ mod tests {
             "unpublish 00",
             "address",
             "trust add a --name n --untold --degree 2 --yes",
+            "trust add a b c d e f g h --name n",
             "trust list --json",
             "trust remove n",
             "trust block n",
@@ -324,6 +325,7 @@ mod tests {
             "mirror",
             "mirror a --once --follow",
             "trust",
+            "trust add",
             "search",
             "hash p --piece-length many",
         ] {

@@ -45,7 +45,9 @@ fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&packages::NETWORK)?;
     match options.story {
         Story::Boards => boards::run(options),
+        Story::Images => boards::images::run(options),
         Story::Power => boards::power::run(options),
+        Story::Faults => boards::faults::run(options),
         Story::Files => files::run(options),
         Story::Memory => memory::run(options),
         Story::Proxy => proxy::run(options),
@@ -58,7 +60,9 @@ fn run(options: &Options) -> io::Result<bool> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Story {
     Boards,
+    Images,
     Power,
+    Faults,
     Files,
     Memory,
     Proxy,
@@ -71,6 +75,8 @@ enum Story {
 struct Options {
     story: Story,
     once: bool,
+    /// Whether the story's table goes into the documentation.
+    table: bool,
     json: Option<PathBuf>,
     /// Bytes to move, where the story lets one choose.
     size: Option<u64>,
@@ -80,11 +86,14 @@ struct Options {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut this = Self { story: Story::Files, once: false, json: None, size: None, only: None };
+        let mut this =
+            Self { story: Story::Files, once: false, table: false, json: None, size: None, only: None };
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "boards" => this.story = Story::Boards,
+                "images" => this.story = Story::Images,
                 "power" => this.story = Story::Power,
+                "faults" => this.story = Story::Faults,
                 "files" => this.story = Story::Files,
                 "memory" => this.story = Story::Memory,
                 "proxy" => this.story = Story::Proxy,
@@ -92,11 +101,15 @@ impl Options {
                 "tracker" => this.story = Story::Tracker,
                 "install" => this.story = Story::Install,
                 "--once" => this.once = true,
+                "--table" => this.table = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--only" => this.only = Some(arguments.next().ok_or("--only needs a word")?),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
                 other => return Err(format!("unknown argument: {other}")),
             }
+        }
+        if this.table && this.story != Story::Boards {
+            return Err("--table belongs to the story `boards`".to_owned());
         }
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
@@ -125,18 +138,21 @@ fn size(text: Option<&str>) -> Result<u64, String> {
 const MOST_MIB: u64 = 1 << 20;
 
 const USAGE: &str = "\
-usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD]]
+usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] [--table]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
   proxy      what other programs get from SOCKS and DNS, beside C tor: speed, load, and memory over long transfers
   boards     images boot in QEMU, share a file over Tor and switch off (as root)
+  images     every board's image, built twice in different circumstances, checked by fsck.fat and xz
   power      a board in QEMU loses its power at ten random moments, and what it knows afterwards (as root)
+  faults     what can go wrong around a board in QEMU, and whether its console or page says what to do (as root)
   baseline   the same measurement of C tor, nginx and curl alone
   tracker    six nodes: a link by message, publish, trust, search, mirror; then the owner of the share dies
   install    the systemd unit, the Debian package and the container image, installed and used (as root)
 
   --once     end after the story instead of leaving the status page up until Ctrl-C
+  --table    write the table of the story `boards` into boards/README.md
   --json     also write the figures to FILE
   --only     of `proxy` and `install`, only the parts whose names hold WORD";
 
@@ -153,7 +169,7 @@ mod tests {
         let json = Some(PathBuf::from("out.json"));
         assert_eq!(
             parse("--once --json out.json"),
-            Ok(Options { story: Story::Files, once: true, json, size: None, only: None })
+            Ok(Options { story: Story::Files, once: true, table: false, json, size: None, only: None })
         );
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
         assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);
@@ -165,6 +181,7 @@ mod tests {
         assert!(parse("--twice").unwrap_err().contains("--twice"));
         assert!(parse("--json").unwrap_err().contains("file name"));
         assert!(parse("memory --size 0").unwrap_err().contains("MiB"));
+        assert!(parse("files --table").unwrap_err().contains("boards"));
         assert!(parse("files --size 64").unwrap_err().contains("memory"));
     }
 }

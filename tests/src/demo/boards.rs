@@ -1,7 +1,9 @@
 //! The story `boards`: images boot, join a Tor network, share a file and switch off.
 
+pub(super) mod faults;
 mod guest;
 mod image;
+pub(super) mod images;
 pub(super) mod power;
 mod rows;
 
@@ -39,7 +41,7 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&machine::NEEDS)?;
     build::bulbil()?;
     let folder = Scratch::new("boards")?;
-    let images = image::build(folder.path(), &["virt", "raspberry-pi-3"])?;
+    let images = image::build(folder.path(), &["virt", "raspberry-pi-3"], true)?;
     let alias = Alias::add(ADDRESS)?;
     println!("starting a private Tor network and a node beside the boards");
     let network = Network::start(Shape { address: alias.address(), ..Shape::default() })?;
@@ -49,6 +51,7 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     for (number, (name, start, memory)) in MACHINES.into_iter().enumerate() {
         println!("\n{name}");
         let card = Card::copy(&images.of(start))?;
+        rows.passed(name, "image packed", Some((images.packed_mb(start)?, "MB")));
         let story = Story { network: &network, reader: &reader, name, start, memory, seed: number as u64 };
         if let Err(error) = story.tell(&card, &mut rows) {
             println!("  {error}");
@@ -56,6 +59,9 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
         }
     }
     println!("\n{}", rows.table());
+    if options.table {
+        rows.write_table()?;
+    }
     options.write_json(&rows.json())?;
     Ok(rows.all_passed())
 }

@@ -63,12 +63,18 @@ impl Card {
         self.mtool("mcopy", start, &["-o", &plain(file)?, "::"])
     }
 
-    /// Takes a file from the second partition, if it is there; returns where it lies now, under a name of its own.
+    /// Whether the second partition has a file of this name, as far as a machine that is on has written it.
+    pub fn has_data(&self, name: &str) -> io::Result<bool> {
+        let (start, _) = self.second()?;
+        Ok(self.mtool("mdir", start, &["-b", &format!("::{name}")]).is_ok())
+    }
+
+    /// Takes a file from the second partition of a machine that is off, if it is there; returns where it lies now, under a name of its
+    /// own.
     pub fn take_data(&self, name: &str, to: &str) -> io::Result<Option<PathBuf>> {
         let (start, _) = self.second()?;
         let file = self.folder.join(to);
-        let there = self.mtool("mdir", start, &["-b", &format!("::{name}")]).is_ok();
-        if !there {
+        if !self.has_data(name)? {
             return Ok(None);
         }
         self.mtool("mcopy", start, &["-n", "-o", &format!("::{name}"), &plain(&file)?])?;

@@ -39,12 +39,12 @@ pub(super) fn sign_in(owner: &mut Owner) -> io::Result<()> {
 
 /// The first run: a password, and the folder to share from, once the board has mounted it.
 pub(super) fn begin(owner: &mut Owner, start: Start) -> io::Result<()> {
-    let fields = [
-        ("password", PASSWORD),
-        ("again", PASSWORD),
-        ("audience", "password"),
-        ("folders", start.data_folder()),
-    ];
+    begin_with(owner, start.data_folder())
+}
+
+/// The same, with this folder.
+pub(super) fn begin_with(owner: &mut Owner, folder: &str) -> io::Result<()> {
+    let fields = [("password", PASSWORD), ("again", PASSWORD), ("audience", "password"), ("folders", folder)];
     let mut last = None;
     wait::found(PAGE_LIMIT, "the first run", || {
         owner.get("/first")?;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
+use super::images;
 use crate::machine::Start;
 
 /// MiB of the partition with files to share.
@@ -24,55 +25,69 @@ impl Images {
         self.folder.join(format!("bulbil-{}.img", start.board()))
     }
 
-    /// Whether a second build, in another folder, time zone and mask of permissions, comes out the same.
+    /// Whether a second build, by another user with other habits in another folder, comes out the same.
     pub(super) fn repeatable(&self) -> io::Result<bool> {
         let folder = self.folder.join("again");
-        let mut command = Command::new("sh");
-        let again = self.recipe.command("virt", &folder);
-        command.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(again.get_program()).args(again.get_args());
-        command.env("SOURCE_DATE_EPOCH", self.recipe.epoch.to_string());
-        run(command.env("TZ", "Pacific/Chatham").current_dir(env::temp_dir()))?;
+        let recipe = Recipe { packed: false, ..self.recipe.clone() };
+        run(&mut images::elsewhere(&recipe.command("virt", &folder)))?;
         let image = |folder: &Path| fs::read(folder.join("bulbil-virt.img"));
         Ok(image(&self.folder)? == image(&folder)?)
+    }
+
+    /// MB of a machine's packed image.
+    pub(super) fn packed_mb(&self, start: Start) -> io::Result<f64> {
+        let path = self.folder.join(format!("bulbil-{}.img.xz", start.board()));
+        let bytes = u32::try_from(fs::metadata(path)?.len()).map_err(io::Error::other)?;
+        Ok(f64::from(bytes) / 1e6)
     }
 }
 
 /// How images of this run are built.
+#[derive(Clone)]
 struct Recipe {
     program: Option<PathBuf>,
     epoch: u64,
+    packed: bool,
 }
 
-/// Builds images of these boards into `folder`. The program inside is the one that `BULBIL_BOARD_BIN` names, or the static one, made first.
-pub(super) fn build(folder: &Path, boards: &[&str]) -> io::Result<Images> {
-    let program = env::var_os("BULBIL_BOARD_BIN").map(PathBuf::from);
-    if program.is_none() {
-        println!("building the static program for 64-bit ARM (the first time this takes long)");
-        run(image().args(["static", "--target", "aarch64-unknown-linux-musl"]))?;
-    }
+/// Builds images of these boards into `folder`, with the program that [`program`] finds; `packed` as well, if asked to.
+pub(super) fn build(folder: &Path, boards: &[&str], packed: bool) -> io::Result<Images> {
     // A board without a clock believes that it is as late as its image says; Tor wants to know the day.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-    let recipe = Recipe { program, epoch: now - 60 };
+    let recipe = Recipe { program: program()?, epoch: now - 60, packed };
     for board in boards {
         run(&mut recipe.command(board, folder))?;
     }
     Ok(Images { folder: folder.to_owned(), recipe })
 }
 
+/// The program that goes inside: the one that `BULBIL_BOARD_BIN` names, or (`None`) the static one, made now.
+pub(super) fn program() -> io::Result<Option<PathBuf>> {
+    let program = env::var_os("BULBIL_BOARD_BIN").map(PathBuf::from);
+    if program.is_none() {
+        println!("building the static program for 64-bit ARM (the first time this takes long)");
+        run(builder().args(["static", "--target", "aarch64-unknown-linux-musl"]))?;
+    }
+    Ok(program)
+}
+
 impl Recipe {
     fn command(&self, board: &str, folder: &Path) -> Command {
-        let mut command = image();
-        command.args([board, "--plain", "--data", DATA, "--out"]);
-        command.arg(folder).env("SOURCE_DATE_EPOCH", self.epoch.to_string());
+        let mut command = builder();
+        command.args([board, "--data", DATA, "--out"]).arg(folder);
         if let Some(program) = &self.program {
             command.arg("--program").arg(program);
         }
+        if !self.packed {
+            command.arg("--plain");
+        }
+        command.env("SOURCE_DATE_EPOCH", self.epoch.to_string());
         command
     }
 }
 
 /// `cargo image`, from wherever it is called.
-fn image() -> Command {
+pub(super) fn builder() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
     command.args([

@@ -69,7 +69,7 @@ pub(in super::super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&machine::NEEDS)?;
     super::super::build::bulbil()?;
     let folder = Scratch::new("power")?;
-    let images = image::build(folder.path(), &["virt"])?;
+    let images = image::build(folder.path(), &["virt"], false)?;
     let seed = seed()?;
     println!("the moments follow from BULBIL_SEED={seed}");
     let alias = Alias::add(ADDRESS)?;
@@ -105,8 +105,8 @@ struct Story<'a> {
     page_s: f64,
     /// The node's address, which must survive.
     address: Option<String>,
-    /// Files that were fetched, with their SHA-256.
-    films: Vec<(String, String)>,
+    /// Files that were fetched, with their SHA-256 and their links.
+    films: Vec<(String, String, String)>,
     /// Changes so far: each shares one more file.
     changes: u32,
 }
@@ -156,6 +156,7 @@ impl<'a> Story<'a> {
         self.saved()?;
         self.rows.passed("power", "first start", Some((self.page_s, "s")));
         for (number, moment) in MOMENTS.into_iter().enumerate() {
+            println!("cut {}", number + 1);
             let what = match moment {
                 Moment::Boot => self.cut_boot(),
                 Moment::Fetch => self.cut_fetch(),
@@ -164,6 +165,10 @@ impl<'a> Story<'a> {
             let name = format!("cut {} of {}", number + 1, MOMENTS.len());
             let kept = self.kept();
             let after = self.after();
+            let after = match moment {
+                Moment::Fetch => after.and_then(|seconds| self.resume().map(|()| seconds)),
+                Moment::Boot | Moment::Keep => after,
+            };
             let words = format!("{what}; keep file: {}", words(&kept));
             let failed = kept.as_ref().err().or(after.as_ref().err()).map(ToString::to_string);
             let seconds = after.ok().map(|seconds| (seconds, "s"));
@@ -192,7 +197,7 @@ impl<'a> Story<'a> {
         let hash = content::write_file(&file, FILM, self.random.next_u64())?;
         let link = self.source.share(&file)?;
         self.source.wait_reachable(&link)?;
-        self.films.push((name.clone(), hash));
+        self.films.push((name.clone(), hash, link.clone()));
         self.fetch(&link)?;
         let part = self.between(0.05, 0.9).as_secs_f64();
         self.wait(FETCH_LIMIT, "a part of the fetch", |status| {
@@ -201,17 +206,20 @@ impl<'a> Story<'a> {
             (done >= part * fetch.get("size")?.as_f64()?).then_some(())
         })?;
         self.running()?.cut_power()?;
-        let cut = format!("{:.0} % into a fetch", part * 100.0);
-        self.boot()?;
+        self.machine = None;
+        Ok(format!("{:.0} % into a fetch", part * 100.0))
+    }
+
+    /// After a cut: the last fetch goes on where it was.
+    fn resume(&mut self) -> io::Result<()> {
+        let Some((name, _, link)) = self.films.last().cloned() else { return Ok(()) };
         self.ready()?;
-        let status = self.owner.status()?;
-        if find(&status, &name).is_none() {
+        if find(&self.owner.status()?, &name).is_none() {
             self.fetch(&link)?; // the cut came before the keep file had it; what was fetched is there
         }
         self.wait(FETCH_LIMIT, "the fetch to go on after the cut", |status| {
             (find(status, &name)?.pointer("/state/is")?.as_str() == Some("done")).then_some(())
-        })?;
-        Ok(cut)
+        })
     }
 
     /// While it writes its keep file, which a slow card makes long.
@@ -228,7 +236,9 @@ impl<'a> Story<'a> {
         if shows {
             let card = &self.card;
             let fresh = format!(".{KEEP}.new");
-            wait::found(KEEP_LIMIT, "the new keep file on the card", || card.take_data(&fresh, "fresh"))?;
+            wait::found(KEEP_LIMIT, "the new keep file on the card", || {
+                Ok(card.has_data(&fresh)?.then_some(()))
+            })?;
         }
         let longest = if shows { SAVING.as_secs_f64() / 4.0 } else { SAVING.as_secs_f64() };
         let moment = self.between(0.0, longest);
@@ -255,10 +265,7 @@ impl<'a> Story<'a> {
 
     /// The next start works: a page, the owner's password, the node's address. Returns seconds until the page.
     fn after(&mut self) -> io::Result<f64> {
-        let seconds = match &self.machine {
-            Some(_) => 0.0,
-            None => self.boot()?,
-        };
+        let seconds = self.boot()?;
         let status = self.owner.status()?;
         let address = status.get("address").and_then(Value::as_str);
         if address != self.address.as_deref() {
@@ -270,7 +277,7 @@ impl<'a> Story<'a> {
     /// Switches off, and looks at the files that were fetched.
     fn end(&mut self) -> io::Result<()> {
         self.running()?.press_power()?;
-        for (name, hash) in &self.films {
+        for (name, hash, _) in &self.films {
             let file = self.card.take_data(name, name)?;
             let right = file.map(|file| content::digest(&file)).transpose()?.as_ref() == Some(hash);
             self.rows.add("power", &format!("{name} is whole after its cut"), right, None);

@@ -1,6 +1,9 @@
 //! What the story found, one row each.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
@@ -58,7 +61,7 @@ impl Rows {
             let _ = write!(text, " {what}, {unit} |");
         }
         let _ = write!(text, "\n|---|{}", "---|".repeat(figures.len()));
-        for machine in machines {
+        for machine in machines.into_iter().filter(|machine| self.has_figure(machine)) {
             let _ = write!(text, "\n| {machine} |");
             for (what, _) in &figures {
                 let row = self.0.iter().find(|row| row.machine == machine && row.what == *what);
@@ -66,6 +69,20 @@ impl Rows {
             }
         }
         text
+    }
+
+    fn has_figure(&self, machine: &str) -> bool {
+        self.0.iter().any(|row| row.machine == machine && row.value.is_some())
+    }
+
+    /// Puts the table where `boards/README.md` has the one of before.
+    pub(super) fn write_table(&self) -> io::Result<()> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../boards/README.md");
+        let text = fs::read_to_string(&path)?;
+        let parts = text.split_once(FROM).and_then(|(before, rest)| Some((before, rest.split_once(TO)?.1)));
+        let missing = || io::Error::other(format!("boards/README.md needs the lines {FROM} and {TO}"));
+        let (before, after) = parts.ok_or_else(missing)?;
+        fs::write(path, format!("{before}{FROM}\n{}\n{TO}{after}", self.table()))
     }
 
     pub(super) fn json(&self) -> Value {
@@ -76,6 +93,10 @@ impl Rows {
         json!({ "rows": rows.collect::<Vec<_>>() })
     }
 }
+
+/// Around the table in `boards/README.md`.
+const FROM: &str = "<!-- written by `cargo demo -- boards --table` -->";
+const TO: &str = "<!-- end -->";
 
 impl Row {
     fn line(&self) -> String {
