@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use maud::{Markup, html};
 
 use super::frame::Frame;
-use super::layout::{badge, heading, list};
+use super::layout::{badge, heading, list, plural};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::logger::{self, Line};
@@ -31,7 +31,7 @@ pub(super) async fn data() -> Response {
 pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
     frame.page("Log", "/log", &html! {
         (heading("Log", &frame.watch("/log")))
-        p class="quiet" { "The last " (lines.len()) " lines. Names, addresses and paths are left out." }
+        p class="quiet" { "The last " (plural(lines.len() as u64, "line", "lines")) ". Names, addresses and paths are left out." }
         @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
         @else {
             (list("Log", &html! {
