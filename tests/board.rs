@@ -48,6 +48,32 @@ assert number == 77 and flags & 0x8400 == 0x8400
 print(flags & 15, records, '.'.join(map(str, answer[-4:])), 'from', sender[0])
 ";
 
+/// A time server that is a minute and a half ahead of this machine (RFC 4330, section 6).
+const CLOCK: &str = r"
+import socket, struct, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('10.9.0.1', 123))
+while True:
+    asked, asker = server.recvfrom(100)
+    now = int((time.time() + 2208988800 + 90) * 2**32)
+    server.sendto(struct.pack('>4B2I4s2Q', 0x24, 2, 6, 0xec, 0, 0, b'', 0, 0)[:24] + asked[40:48] + struct.pack('>2Q', now, now), asker)
+";
+
+/// A neighbour who waits until the name is given up: its address, with no time left to live (RFC 6762, section 10.1).
+const BYE: &str = r"
+import socket
+ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+ear.bind(('224.0.0.251', 5353))
+ear.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton('224.0.0.251') + socket.inet_aton('10.9.0.1'))
+print('listening', flush=True)
+while True:
+    heard, sender = ear.recvfrom(1500)
+    if b'\x05attic\x05local\0\0\x01\x80\x01\0\0\0\0' in heard:
+        break
+print('goodbye from', sender[0])
+";
+
 /// See [`ASK`]; type 1 is A, 28 AAAA.
 fn ask(name: &str, kind: u16) -> String {
     namespace::run(&["python3", "-c", ASK, name, &kind.to_string()]).unwrap().trim().to_owned()
@@ -97,8 +123,14 @@ fn the_name_is_found_defended_and_given_up() {
     assert_eq!(ask("Attic.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
     assert!(ask("attic.local", 28).starts_with("0 0 "), "there is no such address, and that is said");
     assert_eq!(ask("cellar.local", 1), "nobody");
+    let folder = Scratch::new("bye").unwrap();
+    let mut listener =
+        Process::start("listener", Command::new("python3").args(["-c", BYE]), &folder.join("log")).unwrap();
+    let listens = || listener.output().is_ok_and(|said| said.contains("listening"));
+    bulbil_tests::wait::eventually(SOON, "a listener", listens).unwrap();
     board.switch_off().unwrap();
-    assert_eq!(ask("attic.local", 1), "nobody");
+    assert!(listener.finish(SOON).unwrap().0.success());
+    assert!(listener.output().unwrap().contains("goodbye from 10.9.0.2"));
 }
 
 #[test]
@@ -106,15 +138,18 @@ fn a_name_that_is_taken_gets_a_number() {
     if !namespace::inside(&["--net", "--mount"], "a_name_that_is_taken_gets_a_number").unwrap() {
         return;
     }
-    let settings = "[board]\nname = \"attic\"\naddress = \"10.9.0.2/24\"\n";
-    let board = Board::start(&[("bulbil.toml", settings)]).unwrap();
-    let folder = Scratch::new("avahi").unwrap();
+    let board = Board::start(&[("bulbil.toml", "[board]\nname = \"attic\"\n")]).unwrap();
+    let (folder, leases) = (Scratch::new("avahi").unwrap(), Scratch::new("dhcp").unwrap());
     board.plug("10.9.0.1/24").unwrap();
-    let _avahi = avahi(&folder, "attic");
+    // The neighbour comes first: without an address the board has no name.
+    let avahi = avahi(&folder, "attic");
+    let settled = || avahi.output().is_ok_and(|said| said.contains("Host name is attic.local"));
+    bulbil_tests::wait::eventually(SOON, "a neighbour with a name", settled).unwrap();
+    let _dhcp = server(&leases, 3600);
     board.says("its page is at http://attic-2.local/ (another machine has attic.local", SOON).unwrap();
     assert_eq!(board.report().unwrap()["name"], "attic-2");
-    assert_eq!(ask("attic-2.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
-    assert_eq!(ask("attic.local", 1), "0 1 10.9.0.1 from 10.9.0.1", "it is the neighbour's");
+    assert_eq!(ask("attic-2.local", 1), "0 1 10.9.0.50 from 10.9.0.50");
+    assert!(!avahi.output().unwrap().contains("conflict"), "the neighbour keeps its own");
 }
 
 /// The responder of most Linux machines, under this name.
@@ -128,4 +163,43 @@ fn avahi(folder: &Scratch, name: &str) -> Process {
     let mut command = Command::new("avahi-daemon");
     command.args(["--no-drop-root", "--no-chroot", "--no-rlimits", "--file"]).arg(&conf);
     Process::start("avahi", &mut command, &folder.join("log")).unwrap()
+}
+
+#[test]
+fn imagers_settings_count_and_a_named_time_server_is_asked() {
+    if !namespace::inside(&["--net", "--mount"], "imagers_settings_count_and_a_named_time_server_is_asked")
+        .unwrap()
+    {
+        return;
+    }
+    let user = "#cloud-config\nhostname: cellar\nusers:\n- name: me\n  passwd: $5$secret\n";
+    let net = "network:\n  version: 2\n  wifis:\n    wlan0:\n      access-points:\n        \"home\":\n          \
+               password: \"long enough\"\n";
+    let own = "[board]\naddress = \"10.9.0.2/24\"\nmdns = false\ntime_server = \"10.9.0.1\"\n";
+    let board = Board::start(&[("bulbil.toml", own), ("user-data", user), ("network-config", net)]).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    let folder = Scratch::new("ntp").unwrap();
+    let mut command = Command::new("python3");
+    command.args(["-c", CLOCK]);
+    let _server = Process::start("clock", &mut command, &folder.join("log")).unwrap();
+    // In a namespace nobody may set the clock, so what it would do is what it says.
+    board
+        .says("s behind, the time server says, but it cannot be set: Operation not permitted", SOON)
+        .unwrap();
+    let console = board.console().unwrap();
+    assert!(
+        ["89", "90"].iter().any(|by| console.contains(&format!("the clock is {by} s behind"))),
+        "{console}"
+    );
+    let report = board.report().unwrap();
+    assert_eq!(report["name"], "cellar");
+    let verdict = |key: &str| {
+        let notes = report["notes"].as_array().unwrap();
+        notes.iter().find(|note| note["key"] == key).map(|note| note["verdict"].clone())
+    };
+    assert_eq!(verdict("user-data: hostname").unwrap(), "understood");
+    assert_eq!(verdict("network-config: wifis.access-points.password").unwrap(), "understood");
+    assert_eq!(verdict("user-data: users").unwrap(), "ignored");
+    assert!(!console.contains("secret") && !console.contains("long enough"));
+    assert_eq!(ask("cellar.local", 1), "nobody", "switched off");
 }

@@ -52,9 +52,11 @@ fn meet(stage: &Stage) {
     let words = first["words"].as_str().unwrap().to_owned();
     let mut typed: Vec<&str> = words.split(' ').collect();
     typed[2] = "appel";
-    let said = stage.bob.say(&[&["accept"], typed.as_slice()].concat()).unwrap();
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert!(said.err.contains("word 3, `appel`, is not in the list; did you mean `apple`?"), "{said:?}");
+    for command in [&["accept"][..], &["trust", "add"]] {
+        let said = stage.bob.say(&[command, typed.as_slice()].concat()).unwrap();
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert!(said.err.contains("word 3, `appel`, is not in the list; did you mean `apple`?"), "{said:?}");
+    }
 
     let said = stage.bob.say(&["accept", &words, "--name", "alice", "--json"]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");

@@ -11,6 +11,8 @@ mod everybody;
 mod files;
 #[path = "web/onion.rs"]
 mod onion;
+#[path = "web/power_cut.rs"]
+mod power_cut;
 #[path = "web/refusals.rs"]
 mod refusals;
 #[path = "web/services.rs"]
@@ -32,6 +34,7 @@ use bridges::enter_bridges;
 use everybody::{before_the_first_run, everybody};
 use files::{fetch_a_link, publish, publish_cleaned, share_a_folder, trust_and_search, withdraw};
 use onion::own_onion;
+use power_cut::power_cut;
 use refusals::refusals;
 use services::give_out_a_key;
 
@@ -64,7 +67,7 @@ fn the_page_in_a_browser() {
     let board = Node::start(&network, settings).unwrap();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("web");
     fs::create_dir_all(&pictures).unwrap();
-    let stage = Stage { seed, board, files: Scratch::new("web").unwrap(), pictures };
+    let mut stage = Stage { seed, board, files: Scratch::new("web").unwrap(), pictures };
     let plain = Browser::start(&Look { scripts: false, ..Look::default() }).unwrap();
     let rich = Browser::start(&Look::default()).unwrap();
     let mut story = Story::default();
@@ -83,6 +86,7 @@ fn the_page_in_a_browser() {
     story.scene("everybody can use it", || everybody(&stage, &rich));
     story.scene("through its own onion", || own_onion(&stage, &network, &rich));
     story.scene("other names, pages and tokens are refused", || refusals(&stage, &rich));
+    story.scene("a power cut", || power_cut(&mut stage, &rich));
     story.end().unwrap();
 }
 

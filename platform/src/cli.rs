@@ -126,7 +126,7 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
-    /// No failure: the board's first process reads what to do with the machine from the exit code.
+    /// No failure: whoever started the node reads what to do next from the exit code.
     Power(u8),
 }
 
@@ -282,6 +282,7 @@ mod tests {
             "unpublish 00",
             "address",
             "trust add a --name n --untold --degree 2 --yes",
+            "trust add a b c d e f g h --name n",
             "trust list --json",
             "trust remove n",
             "trust block n",
@@ -324,6 +325,7 @@ mod tests {
             "mirror",
             "mirror a --once --follow",
             "trust",
+            "trust add",
             "search",
             "hash p --piece-length many",
         ] {

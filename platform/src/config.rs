@@ -11,6 +11,7 @@ mod proxy;
 pub mod publish;
 mod quantity;
 mod selfcheck;
+mod share;
 mod tracker;
 
 use std::fs;
@@ -26,6 +27,7 @@ pub use page::{FirstRun, Page};
 pub use proxy::{Dns, MAX_UPSTREAMS, Password, Proxy, Separator, Socks};
 pub use quantity::{Bytes, Seconds};
 pub use selfcheck::Selfcheck;
+pub use share::Share;
 pub use tracker::Tracker;
 
 /// Bytes of a configuration file at most; a larger one is a mistake.
@@ -74,6 +76,9 @@ pub struct Config {
     /// Onion services in front of other programs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub publish: Vec<publish::Publish>,
+    /// What is shared from the start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub share: Vec<Share>,
 }
 
 /// How much is logged.
@@ -166,6 +171,8 @@ pub struct Tor {
     pub bridges: Vec<String>,
     /// Less padding: less traffic on metered lines, a little less cover.
     pub reduced_padding: bool,
+    /// Ports of targets outside that are uploaded to for long: streams there use Tor's old windows, which cost no memory.
+    pub upload_ports: Vec<u16>,
 }
 
 /// Tor's vanguards (proposal 333).
@@ -215,6 +222,7 @@ impl Default for Config {
             metrics: Metrics::default(),
             harden: harden::Harden::default(),
             publish: Vec::new(),
+            share: Vec::new(),
         }
     }
 }
@@ -288,7 +296,8 @@ impl Config {
             *path = folder.join(&*path);
         }
         let named = self.publish.iter_mut().flat_map(|it| [&mut it.key_dir, &mut it.url_file]);
-        for path in named.flatten().chain(&mut self.harden.folders) {
+        let shared = self.share.iter_mut().map(|it| &mut it.path);
+        for path in named.flatten().chain(&mut self.harden.folders).chain(shared) {
             *path = folder.join(&*path);
         }
     }
@@ -312,6 +321,7 @@ impl Config {
                 self.chaff.check(),
                 self.metrics.check(),
                 publish::check(&self.publish),
+                share::check(&self.share),
             ];
             sections.into_iter().collect::<Result<(), String>>().map_err(ConfigError::Value)?;
             return self.proxy.check();

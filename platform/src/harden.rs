@@ -150,6 +150,7 @@ fn sight(config: &Config, state: &Path, config_file: Option<&Path>) -> Sight {
     read.extend(config_file.map(Path::to_owned));
     read.extend(config.net.tor.network_file.clone());
     read.extend(config.keep.passphrase_file.clone());
+    read.extend(config.share.iter().map(|share| share.path.clone()));
     let mut write: Vec<PathBuf> = SINKS.iter().map(PathBuf::from).collect();
     write.push(state.to_owned());
     write.extend(config.socket().parent().map(Path::to_owned));

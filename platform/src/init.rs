@@ -10,7 +10,10 @@ mod clock;
 mod console;
 mod dhcp;
 mod disks;
+mod ear;
 mod image;
+mod imager;
+mod light;
 mod mdns;
 mod modules;
 mod mounts;
@@ -20,7 +23,9 @@ mod power;
 mod reaper;
 mod report;
 mod settings;
+mod sntp;
 mod watchdog;
+mod wifi;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -30,8 +35,10 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::sys::board::process;
 use crate::sys::board::system::{self, Power};
+use clock::Clock;
 use console::say;
 use image::Image;
+use light::{Light, Mood};
 use network::Lan;
 use report::Report;
 
@@ -64,16 +71,22 @@ async fn run() -> Power {
     spawn_local(power::signals(ask.clone()));
     modules::load();
     spawn_local(power::buttons(ask.clone()));
-    clock::floor(image.epoch);
+    let clock = Rc::new(Clock::start(image.epoch));
+    let light = Rc::new(Light::find());
+    light.show(Mood::Starting);
     let settings = settings::read().await;
     if settings.board.watchdog != Some(false) {
         spawn_local(watchdog::run());
     }
     let report = Rc::new(Report::new(&image, &settings));
     network::name(&settings.board, &report);
-    let lan = Lan::start(settings.board.clone(), Rc::clone(&report));
+    let lan = Lan::start(settings.board.clone(), settings.wifi.clone(), Rc::clone(&report));
     spawn_local(disks::run());
-    let node = spawn_local(child::run(settings.node, ask, reaper));
+    if let Some(server) = &settings.board.time_server {
+        spawn_local(sntp::run(server.0, Rc::clone(&clock)));
+    }
+    spawn_local(ear::run(clock, Rc::clone(&light)));
+    let node = spawn_local(child::run(settings.node, ask, reaper, light));
     let power = asked.recv().await.unwrap_or(Power::Reboot);
     say(match power {
         Power::Off => "switching off",

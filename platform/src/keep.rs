@@ -9,6 +9,7 @@ mod inventory;
 mod keeper;
 mod put;
 mod seal;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -24,6 +25,8 @@ pub use inventory::Inventory;
 pub(crate) use keeper::Keeper;
 pub use keeper::{TakenUp, take_up};
 pub use seal::{BadPassphrase, MAX_PASSPHRASE, MIN_PASSPHRASE, Passphrase};
+pub use waiting::AGAIN;
+pub(crate) use waiting::{put_aside, take_aside};
 
 use crate::net;
 use crate::state::{State, StateDir, StateError};

@@ -26,6 +26,7 @@ pub mod state;
 pub mod status;
 pub mod store;
 pub mod sys;
+mod tidings;
 pub mod traces;
 pub mod web;
 mod words;

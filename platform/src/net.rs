@@ -271,6 +271,7 @@ fn tor_config(config: &Config, state_dir: &Path) -> tor::TorConfig {
             config::Vanguards::Full => tor::Vanguards::Full,
         },
         reduced_padding: tor.reduced_padding,
+        upload_ports: tor.upload_ports.clone(),
         bridges: tor.bridges.clone(),
         predicted_ports: if config.proxy.any() { PROXY_PORTS.to_vec() } else { Vec::new() },
         ..tor::TorConfig::new(tor_state(state_dir), state_dir.join("cache"))

@@ -10,6 +10,7 @@ mod mail;
 mod meeting;
 mod proxy;
 pub mod publish;
+pub mod standing;
 mod tracker;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,9 @@ pub struct Status {
     pub memory: Memory,
     /// What is offered, oldest first.
     pub shares: Vec<Share>,
+    /// What became of the `[[share]]` blocks of the configuration, in their order.
+    #[serde(default)]
+    pub standing: Vec<standing::Standing>,
     /// What is being fetched or was, oldest first.
     pub fetches: Vec<Fetch>,
     /// Conversations of all swarms.

@@ -32,6 +32,7 @@ mod plot;
 mod proxies;
 mod publish;
 mod qr;
+mod restore;
 mod search;
 mod services;
 mod session;
@@ -140,7 +141,8 @@ fn router(site: &Shared) -> Router {
         .route("/icon.svg", get(icon))
         .route("/metrics", get(metrics::show))
         .route("/login", get(account::login).post(account::sign_in))
-        .route("/first", get(first::show).post(first::begin));
+        .route("/first", get(first::show).post(first::begin))
+        .route("/first/restore", get(restore::show).post(restore::bring_back));
     let members =
         pages().merge(deeds()).merge(data()).layer(from_fn_with_state(site.clone(), guard::members));
     open.merge(members)
@@ -252,6 +254,7 @@ fn body(status: &Status, frame: &Frame) -> Markup {
     html! {
         (overview::section(status, &html! { @if !frame.figures_only { (frame.watch("/")) } }))
         @if !frame.figures_only {
+            @if frame.token.is_some() { (keep::hint(&status.keep)) }
             (fetches::part(status, frame))
             (shares::part(status, frame))
             (peers::section(status))

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -105,7 +106,7 @@ impl Board {
 
     /// What it tells its node of itself.
     pub fn report(&self) -> io::Result<Value> {
-        let file = format!("/proc/{}/root/run/board.json", self.init()?);
+        let file = Path::new("/proc").join(self.init()?.to_string()).join("root").join("run/board.json");
         serde_json::from_slice(&fs::read(file)?).map_err(io::Error::other)
     }
 

@@ -35,6 +35,9 @@ const PRESS_LIMIT: Duration = Duration::from_secs(20);
 /// What the driver says of parts of a page that is no more, or not yet.
 const NOT_THERE: [&str; 2] = ["stale element reference", "no such element"];
 
+/// CSS pixels of a picture's height at most.
+const LONGEST_PICTURE: f64 = 4_000.0;
+
 /// What differs from one browser to the next.
 #[derive(Clone, Debug)]
 pub struct Look {
@@ -181,13 +184,24 @@ impl Browser {
     /// Lays pages out for a screen of this width, narrower than any window may be.
     pub fn narrow(&self, width: u32) -> io::Result<()> {
         let screen = json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false });
-        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": screen });
-        self.tell("POST", "/goog/cdp/execute", &command).map(drop)
+        self.devtools("Emulation.setDeviceMetricsOverride", &screen).map(drop)
     }
 
-    /// Keeps a picture of what is shown.
+    /// Chromium's own commands, where the standard has none.
+    fn devtools(&self, command: &str, with: &Value) -> io::Result<Value> {
+        self.tell("POST", "/goog/cdp/execute", &json!({ "cmd": command, "params": with }))
+    }
+
+    /// Keeps a picture of the whole page, to its end or to [`LONGEST_PICTURE`].
     pub fn picture(&self, file: &Path) -> io::Result<()> {
-        let image = self.tell("GET", "/screenshot", &Value::Null).and_then(|value| text(&value))?;
+        let page = self.devtools("Page.getLayoutMetrics", &json!({}))?;
+        let size = |side: &str| page.pointer(&format!("/cssContentSize/{side}")).and_then(Value::as_f64);
+        let (width, height) = size("width").zip(size("height")).ok_or_else(|| io::Error::other("no size"))?;
+        let clip =
+            json!({ "x": 0, "y": 0, "width": width, "height": height.min(LONGEST_PICTURE), "scale": 1 });
+        let how = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let image = self.devtools("Page.captureScreenshot", &how)?;
+        let image = text(image.get("data").unwrap_or(&Value::Null))?;
         fs::write(file, BASE64.decode(image.as_bytes()).map_err(io::Error::other)?)
     }
 

@@ -31,7 +31,8 @@ fn step<const N: usize>(stream: &mut TcpStream, say: &[u8]) -> io::Result<[u8; N
 
 /// Asks for `path` and returns how many bytes of body came.
 pub fn get(stream: &mut TcpStream, path: &str) -> io::Result<u64> {
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    // In one piece: another would wait until the first is acknowledged.
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
     let mut head = Vec::new();
     let mut chunk = vec![0; 64 * 1024];
     loop {
@@ -49,7 +50,7 @@ pub fn get(stream: &mut TcpStream, path: &str) -> io::Result<u64> {
 
 /// Sends so many bytes; the answer says how many came.
 pub fn put(stream: &mut TcpStream, bytes: u64) -> io::Result<u64> {
-    write!(stream, "PUT / HTTP/1.0\r\nContent-Length: {bytes}\r\n\r\n")?;
+    stream.write_all(format!("PUT / HTTP/1.0\r\nContent-Length: {bytes}\r\n\r\n").as_bytes())?;
     io::copy(&mut io::repeat(b'y').take(bytes), stream)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -84,6 +84,8 @@ impl Drop for Names {
 }
 
 fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
+    // As resolvers do: else each answer waits for the acknowledgement of the one before.
+    stream.set_nodelay(true)?;
     loop {
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;

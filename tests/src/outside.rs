@@ -104,7 +104,7 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     match path.strip_prefix("/size/").and_then(|number| number.parse::<u64>().ok()) {
         None => answer(&mut stream, HELLO.as_bytes()),
         Some(size) => {
-            write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n")?;
+            stream.write_all(format!("HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes())?;
             let chunk = vec![b'x'; CHUNK];
             let mut left = size;
             while left > 0 {
@@ -118,8 +118,9 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
 }
 
 fn answer(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
-    write!(stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len())?;
-    stream.write_all(body)?;
+    // In one piece: another would wait until the first is acknowledged.
+    let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), body].concat())?;
     stream.shutdown(Shutdown::Write)
 }
 

@@ -50,18 +50,31 @@ pub(crate) fn everybody(stage: &Stage, browser: &Browser) {
     let mut faults = check(&dark, &checker, "/login, dark", "{}");
     dark.fill("#password", NEW_PASSWORD).unwrap();
     dark.press("Sign in").unwrap();
-    for path in PAGES {
-        let name = path.trim_matches('/').replace('/', "-");
-        let looks = [(browser, "light", "{}"), (&dark, "dark", "{runOnly: ['color-contrast']}")];
-        for (browser, look, options) in looks {
-            stage.open(browser, path);
-            stage.keep(browser, &format!("{look}-{}", if name.is_empty() { "overview" } else { &name }));
-            faults.extend(check(browser, &checker, &format!("{path}, {look}"), options));
-            let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").unwrap();
-            assert!(wider.as_i64().unwrap() <= 0, "{path} is {wider} px wider than the window");
+    let (light, dark) = std::thread::scope(|both| {
+        let light = both.spawn(|| walk(stage, browser, &checker, "light", "{}"));
+        let dark = both.spawn(|| walk(stage, &dark, &checker, "dark", "{runOnly: ['color-contrast']}"));
+        (light.join().unwrap(), dark.join().unwrap())
+    });
+    faults.extend(light.into_iter().chain(dark));
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// Looks at every page, and at one share; gives what is wrong.
+fn walk(stage: &Stage, browser: &Browser, checker: &str, look: &str, options: &str) -> Vec<String> {
+    let share = stage.board.status().unwrap()["shares"][0]["info_hash"].as_str().unwrap().to_owned();
+    let share = format!("/shares/{share}");
+    let mut faults = Vec::new();
+    for path in PAGES.into_iter().chain([share.as_str()]) {
+        let name = if path == share { "share".to_owned() } else { path.trim_matches('/').replace('/', "-") };
+        stage.open(browser, path);
+        stage.keep(browser, &format!("{look}-{}", if name.is_empty() { "overview" } else { &name }));
+        faults.extend(check(browser, checker, &format!("{path}, {look}"), options));
+        let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").unwrap();
+        if wider.as_i64().unwrap() > 0 {
+            faults.push(format!("{path}, {look}: {wider} px wider than the window"));
         }
     }
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    faults
 }
 
 fn check(browser: &Browser, checker: &str, place: &str, options: &str) -> Vec<String> {

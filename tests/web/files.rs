@@ -81,6 +81,8 @@ pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
     browser.press("Publish").unwrap();
     must_show(browser, "1 file tells something about who made it");
     stage.keep(browser, &format!("publish-{name}"));
+    browser.fill("#tags", "river, ferry").unwrap();
+    browser.fill("#text", "The river in summer.").unwrap();
     browser.press("Publish a cleaned copy").unwrap();
     found(SOON, "the cleaned copy to be public", || {
         stage.open(browser, "/shares");
@@ -92,11 +94,18 @@ pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
     assert!(!cleaned.windows(5).any(|window| window == b"Alice") && cleaned.ends_with(b"river\xff\xd9"));
     assert_eq!(fs::read(folder.join("river.jpg")).unwrap(), picture);
     assert!(stage.link_of(&copy).contains("/public/"));
+    browser.press(&copy).unwrap();
+    must_show(browser, "The river in summer.");
+    browser.fill("#tags", "river,ferry,swans").unwrap();
+    browser.press("Save").unwrap();
+    must_show(browser, "Saved.");
+    let status = stage.board.status().unwrap();
+    let published = status["shares"].as_array().unwrap().iter().find(|share| share["name"] == copy.as_str());
+    assert_eq!(published.unwrap()["tags"], "river,ferry,swans");
 }
 
 pub(crate) fn publish(stage: &Stage, browser: &Browser) {
     publish_cleaned(stage, browser, "holiday");
-    browser.press("holiday, cleaned").unwrap();
     browser.press("Make it private again").unwrap();
     must_show(browser, "It is private again");
     assert!(stage.link_of("holiday, cleaned").contains("/private/"));

@@ -197,7 +197,6 @@ fn calls_to_further_names_are_counted_back() {
 #[test]
 fn a_further_name_takes_lanes_until_it_fails() {
     let (mut swarm, mut store, lane) = swarm(false, true);
-    hear(&mut swarm, &mut store, lane, Message::Join).unwrap();
     hear(&mut swarm, &mut store, lane, Message::Lanes(b"\x04more")).unwrap();
     assert_eq!(swarm.poll_dial(NOW).map(|dial| dial.name).as_deref(), Some(&b"more"[..]));
     swarm.dial_failed(NOW, b"more");
@@ -209,7 +208,6 @@ fn a_further_name_takes_lanes_until_it_fails() {
 fn new_names_are_told_to_those_who_are_there() {
     let (mut swarm, mut store, lane) = swarm(true, true);
     say(&mut swarm, &mut store, lane);
-    hear(&mut swarm, &mut store, lane, Message::Join).unwrap();
     swarm.set_names([&b"own"[..], b"more"].map(|name| name.try_into().unwrap()));
     let said = say(&mut swarm, &mut store, lane);
     let told = |wanted: Message<'_>| said.iter().any(|frame| Message::decode(frame) == Ok(wanted));

@@ -37,6 +37,13 @@ pub(super) struct Accept {
     json: bool,
 }
 
+impl Accept {
+    /// These words, and else what is usual.
+    pub(super) fn of(words: &[String], name: Option<String>) -> Self {
+        Self { words: words.to_vec(), name, wait: None, json: false }
+    }
+}
+
 impl std::fmt::Debug for Accept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Accept(hidden)")

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::{Failure, print, print_json};
+use crate::status::standing::StandingState;
 use crate::status::{FetchState, Keep, Peer, ShareState, Status};
 use crate::words::{percent, rate, size, span};
 
@@ -18,9 +19,21 @@ pub(super) struct Args {
 pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
     let status: Status = client.get("/status").await?;
     if args.json {
-        return print_json(&json!({ "shares": status.shares, "fetches": status.fetches }));
+        return print_json(
+            &json!({ "shares": status.shares, "standing": status.standing, "fetches": status.fetches }),
+        );
     }
-    if status.shares.is_empty() && status.fetches.is_empty() {
+    let missing = status.standing.iter().filter_map(|standing| {
+        let how = match &standing.state {
+            StandingState::Shared(_) => return None,
+            StandingState::Awaited => "not there yet",
+            StandingState::Hashing => "being read",
+            StandingState::Failed(why) => why,
+        };
+        Some(format!("block  {}  {how}", standing.path))
+    });
+    let missing: Vec<String> = missing.collect();
+    if status.shares.is_empty() && status.fetches.is_empty() && missing.is_empty() {
         return print("nothing is shared or fetched");
     }
     for share in &status.shares {
@@ -42,7 +55,7 @@ pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
         print(format_args!("fetch  {name}  {done} %  {}", fetch_state(&fetch.state)))?;
         print(format_args!("       into {}", fetch.out))?;
     }
-    Ok(())
+    missing.iter().try_for_each(print)
 }
 
 fn fetch_state(state: &FetchState) -> String {

@@ -39,7 +39,14 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     for measure in measures.iter().filter(|measure| measure.state == State::Off) {
         log::debug!("not hardened, {}: {}", measure.name, measure.why);
     }
+    let (folder, on_disk) = (state.path().to_owned(), config.allow_disk_state);
     LocalSet::new().block_on(runtime, serve(config, state))?;
+    if let Some(kept) = keep::take_aside() {
+        let state = StateDir::open(&folder, on_disk).map_err(Failure::failed)?;
+        kept.restore(&state, true).map_err(Failure::failed)?;
+        log::info!("brought back from a keep file; start again");
+        return Err(Failure::Power(keep::AGAIN));
+    }
     match crate::power::asked_code() {
         Some(code) => Err(Failure::Power(code)),
         None => Ok(()),

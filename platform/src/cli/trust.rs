@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::client::Client;
-use super::{Failure, print, print_json};
+use super::{Failure, friends, print, print_json};
 use crate::control::{DegreeRequest, NodeRequest};
 use crate::node::TrustRequest;
 use crate::status::{NodeState, Trust, TrustCost, Trusted};
@@ -14,8 +14,9 @@ use crate::words::{size, span};
 pub(super) enum Command {
     /// Trust a node, or rename it
     Add {
-        /// Its onion address, as `bulbil address` prints it there
-        address: String,
+        /// Its onion address, as `bulbil address` prints it there; or the eight words of a friend code
+        #[arg(required = true, value_name = "ADDRESS|WORDS")]
+        node: Vec<String>,
         /// What to call it
         #[arg(long)]
         name: Option<String>,
@@ -65,9 +66,8 @@ pub(super) enum Command {
 
 pub(super) async fn run(client: &Client, command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Add { address, name, untold, degree, yes } => {
-            let request = TrustRequest { address: address.clone(), name: name.clone(), untold: *untold };
-            client.post("/trust", &request).await?;
+        Command::Add { node, name, untold, degree, yes } => {
+            add(client, node, name.clone(), *untold).await?;
             match degree {
                 Some(degree) => set_degree(client, *degree, *yes, false).await,
                 None => Ok(()),
@@ -78,6 +78,21 @@ pub(super) async fn run(client: &Client, command: &Command) -> Result<(), Failur
         Command::Block { node } => name(client, "/trust/block", node).await,
         Command::Unblock { node } => name(client, "/trust/unblock", node).await,
         Command::Degree { degree, yes, json } => set_degree(client, *degree, *yes, *json).await,
+    }
+}
+
+/// One word is an address; several are a code, and whoever made it is met and trusted.
+async fn add(client: &Client, node: &[String], name: Option<String>, untold: bool) -> Result<(), Failure> {
+    match node {
+        [address] if !address.trim().contains(char::is_whitespace) => {
+            let request = TrustRequest { address: address.clone(), name, untold };
+            client.post("/trust", &request).await.map(drop)
+        }
+        _ if untold => {
+            let why = "--untold goes with an address; meet the friend first, then give his address with it";
+            Err(Failure::Usage(why.to_owned()))
+        }
+        words => friends::accept(client, &friends::Accept::of(words, name)).await,
     }
 }
 

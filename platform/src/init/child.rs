@@ -6,11 +6,13 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::console::say;
+use super::light::{Light, Mood};
 use super::settings::NodeSettings;
 use crate::power;
 use crate::sys::board::process::{self, Ended, Limits};
@@ -40,7 +42,12 @@ thread_local! {
 }
 
 /// Keeps the node running until it asks for the machine's end.
-pub(super) async fn run(settings: NodeSettings, ask: mpsc::Sender<Power>, mut ends: mpsc::Receiver<Ended>) {
+pub(super) async fn run(
+    settings: NodeSettings,
+    ask: mpsc::Sender<Power>,
+    mut ends: mpsc::Receiver<Ended>,
+    light: Rc<Light>,
+) {
     let mut pause = PAUSE.0;
     loop {
         let started = Instant::now();
@@ -63,6 +70,7 @@ pub(super) async fn run(settings: NodeSettings, ask: mpsc::Sender<Power>, mut en
         if started.elapsed() >= RAN_WELL {
             pause = PAUSE.0;
         }
+        light.show(Mood::Trouble);
         let how = ended.map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
         say(&format!("the node {how}; it starts again in {} s", pause.as_secs()));
         tokio::time::sleep(pause).await;

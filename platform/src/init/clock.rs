@@ -1,16 +1,139 @@
-//! A board without a battery starts in 1970. Its image is younger than that.
+//! The clock of a board without a battery. It starts in 1970, or anywhere; an image knows a time before which it cannot be, and Tor's
+//! relays, or a server that the owner names, tell the rest.
 
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
 
 use super::console::say;
 use crate::sys::board::system;
 
-/// Moves the clock to the image's own time when it is before that. Tor tells the node the rest.
-pub(super) fn floor(epoch: u64) {
-    let floor = SystemTime::UNIX_EPOCH + Duration::from_secs(epoch);
-    if SystemTime::now() < floor
-        && let Err(error) = system::set_clock(floor)
-    {
-        say(&format!("the clock is before the image was made and cannot be set: {error}"));
+/// Nothing is older than an image by so much, in seconds: 20 years.
+const LIFE_S: u64 = 20 * 366 * 86_400;
+
+/// What relays say is believed from so many seconds on; Tor bears less, and so do certificates.
+const NOTABLE_S: u64 = 60;
+
+/// Steps after what relays say: so many, and so far apart. A lie makes Tor fail, as the relays' certificates are not of that time; then
+/// they are asked again.
+const STEPS: u32 = 8;
+const APART: Duration = Duration::from_secs(60);
+
+/// What Tor still says after a step is the same as before, give or take so many seconds, until it has asked again.
+const STALE_S: u64 = 30;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Clock {
+    /// The earliest time it can be.
+    floor: SystemTime,
+    steps: Cell<u32>,
+    last: RefCell<Option<(Instant, i64)>>,
+}
+
+/// Why a time cannot be.
+const BEFORE: &str = "that is before the image was made";
+const AFTER: &str = "that is 20 years after the image was made";
+
+impl Clock {
+    /// Moves the clock to the image's own time (seconds since 1970) when it is before that.
+    pub(super) fn start(epoch: u64) -> Self {
+        let floor = SystemTime::UNIX_EPOCH + Duration::from_secs(epoch);
+        if SystemTime::now() < floor
+            && let Err(error) = system::set_clock(floor)
+        {
+            say(&format!("the clock is before the image was made and cannot be set: {error}"));
+        }
+        Self { floor, steps: Cell::new(0), last: RefCell::new(None) }
+    }
+
+    /// The earliest time it can be.
+    pub(super) const fn floor(&self) -> SystemTime {
+        self.floor
+    }
+
+    /// Relays say that the clock is ahead by so many seconds (negative: behind).
+    pub(super) fn heed_relays(&self, skew: i64) {
+        let now = Instant::now();
+        if !self.is_news(skew, now) {
+            return;
+        }
+        self.steps.set(self.steps.get() + 1);
+        self.last.replace(Some((now, skew)));
+        // Whole seconds are all that relays tell.
+        let by = Duration::from_secs(skew.unsigned_abs());
+        self.step(by, skew < 0, "Tor's relays say");
+    }
+
+    fn is_news(&self, skew: i64, now: Instant) -> bool {
+        if skew.unsigned_abs() < NOTABLE_S || self.steps.get() == STEPS {
+            return false;
+        }
+        match *self.last.borrow() {
+            None => true,
+            Some((at, before)) => now.duration_since(at) >= APART && before.abs_diff(skew) > STALE_S,
+        }
+    }
+
+    /// Moves the clock, forward or back, and says so. What cannot be is refused.
+    pub(super) fn step(&self, by: Duration, forward: bool, who: &str) {
+        let way = if forward { "behind" } else { "ahead" };
+        let what = format!("the clock is {} s {way}, {who}", by.as_secs());
+        let done = self.target(SystemTime::now(), by, forward);
+        match done.map(|to| system::set_clock(to).map_err(|error| error.to_string())) {
+            Ok(Ok(())) => say(&format!("{what}; it was set right")),
+            Ok(Err(error)) => say(&format!("{what}, but it cannot be set: {error}")),
+            Err(why) => say(&format!("{what}, but {why}; it is left as it is")),
+        }
+    }
+
+    fn target(&self, now: SystemTime, by: Duration, forward: bool) -> Result<SystemTime, &'static str> {
+        let to = if forward { now.checked_add(by).ok_or(AFTER) } else { now.checked_sub(by).ok_or(BEFORE) }?;
+        if to < self.floor {
+            return Err(BEFORE);
+        }
+        let last = self.floor + Duration::from_secs(LIFE_S);
+        // An image without a date of its own knows no bounds.
+        if to > last && self.floor > SystemTime::UNIX_EPOCH { Err(AFTER) } else { Ok(to) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock() -> Clock {
+        // Before any test runs: nothing is set.
+        Clock::start(1_700_000_000)
+    }
+
+    #[test]
+    fn the_clock_stays_between_the_image_and_its_end() {
+        let clock = clock();
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(clock.target(at(1_700_000_000), day, true), Ok(at(1_700_086_400)));
+        assert_eq!(clock.target(at(1_700_086_400), day, false), Ok(clock.floor()));
+        assert_eq!(clock.target(at(1_700_086_399), day, false), Err(BEFORE));
+        assert_eq!(
+            clock.target(at(1_700_000_000), Duration::from_secs(LIFE_S), true),
+            Ok(at(1_700_000_000 + LIFE_S))
+        );
+        assert_eq!(clock.target(at(1_700_000_001), Duration::from_secs(LIFE_S), true), Err(AFTER));
+        assert_eq!(clock.target(at(1_700_000_000), Duration::MAX, true), Err(AFTER), "no time at all");
+    }
+
+    #[test]
+    fn what_relays_said_before_a_step_is_not_heeded_twice() {
+        let (clock, now) = (clock(), Instant::now());
+        assert!(clock.is_news(-90, now) && !clock.is_news(59, now) && clock.is_news(i64::MIN, now));
+        clock.last.replace(Some((now, -5000)));
+        let later = now + APART;
+        assert!(!clock.is_news(-4000, now), "too soon");
+        assert!(!clock.is_news(-5000, later) && !clock.is_news(-4990, later), "the same as before the step");
+        assert!(clock.is_news(300, later) && clock.is_news(-300, later));
+        clock.steps.set(STEPS);
+        assert!(!clock.is_news(300, later));
     }
 }

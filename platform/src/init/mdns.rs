@@ -19,7 +19,8 @@ use super::report::Report;
 use super::settings::Network;
 use crate::sys::board::link;
 use crate::sys::board::system;
-use responder::{PORT, Responder, To};
+pub(super) use responder::PORT;
+use responder::{Responder, To};
 
 /// Where everybody speaks (RFC 6762, section 3).
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);

@@ -17,6 +17,7 @@ use super::dhcp;
 use super::mdns::{self, Own, Voice};
 use super::report::Report;
 use super::settings::{BoardSettings, Network};
+use super::wifi::{self, WifiSettings};
 use crate::status::board::Link;
 use crate::sys::board::link::Links;
 use crate::sys::board::system;
@@ -70,9 +71,9 @@ struct Served {
 
 impl Lan {
     /// Serves every interface there is and will be.
-    pub(super) fn start(settings: BoardSettings, report: Rc<Report>) -> Self {
+    pub(super) fn start(settings: BoardSettings, wifi: WifiSettings, report: Rc<Report>) -> Self {
         let served = Rc::<RefCell<Served>>::default();
-        let search = spawn_local(search(settings, report, Rc::clone(&served)));
+        let search = spawn_local(search(settings, wifi, report, Rc::clone(&served)));
         Self { search, served }
     }
 
@@ -90,7 +91,12 @@ impl Lan {
     }
 }
 
-async fn search(settings: BoardSettings, report: Rc<Report>, served: Rc<RefCell<Served>>) {
+async fn search(
+    settings: BoardSettings,
+    wifi: WifiSettings,
+    report: Rc<Report>,
+    served: Rc<RefCell<Served>>,
+) {
     let links = match Links::open() {
         Ok(links) => Rc::new(links),
         Err(error) => return say(&format!("there is no network: {error}")),
@@ -114,6 +120,11 @@ async fn search(settings: BoardSettings, report: Rc<Report>, served: Rc<RefCell<
                 let (own, report) = (Rc::clone(&own), Rc::clone(&report));
                 let voice = Voice { interface, name, own, report };
                 served.voices.push(spawn_local(mdns::run(voice, address)));
+            }
+            if wifi::is_wireless(&interface) {
+                let (settings, links) = (wifi.clone(), Rc::clone(&links));
+                let run = wifi::run(interface.clone(), settings, links, Rc::clone(&report));
+                served.ways.push(spawn_local(run));
             }
             let way = Way { interface, links: Rc::clone(&links), report: Rc::clone(&report), address: tell };
             // An address can be had once; the first interface gets it.

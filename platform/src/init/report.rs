@@ -7,7 +7,7 @@ use std::path::Path;
 use super::console::say;
 use super::image::Image;
 use super::settings::Settings;
-use crate::status::board::{Board, FILE, Link};
+use crate::status::board::{Board, FILE, Link, Note, Verdict};
 
 /// The one account of the machine.
 #[derive(Debug)]
@@ -26,6 +26,22 @@ impl Report {
     pub(super) fn set_name(&self, name: &str) {
         name.clone_into(&mut self.0.borrow_mut().name);
         self.write();
+    }
+
+    /// What became of something that the owner wished; the newest word counts, and is told on the console.
+    pub(super) fn note(&self, key: &str, verdict: Verdict, why: &str) {
+        let note = Note { key: key.to_owned(), verdict, why: why.to_owned() };
+        let changed = {
+            let mut board = self.0.borrow_mut();
+            let changed = !board.notes.contains(&note);
+            board.notes.retain(|known| known.key != key);
+            board.notes.push(note);
+            changed
+        };
+        if changed {
+            say(&format!("{key}: {why}"));
+            self.write();
+        }
     }
 
     /// What one interface does now. A new address is told on the console too: that is where its page is.

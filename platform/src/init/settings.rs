@@ -4,10 +4,14 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 use super::boot::{self, OURS, Page};
 use super::console::say;
+use super::imager::{self, Wish};
+use super::mdns;
+use super::wifi::{self, WifiSettings};
 use crate::config::Config;
 use crate::status::board::{Note, Verdict};
 use crate::sys::board::link;
@@ -18,6 +22,8 @@ use crate::sys::board::process::machine_memory;
 pub(super) struct Settings {
     /// For the first process.
     pub(super) board: BoardSettings,
+    /// For its Wi-Fi.
+    pub(super) wifi: WifiSettings,
     /// For the node.
     pub(super) node: NodeSettings,
     /// What became of each key.
@@ -36,6 +42,8 @@ pub(super) struct BoardSettings {
     pub(super) gateway: Option<Ipv4Addr>,
     /// Whether `name.local` is answered for on the local network; it is unless told otherwise.
     pub(super) mdns: Option<bool>,
+    /// A server to keep the clock by; without, Tor's relays tell the time.
+    pub(super) time_server: Option<TimeServer>,
     /// Whether the hardware's watchdog is used; it is unless told otherwise.
     pub(super) watchdog: Option<bool>,
 }
@@ -56,6 +64,22 @@ impl TryFrom<String> for HostName {
         } else {
             Err("a name has 1 to 63 letters, digits and hyphens")
         }
+    }
+}
+
+/// The address of a time server.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(super) struct TimeServer(pub(super) Ipv4Addr);
+
+impl TryFrom<String> for TimeServer {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let server = text.parse().map(Self);
+        server.map_err(|_| {
+            "a time server is an address such as \"192.168.1.1\"; a name would have to be asked for outside Tor"
+        })
     }
 }
 
@@ -113,19 +137,24 @@ pub(super) async fn read() -> Settings {
     settings
 }
 
-/// Puts together what the files say.
+/// Puts together what the files say: ours first, then Imager's, where ours says nothing.
 fn gather(pages: Vec<Page>) -> Settings {
     let mut text = String::new();
     let mut notes = Vec::new();
+    let mut wishes = Vec::new();
     for page in pages {
         match page.text {
             Ok(own) if page.name == OURS => text = own,
-            Ok(_) => {}
+            Ok(foreign) => {
+                let said = imager::read(page.name, &foreign);
+                notes.extend(said.notes);
+                wishes.extend(said.wishes);
+            }
             Err(why) => notes.push(Note { key: page.name.to_owned(), verdict: Verdict::Wrong, why }),
         }
     }
-    let mut settings = understand(&text, defaults());
-    settings.notes.splice(0..0, notes);
+    let mut settings = understand(&text, &wishes, defaults());
+    settings.notes.extend(notes);
     settings
 }
 
@@ -143,8 +172,8 @@ fn defaults() -> Table {
     table
 }
 
-/// Sorts the owner's keys into those that are right and those that are not.
-fn understand(text: &str, defaults: Table) -> Settings {
+/// Sorts the owner's keys into those that are right and those that are not. `more` are wishes from other files.
+fn understand(text: &str, more: &[Wish], defaults: Table) -> Settings {
     let mut settings = Settings::default();
     let mut wishes: Table = toml::from_str(text).unwrap_or_else(|error: toml::de::Error| {
         // The message does not repeat the text: a password may stand there.
@@ -157,20 +186,13 @@ fn understand(text: &str, defaults: Table) -> Settings {
         settings.notes.push(Note { key: OURS.to_owned(), verdict: Verdict::Wrong, why });
         Table::new()
     });
-    let board = match wishes.remove("board") {
-        Some(Value::Table(board)) => board,
-        Some(_) => {
-            let why = "is a section: write [board] in a line of its own".to_owned();
-            settings.notes.push(Note { key: "board".to_owned(), verdict: Verdict::Wrong, why });
-            Table::new()
-        }
-        None => Table::new(),
-    };
-    let as_board =
-        |table: &Table| table.clone().try_into::<BoardSettings>().map_err(|error| error.message().to_owned());
-    let (board, notes) = sift(Table::new(), board, "board.", &as_board);
-    settings.notes.extend(notes);
-    settings.board = as_board(&board).unwrap_or_default();
+    let board = section(&mut wishes, "board", more, &mut settings.notes, &judge::<BoardSettings>);
+    settings.board = judge(&board).unwrap_or_default();
+    let wifi = section(&mut wishes, "wifi", more, &mut settings.notes, &judge::<WifiSettings>);
+    settings.wifi = judge(&wifi).unwrap_or_default();
+    if let Some((key, why)) = settings.wifi.fault() {
+        settings.notes.push(Note { key: key.to_owned(), verdict: Verdict::Wrong, why: why.to_owned() });
+    }
     let as_node = |table: &Table| match Config::parse(&toml::to_string(table).unwrap_or_default()) {
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
@@ -178,8 +200,77 @@ fn understand(text: &str, defaults: Table) -> Settings {
     let (ground, _) = sift(Table::new(), defaults, "", &as_node);
     let (node, notes) = sift(ground, wishes, "", &as_node);
     settings.notes.extend(notes);
+    if takes_the_port(&node) {
+        settings.board.mdns = Some(false);
+        let (key, why) = ("board.mdns".to_owned(), PORT_TAKEN.to_owned());
+        settings.notes.push(Note { key, verdict: Verdict::Ignored, why });
+    }
     settings.node = NodeSettings(node);
     settings
+}
+
+/// Whether the node listens where names of the local network are asked for: then only one of both can.
+fn takes_the_port(node: &Table) -> bool {
+    let dns = Config::parse(&toml::to_string(node).unwrap_or_default()).map(|config| config.proxy.dns);
+    dns.is_ok_and(|dns| dns.enabled && dns.listen.port() == mdns::PORT && dns.listen.ip().is_unspecified())
+}
+
+/// What is told then.
+const PORT_TAKEN: &str =
+    "proxy.dns.listen takes port 5353, so nobody finds this board by its name; give it port 53";
+
+/// Whether a section is right.
+fn judge<T: DeserializeOwned>(table: &Table) -> Result<T, String> {
+    table.clone().try_into().map_err(|error| error.message().to_owned())
+}
+
+/// Takes a section of ours out of the file, and fills it up with what other files say of it.
+fn section<T>(
+    wishes: &mut Table,
+    name: &str,
+    more: &[Wish],
+    notes: &mut Vec<Note>,
+    judge: &impl Fn(&Table) -> Result<T, String>,
+) -> Table {
+    let own = match wishes.remove(name) {
+        Some(Value::Table(own)) => own,
+        Some(_) => {
+            let why = format!("is a section: write [{name}] in a line of its own");
+            notes.push(Note { key: name.to_owned(), verdict: Verdict::Wrong, why });
+            Table::new()
+        }
+        None => Table::new(),
+    };
+    let (mut table, found) = sift(Table::new(), own, &format!("{name}."), judge);
+    notes.extend(found);
+    // A password belongs to the network it stands beside, so ours is not mixed with another's.
+    let own_network = table.contains_key("ssid");
+    for wish in more.iter().filter(|wish| wish.section == name) {
+        let key = wish.from.clone();
+        if table.contains_key(wish.key) || own_network && ["ssid", "password"].contains(&wish.key) {
+            notes.push(Note { key, verdict: Verdict::Ignored, why: SAID.to_owned() });
+            continue;
+        }
+        let mut tried = table.clone();
+        tried.insert(wish.key.to_owned(), wish.value.clone());
+        match judge(&tried) {
+            Ok(_) => {
+                table = tried;
+                notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
+            }
+            Err(why) => notes.push(Note { key, verdict: Verdict::Wrong, why: without_secret(wish.key, why) }),
+        }
+    }
+    table
+}
+
+/// What becomes of a wish that comes second.
+const SAID: &str = "bulbil.toml, or a file read before this one, says it already";
+
+/// Words that repeat a secret are left out; ours do not.
+fn without_secret(key: &str, why: String) -> String {
+    let secret = key.contains("password") || key.contains("key");
+    if secret && why != wifi::PASSWORD { "is not what it should be".to_owned() } else { why }
 }
 
 /// Puts `wishes` over `ground`, leaving out what `judge` refuses. A key may need another one, so those refused get a second chance.
@@ -204,8 +295,7 @@ fn sift<T>(
                     notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
                 }
                 Err(why) if last => {
-                    let secret = key.contains("password") || key.contains("key");
-                    let why = if secret { "is not what it should be".to_owned() } else { why };
+                    let why = without_secret(&key, why);
                     notes.push(Note { key, verdict: Verdict::Wrong, why });
                 }
                 Err(_) => open.push((path, value)),
@@ -253,7 +343,7 @@ mod tests {
     fn one_wrong_key_costs_that_key_alone() {
         let text = "memory = \"64 MiB\"\nmemroy = 1\n[board]\nname = \"Attic\"\naddress = \"10.0.0.300\"\n\
                     [swarm]\nlanes_max = 99\nupload_limit = \"1 MiB\"\n";
-        let settings = understand(text, defaults());
+        let settings = understand(text, &[], defaults());
         assert_eq!(wrong(&settings), ["board.address", "memroy", "swarm.lanes_max"]);
         assert_eq!(settings.board.name, Some(HostName("attic".into())));
         let config = Config::parse(&settings.node.text()).unwrap();
@@ -263,7 +353,7 @@ mod tests {
 
     #[test]
     fn keys_that_need_one_another_are_taken_together() {
-        let settings = understand("[swarm]\nlanes_min = 8\nlanes_max = 8\n", Table::new());
+        let settings = understand("[swarm]\nlanes_min = 8\nlanes_max = 8\n", &[], Table::new());
         assert!(wrong(&settings).is_empty(), "{:?}", settings.notes);
         let config = Config::parse(&settings.node.text()).unwrap();
         assert_eq!((config.swarm.lanes_min, config.swarm.lanes_max), (8, 8));
@@ -271,7 +361,7 @@ mod tests {
 
     #[test]
     fn what_is_no_toml_is_told_by_its_line() {
-        let settings = understand("# fine\n[board]\nname = bulbil\"secret\n", defaults());
+        let settings = understand("# fine\n[board]\nname = bulbil\"secret\n", &[], defaults());
         let note = settings.notes.first().unwrap();
         assert!(note.why.starts_with("line 3 ") && !note.why.contains("secret"), "{note:?}");
         assert_eq!(settings.board, BoardSettings::default());
@@ -279,7 +369,40 @@ mod tests {
     }
 
     #[test]
+    fn imagers_files_count_where_ours_says_nothing() {
+        let page = |name, text: &str| Page { name, text: Ok(text.to_owned()) };
+        let user = "#cloud-config\nhostname: cellar\nusers:\n- name: me\n";
+        let net = "network:\n  wifis:\n    wlan0:\n      regulatory-domain: \"DE\"\n      access-points:\n        \
+                   \"home\":\n          password: \"too short\"\n";
+        let own = page(OURS, "[board]\nname = \"attic\"\n");
+        let settings = gather(vec![own, page("user-data", user), page("network-config", net)]);
+        assert_eq!(settings.board.name, Some(HostName("attic".into())), "ours wins");
+        assert!(settings.wifi.is_complete(), "{:?}", settings.notes);
+        let verdict = |key: &str| settings.notes.iter().find(|note| note.key == key).map(|note| note.verdict);
+        assert_eq!(verdict("user-data: hostname"), Some(Verdict::Ignored));
+        assert_eq!(verdict("user-data: users"), Some(Verdict::Ignored));
+        assert_eq!(verdict("network-config: wifis.access-points"), Some(Verdict::Understood));
+        let settings = gather(vec![page(OURS, "[wifi]\nssid = \"mine\"\n"), page("network-config", net)]);
+        assert!(!settings.wifi.is_complete(), "another network's password is not tried");
+        assert_eq!(wrong(&settings), ["wifi.password"]);
+        let settings = gather(vec![page("network-config", &net.replace("too short", "seven77"))]);
+        let note = settings.notes.iter().find(|note| note.verdict == Verdict::Wrong).unwrap();
+        assert!(note.why.contains("8 to 63") && !note.why.contains("seven77"), "{note:?}");
+    }
+
+    #[test]
+    fn one_port_is_not_for_two() {
+        let with = |port: u16| {
+            let text = format!("[proxy.dns]\nlisten = \"0.0.0.0:{port}\"\nopen = true\n");
+            understand(&text, &[], defaults()).board.mdns
+        };
+        assert_eq!([with(53), with(5353)], [None, Some(false)]);
+    }
+
+    #[test]
     fn names_and_addresses_are_checked() {
+        assert!(TimeServer::try_from("pool.ntp.org".to_owned()).unwrap_err().contains("outside Tor"));
+
         let network = Network::try_from("192.168.1.20/24".to_owned()).unwrap();
         assert_eq!((network.address, network.prefix), (Ipv4Addr::new(192, 168, 1, 20), 24));
         assert!(network.holds([192, 168, 1, 255].into()) && !network.holds([192, 168, 2, 1].into()));

@@ -52,6 +52,8 @@ struct Listener {
     /// Who may come; everybody without.
     clients: Option<Vec<ClientKey>>,
     streams: mpsc::Sender<(u16, MemoryStream)>,
+    /// Streams that were let in, for tests.
+    calls: u64,
 }
 
 impl Default for Memory {
@@ -112,10 +114,8 @@ impl Memory {
                 return Err(NetError::Local("too many services in one process; stop some first"));
             }
             for address in &addresses {
-                services.insert(
-                    *address,
-                    Listener { clients: clients.map(<[_]>::to_vec), streams: sender.clone() },
-                );
+                let clients = clients.map(<[_]>::to_vec);
+                services.insert(*address, Listener { clients, streams: sender.clone(), calls: 0 });
             }
             Ok(())
         })?;
@@ -135,15 +135,23 @@ impl Memory {
         tokio::time::sleep(self.0.pace.latency.saturating_mul(2)).await;
         let (ours, theirs) = slow::pair(self.0.pace, IN_FLIGHT);
         self.0.edit(|services| {
-            let listener = services.get(&to).ok_or(NetError::NotFound)?;
+            let listener = services.get_mut(&to).ok_or(NetError::NotFound)?;
             if let Some(clients) = &listener.clients
                 && !access.is_some_and(|access| clients.contains(&access.public()))
             {
                 return Err(NetError::Unauthorized);
             }
-            listener.streams.try_send((to.port, MemoryStream(theirs))).map_err(|_| NetError::Refused)
+            listener.streams.try_send((to.port, MemoryStream(theirs))).map_err(|_| NetError::Refused)?;
+            listener.calls = listener.calls.saturating_add(1);
+            Ok(())
         })?;
         Ok(MemoryStream(ours))
+    }
+
+    /// How many streams each service has been given.
+    #[cfg(test)]
+    pub(crate) fn calls(&self) -> Vec<u64> {
+        self.0.edit(|services| services.values().map(|listener| listener.calls).collect())
     }
 
     pub(super) fn status(&self) -> watch::Receiver<NetStatus> {

@@ -14,13 +14,14 @@ mod relays;
 mod service;
 mod start;
 mod status;
+mod steady;
 mod stream;
 mod wear;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arti_client::{StreamPrefs, TorClient};
+use arti_client::{HasKind, StreamPrefs, TorClient};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -37,6 +38,7 @@ use crate::status::NetStatus;
 use access::AccessBook;
 use budget::Budget;
 use isolation::ByCircuit;
+use steady::Steady;
 
 /// The one Arti client type.
 type Client = TorClient<TokioRustlsRuntime>;
@@ -63,6 +65,8 @@ struct Shared {
     circuits: Arc<Semaphore>,
     /// What streams may cost.
     budget: Budget,
+    /// Which streams to targets outside are steady.
+    steady: Steady,
     services: service::Ground,
     /// Where the first directory may come from.
     caches: Vec<std::net::SocketAddr>,
@@ -124,7 +128,7 @@ impl Tor {
         loop {
             match client.connect_with_prefs((host.as_str(), to.port), &prefs).await {
                 Ok(stream) => return Ok(TorStream::new(stream, None, &self.0.budget)),
-                Err(error) if fault::too_early(&error) && started.elapsed() < EARLY => {
+                Err(error) if fault::too_early(error.kind()) && started.elapsed() < EARLY => {
                     tokio::time::sleep(EARLY_STEP).await;
                 }
                 Err(error) => return Err(fault::of_connect(&error)),

@@ -17,7 +17,7 @@ pub struct About {
 
 impl About {
     /// The same in its one form: blanks and empty tags left out, none twice.
-    pub(super) fn checked(self) -> Result<Self, NodeError> {
+    pub(crate) fn checked(self) -> Result<Self, NodeError> {
         let tags = self.tags.map(|tags| {
             let mut each: Vec<&str> = Vec::new();
             for tag in tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {

@@ -12,6 +12,7 @@ use super::room::Room;
 use super::run::Node;
 use crate::status::{Event, Fetch, FetchState, Lane, Meeting, Memory, Peer, Share, Status};
 use crate::sys::process;
+use crate::tidings::Teller;
 
 /// Remembers what was last reported.
 pub(super) struct Reporter {
@@ -20,6 +21,7 @@ pub(super) struct Reporter {
     last: Arc<Status>,
     history: watch::Sender<Arc<History>>,
     recorder: Recorder,
+    teller: Teller,
 }
 
 impl Reporter {
@@ -30,6 +32,7 @@ impl Reporter {
             last: Arc::default(),
             history: inbox.history.clone(),
             recorder: Recorder::start(Instant::now()),
+            teller: Teller::new(),
         }
     }
 
@@ -37,6 +40,7 @@ impl Reporter {
     pub(super) fn report(&mut self, node: &Node) -> bool {
         let status = Arc::new(build(node));
         self.tell(&status);
+        self.teller.tell(&status.net);
         if let Some(history) = self.recorder.note(&status, Instant::now()) {
             self.history.send_replace(Arc::new(history));
         }
@@ -100,6 +104,7 @@ fn build(node: &Node) -> Status {
         net: node.ground.network.status().borrow().clone(),
         memory: Memory { rss, rss_peak, limit: node.config.memory.0 },
         shares: offers.iter().map(|offer| offer.view()).collect(),
+        standing: node.standing.view(),
         fetches: fetches.iter().map(|fetch| fetch.view()).collect(),
         peers,
         dropped: node.ground.dropped.all(),

@@ -19,6 +19,7 @@ use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
 use super::room::{Ground, Pass};
+use super::standing::{self, StandingList};
 use super::tracker::Tracker;
 use super::{Command, FetchRequest, Inbox, NodeError, report};
 use crate::clock::TokioClock;
@@ -56,6 +57,7 @@ pub(super) struct Node {
     /// Shares that were published and are still up at their private address.
     pub(super) moving: RefCell<Vec<Rc<Offer>>>,
     pub(super) fetches: RefCell<Vec<Rc<Fetch>>>,
+    pub(super) standing: StandingList,
     pub(super) started: Instant,
     /// None where the node has no address of its own.
     pub(super) post: OnceCell<Rc<Post<TokioClock>>>,
@@ -83,6 +85,7 @@ pub(crate) async fn run(
     let node = make(config, state_dir, &network, proxies, &inbox)?;
     node.restore();
     tokio::task::spawn_local(Rc::clone(&node.keeper).watch());
+    tokio::task::spawn_local(standing::run(Rc::downgrade(&node)));
     let mut reporter = report::Reporter::new(&inbox);
     let mut net = network.status();
     loop {
@@ -148,6 +151,7 @@ fn make(
         keeper: Keeper::new(&config.keep, &state_dir),
         primary: Primary::new(public, ground.clone()),
         tracker,
+        standing: StandingList::new(&config.share),
         config,
         state_dir,
         ground,

@@ -1,10 +1,13 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod diary;
 mod guesses;
 mod landing;
 mod mail;
 mod noon;
 mod side;
+mod spare;
+mod standing;
 mod tracker;
 
 use std::fs;

@@ -127,7 +127,7 @@ pub(super) fn form_page(roots: &[Root], draft: &Draft, why: Option<&str>, frame:
                         @if chosen_elsewhere { option value=(draft.folder) selected { (draft.folder) } }
                         @for root in roots {
                             option value=(root.path) selected[root.path == draft.folder] {
-                                (root.path) @if let Some(free) = root.free { " (" (size(free)) " free)" }
+                                @if root.memory { "In memory" } @else { (root.path) } @if let Some(free) = root.free { " (" (size(free)) " free)" }
                             }
                         }
                     }

@@ -25,6 +25,8 @@ use crate::words::size;
 pub(super) struct Root {
     pub(super) number: u64,
     pub(super) path: String,
+    /// Whether it is the one in memory.
+    pub(super) memory: bool,
     /// Bytes that may still be written there; `None` if it cannot be looked at.
     pub(super) free: Option<u64>,
 }
@@ -54,6 +56,7 @@ pub(super) fn shown_roots(site: &Site, visitor: &Visitor) -> Vec<Root> {
     let shown = |path: PathBuf| Root {
         number: folders.number(&path),
         path: path.display().to_string(),
+        memory: path == site.downloads(),
         free: mount::free(&path).ok(),
     };
     roots.into_iter().map(shown).collect()
@@ -146,7 +149,10 @@ pub(super) fn page(roots: &[Root], disks: &[Disk], fixed: bool, frame: &Frame) -
             (table("Allowed folders", &html! {
                 thead { tr { th scope="col" { "Folder" } th scope="col" class="number" { "Free" } } }
                 tbody { @for root in roots { tr {
-                    th scope="row" { a href={ "/files/" (root.number) } { (root.path) } }
+                    th scope="row" {
+                        @if root.memory { a href={ "/files/" (root.number) } { "In memory" } br; small { "Gone after a power cut." } }
+                        @else { a href={ "/files/" (root.number) } { (root.path) } }
+                    }
                     td class="number" { @match root.free { Some(free) => (size(free)), None => (badge("warn", "not there")) } }
                 } } }
             }))

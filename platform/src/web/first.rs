@@ -141,7 +141,8 @@ pub(super) fn form(token: &str, draft: &Draft, why: Option<&str>) -> Markup {
     html! {
         section class="narrow" {
             h1 { "Welcome to your node" }
-            p class="quiet" { "Four questions, then it is yours. All of this can be changed later." }
+            p class="quiet" { "Four questions, then it is yours. All of this can be changed later. "
+                "Was this node kept in a file before? " a href="/first/restore" { "Bring it back" } "." }
             (fault(why))
             form method="post" action="/first" autocomplete="off" {
                 input type="hidden" name="token" value=(token);

@@ -114,14 +114,14 @@ pub(super) fn choice(choice: &Choice) -> Markup {
         } @else {
             p class="quiet" { "Only what lies in these can be shared, and fetched files go nowhere else. Shared files are read where they are." }
             @for (index, disk) in choice.disks.iter().enumerate() {
-                (tick(&format!("disk-{index}"), &disk.at, choice, &html! {
+                (tick(&format!("disk-{index}"), &disk.at, choice, &html! { code { (disk.at.display()) } }, &html! {
                     (size(disk.free)) " free of " (size(disk.size)) ", " (disk.kind)
                     @if disk.read_only { ", read-only: to share from" }
                 }))
             }
             @if let Some((folder, free)) = &choice.memory {
-                (tick("memory", folder, choice, &html! {
-                    "In memory, " (size(*free)) " free. What is fetched into it is gone after a power cut."
+                (tick("memory", folder, choice, &html! { "In memory" }, &html! {
+                    (size(*free)) " free. What is fetched into it is gone after a power cut."
                 }))
             }
             (field("folders", "Other folders, one a line", "", &html! {
@@ -131,13 +131,13 @@ pub(super) fn choice(choice: &Choice) -> Markup {
     }
 }
 
-fn tick(id: &str, folder: &Path, choice: &Choice, hint: &Markup) -> Markup {
+fn tick(id: &str, folder: &Path, choice: &Choice, name: &Markup, hint: &Markup) -> Markup {
     let chosen = choice.chosen.iter().any(|chosen| chosen == folder);
     let folder = folder.display();
     html! {
         div class="choice" {
             input type="checkbox" name="folder" value=(folder) id={ "folder-" (id) } checked[chosen] aria-describedby={ "folder-" (id) "-hint" };
-            div { label for={ "folder-" (id) } { code { (folder) } } small id={ "folder-" (id) "-hint" } { (hint) } }
+            div { label for={ "folder-" (id) } { (name) } small id={ "folder-" (id) "-hint" } { (hint) } }
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use maud::{Markup, html};
 
 use super::frame::Frame;
-use super::layout::{badge, heading, table};
+use super::layout::{badge, heading, list, plural};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::logger::{self, Line};
@@ -31,10 +31,10 @@ pub(super) async fn data() -> Response {
 pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
     frame.page("Log", "/log", &html! {
         (heading("Log", &frame.watch("/log")))
-        p class="quiet" { "The last " (lines.len()) " lines. Names, addresses and paths are left out." }
+        p class="quiet" { "The last " (plural(lines.len() as u64, "line", "lines")) ". Names, addresses and paths are left out." }
         @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
         @else {
-            (table("Log", &html! {
+            (list("Log", &html! {
                 thead { tr { th scope="col" { "After" } th scope="col" { "Level" } th scope="col" { "What" } } }
                 tbody class="log" { @for line in lines.iter().rev() { tr {
                     td class="number" { (span(line.after_s)) }

@@ -128,6 +128,19 @@ fn fields(file: &str, required: bool) -> Markup {
     }
 }
 
+/// What the overview says of it: nothing where nothing would be lost.
+pub(super) fn hint(keep: &Keep) -> Markup {
+    html! {
+        @if let Some(why) = &keep.failed { p class="notice bad" role="alert" { (why) } }
+        @else if !keep.automatic && !keep.would_lose.is_empty() {
+            p class="notice" {
+                "All this lies in memory. If the power went now, this would be gone: " (keep.would_lose) ". "
+                a href="/settings#keep-title" { "Keep it" }
+            }
+        }
+    }
+}
+
 /// The section of the settings.
 pub(super) fn part(keep: &Keep, folders: &Choice, frame: &Frame) -> Markup {
     let file = folders.disk().map(|disk| disk.at.join(NAME).display().to_string()).unwrap_or_default();
@@ -149,7 +162,7 @@ pub(super) fn part(keep: &Keep, folders: &Choice, frame: &Frame) -> Markup {
                     button type="submit" name="do" value="download" class="main" { "Download a keep file" }
                     button type="submit" name="do" value="here" { "Keep it there by itself from now on" }
                 }
-                p { small { "It holds this node's keys, links and friends, sealed in the age format. " code { "bulbil keep restore" } " brings them back, here or on another board. A download needs no path." } }
+                p { small { "It holds this node's keys, links and friends, sealed in the age format. " code { "bulbil keep restore" } ", or the page of a new node, brings them back, here or on another board. A download needs no path." } }
             }))
         }
     }

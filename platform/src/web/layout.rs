@@ -48,6 +48,11 @@ pub(super) fn table(label: &str, inner: &Markup) -> Markup {
     html! { div class="scroll" tabindex="0" role="region" aria-label=(label) { table { (inner) } } }
 }
 
+/// A table whose last column is a sentence: on narrow screens that goes below the others.
+pub(super) fn list(label: &str, inner: &Markup) -> Markup {
+    html! { div class="scroll stack" tabindex="0" role="region" aria-label=(label) { table { (inner) } } }
+}
+
 /// One or many of something.
 pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

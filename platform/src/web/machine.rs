@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::frame::{self, Frame};
 use super::guard::Fields;
-use super::layout::{badge, heading, plural, table};
+use super::layout::{badge, heading, list, plural};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::power::{self, Power};
@@ -104,7 +104,7 @@ pub(super) fn page(status: &Status, has_power: bool, frame: &Frame) -> Markup {
         section aria-labelledby="harden-title" {
             h2 id="harden-title" { "Protection" }
             p class="quiet" { "What the program cannot do any more, so that a mistake in it can do less harm." }
-            (table("Protection", &html! {
+            (list("Protection", &html! {
                 thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "What it means" } } }
                 tbody { @for measure in &status.hardening { tr {
                     th scope="row" { (measure.name.replace('_', " ")) }
@@ -132,7 +132,7 @@ fn of_board(board: &Board) -> Markup {
         }
         section aria-labelledby="links-title" {
             h2 id="links-title" { "Network" }
-            (table("Network", &html! {
+            (list("Network", &html! {
                 thead { tr { th scope="col" { "Interface" } th scope="col" { "Address" } th scope="col" { "State" } } }
                 tbody { @for link in &board.links { tr {
                     th scope="row" { (link.interface) }
@@ -152,7 +152,7 @@ pub(super) fn notes(notes: &[Note]) -> Markup {
             @if notes.is_empty() { p class="empty" { "bulbil.toml on the boot partition says nothing; everything is as it comes." } }
             @else {
                 p class="quiet" { "What became of each line of bulbil.toml on the boot partition. It is read when the board starts." }
-                (table("Settings on the card", &html! {
+                (list("Settings on the card", &html! {
                     thead { tr { th scope="col" { "Key" } th scope="col" { "Used" } th scope="col" { "Why" } } }
                     tbody { @for note in notes { tr {
                         th scope="row" { code { (note.key) } }

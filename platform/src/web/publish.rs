@@ -8,16 +8,18 @@ use axum::Extension;
 use axum::extract::{Path as Part, State};
 use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use bulbil_core::limits::{MAX_TAGS, MAX_TEXT};
 use maud::{Markup, html};
 
 use super::browse;
 use super::files;
 use super::frame::{self, Frame};
-use super::layout::{badge, heading, plural, table};
+use super::guard::Fields;
+use super::layout::{badge, field, heading, plural, table};
 use super::shares;
 use super::site::Shared;
 use super::visitor::Visitor;
-use crate::node::{NodeError, ShareRequest};
+use crate::node::{About, NodeError, ShareRequest};
 use crate::status::Share;
 use crate::sys::mount;
 use crate::traces::{self, Report, Trace};
@@ -45,12 +47,18 @@ pub(super) async fn ask(
 pub(super) async fn publish(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
     Part(info_hash): Part<String>,
     uri: Uri,
 ) -> Response {
-    let done = site.node.publish(info_hash).await;
-    let done = done.map(|share| format!("/shares/{}?said=published", share.info_hash));
+    let said = if fields.ticked("again") { "saved" } else { "published" };
+    let done = site.node.publish_about(info_hash, about(&fields)).await;
+    let done = done.map(|share| format!("/shares/{}?said={said}", share.info_hash));
     shares::answer(&site, &visitor, &uri, done)
+}
+
+fn about(fields: &Fields) -> About {
+    About { tags: Some(fields.get("tags").to_owned()), text: Some(fields.get("text").to_owned()) }
 }
 
 /// `POST /shares/{info_hash}/unpublish`
@@ -69,9 +77,14 @@ pub(super) async fn unpublish(
 pub(super) async fn clean(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
     Part(info_hash): Part<String>,
     uri: Uri,
 ) -> Response {
+    let about = match about(&fields).checked() {
+        Ok(about) => about,
+        Err(why) => return shares::answer(&site, &visitor, &uri, Err(why)),
+    };
     let share = site.node.status().shares.iter().find(|share| share.info_hash == info_hash).cloned();
     let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
         return frame::missing();
@@ -82,7 +95,7 @@ pub(super) async fn clean(
     };
     let (roots, working) = (files::roots(&site, &visitor), Shared::clone(&site));
     tokio::spawn(async move {
-        let done = copy_and_publish(&working, share, sources, roots).await;
+        let done = copy_and_publish(&working, share, about, sources, roots).await;
         working.jobs.end(job, done.err().as_deref());
     });
     Redirect::to("/shares?said=reading").into_response()
@@ -92,6 +105,7 @@ pub(super) async fn clean(
 async fn copy_and_publish(
     site: &Shared,
     share: Share,
+    about: About,
     sources: Vec<PathBuf>,
     roots: Vec<PathBuf>,
 ) -> Result<(), String> {
@@ -104,7 +118,8 @@ async fn copy_and_publish(
         public: true,
         browser: share.browser,
     };
-    site.node.share(request).await.map_err(|why| why.to_string())?;
+    let copy = site.node.share(request).await.map_err(|why| why.to_string())?;
+    site.node.publish_about(copy.info_hash, about).await.map_err(|why| why.to_string())?;
     site.node.unshare(share.info_hash).await.map_err(|why| why.to_string())
 }
 
@@ -185,10 +200,13 @@ pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
         }
         @if report.unseen > 0 { p class="quiet" { (plural(report.unseen as u64, "file was", "files were")) " not looked at." } }
         p class="quiet" { "Pictures, films, PDF and office files were searched for the usual remarks. What can be seen or read in them is for you to judge." }
-        div class="actions" {
-            @if cleanable { (frame.button(&format!("{path}/clean"), "main", "Publish a cleaned copy")) }
-            (frame.button(&format!("{path}/publish"), if cleanable { "" } else { "main" }, "Publish as it is"))
-        }
+        (frame.form(&format!("{path}/publish"), "card", &html! {
+            (about_fields(share))
+            div class="actions" {
+                @if cleanable { button type="submit" formaction={ (path) "/clean" } class="main" { "Publish a cleaned copy" } }
+                button type="submit" class=[(!cleanable).then_some("main")] { "Publish as it is" }
+            }
+        }))
         @if cleanable {
             p { small {
                 "The copy lies beside the original, under the name “" (cleaned_name(&share.name, share.files == 1)) "”. Your own files stay as they are. "
@@ -196,6 +214,29 @@ pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
             } }
         }
     })
+}
+
+/// What is said about a share in public besides its name.
+fn about_fields(share: &Share) -> Markup {
+    html! {
+        (field("tags", "Tags", "Separated by commas. With the words of the name and the line below, people find it by these.", &html! {
+            input id="tags" name="tags" value=(share.tags) maxlength=(MAX_TAGS) aria-describedby="tags-hint";
+        }))
+        (field("text", "One line about it", "", &html! { input id="text" name="text" value=(share.text) maxlength=(MAX_TEXT); }))
+    }
+}
+
+/// What is said about a public share, to be changed.
+pub(super) fn said(share: &Share, frame: &Frame) -> Markup {
+    html! {
+        section aria-labelledby="about-title" {
+            h2 id="about-title" { "What is said about it" }
+            (frame.form(&format!("/shares/{}/publish", share.info_hash), "card", &html! {
+                (about_fields(share))
+                p { button type="submit" name="again" value="yes" { "Save" } }
+            }))
+        }
+    }
 }
 
 fn findings(report: &Report) -> Markup {

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use super::jobs::Job;
 use super::layout::{badge, fault, heading, plural, section};
+use super::publish;
 use super::qr;
 use super::site::Shared;
 use super::visitor::Visitor;
@@ -177,6 +178,7 @@ pub(super) fn share_page(share: &Share, frame: &Frame) -> Markup {
         &html! {
             (heading(&share.name, &html! { (state(&share.state)) }))
             (figures(share))
+            @if share.public && !share.text.is_empty() { p { (share.text) } }
             @if let ShareState::Failed(why) = &share.state { p class="notice bad" { (why) } }
             section class="card link" aria-labelledby="link-title" {
                 h2 id="link-title" { "Link" }
@@ -197,6 +199,7 @@ pub(super) fn share_page(share: &Share, frame: &Frame) -> Markup {
                     button type="submit" class="danger" { "Withdraw" }
                 }))
             }
+            @if share.public && frame.token.is_some() { (publish::said(share, frame)) }
         },
     )
 }

@@ -4,13 +4,12 @@ mod account;
 mod doors;
 mod live;
 mod made_up;
+mod pages;
 
 use super::*;
-use crate::node::{History, Point};
 use crate::status::{FetchState, NetStatus};
-use crate::traces;
-use jobs::Job;
 use made_up::full;
+use pages::pages;
 
 /// The owner, signed in.
 fn owner() -> Frame {
@@ -66,107 +65,6 @@ fn names_cannot_become_markup() {
     assert!(page.contains("Atlas of &lt;river&gt; deltas") && !page.contains("<river>"));
 }
 
-/// Every page there is, with something in every corner.
-fn pages() -> Vec<(&'static str, Markup)> {
-    let (status, frame) = (full(), owner());
-    let job = |fault: Option<&str>| Job { id: 1, name: "Film".into(), fault: fault.map(str::to_owned) };
-    let point = |down| Point { down, up: down / 2, memory: 30 << 20, celsius: Some(47) };
-    let hour = (0..90).map(|step| point((step * 37 % 50) * 20_000)).collect();
-    let history = History { hour, day: (0..40).map(|step| point(step * 9_000)).collect() };
-    let face = onion::Face {
-        host: format!("{}.onion", "a".repeat(56)),
-        key: "K".repeat(52),
-        reachable: true,
-        visit: Some(onion::Visit::Silent),
-        fault: Some("it fell over".into()),
-    };
-    let root = files::Root { number: 7, path: "/srv/incoming".into(), free: Some(9 << 30) };
-    let draft = fetches::Draft { link: "http://".into(), folder: "/mnt/usb".into() };
-    let line = crate::logger::Line { after_s: 3, level: "warn ".into(), text: "bulbil: a thing".into() };
-    let disk = |at: &str, read_only| crate::sys::disks::Disk {
-        at: at.into(),
-        kind: "ext4".into(),
-        size: 64 << 30,
-        free: 31 << 30,
-        read_only,
-    };
-    let disks = vec![disk("/mnt/usb", false), disk("/media/music", true)];
-    let choice = folders::Choice {
-        disks: disks.clone(),
-        memory: Some(("/run/bulbil/downloads".into(), 40 << 20)),
-        chosen: vec!["/mnt/usb".into(), "/srv/incoming".into()],
-        ..Default::default()
-    };
-    let draft_first = first::Draft {
-        folders: choice.clone(),
-        keep: keep::Draft { file: "/mnt/usb/bulbil.keep".into(), wanted: true, automatic: false },
-        ..Default::default()
-    };
-    let settings = settings::View {
-        folders: choice,
-        notes: status.board.as_ref().map(|board| board.notes.clone()),
-        config: "memory = \"96 MiB\"".into(),
-        fault: Some("no".into()),
-        ..Default::default()
-    };
-    let bridges =
-        bridges::Bridges { lines: "192.0.2.7:443 0123".into(), used: 1, fault: Some("bridge 1".into()) };
-    let given = services::Given { new: made_up::key(), code: Some("code".into()) };
-    vec![
-        ("overview", overview(&status, &frame)),
-        ("live", overview(&status, &Frame { live: Some(5), said: Some("Saved."), ..owner() })),
-        ("open", overview(&status, &Frame { pace: 5, ..Frame::default() })),
-        ("starting", overview(&starting(), &frame)),
-        ("shares", shares::page(&status, &[job(None), job(Some("no room"))], Some("wrong"), &frame)),
-        ("share", shares::share_page(&status.shares[0], &frame)),
-        ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
-        ("fetches", fetches::page(&status, &frame)),
-        ("fetch", fetches::form_page(std::slice::from_ref(&root), &draft, Some("that is no link"), &frame)),
-        ("files", files::page(&[root], &disks, false, &frame)),
-        ("publish", publish::page(&status.shares[0], &report(), &frame)),
-        (
-            "publish-clean",
-            publish::page(&status.shares[0], &traces::Report { looked: 3, ..Default::default() }, &frame),
-        ),
-        ("search", search::page(&status, None, Some("search for one or more words"), &frame)),
-        ("found", search::page(&status, Some(&made_up::search()), None, &frame)),
-        ("trust", trust::page(&status, Some(made_up::cost()), None, &frame)),
-        ("trust-none", trust::page(&starting(), None, Some("no"), &frame)),
-        ("messages", messages::page(&status, &made_up::letters(), &frame)),
-        ("messages-none", messages::page(&starting(), &messages::Letters::default(), &frame)),
-        ("proxies", proxies::page(&status, &frame)),
-        ("services", services::page(&status, Some(&given), Some("no"), &frame)),
-        ("machine", machine::page(&status, true, &frame)),
-        ("power", machine::sure(crate::power::Power::Off, &status, &frame)),
-        ("first", frame::alone("Welcome", &first::form("t0ken", &draft_first, Some("no")))),
-        ("peers", peers::page(&status, &frame)),
-        ("tor", tor::page(&status, Some(&face), &bridges, None, &frame)),
-        ("tor-off", tor::page(&status, None, &bridges::Bridges::default(), Some("wrong"), &frame)),
-        ("statistics", statistics::page(&history, &frame)),
-        ("log", journal::page(&[line], &frame)),
-        ("settings", settings::page(&settings, &frame)),
-    ]
-}
-
-fn report() -> traces::Report {
-    let finding = |name: &str, cleanable| traces::Finding {
-        path: format!("/srv/{name}").into(),
-        traces: [traces::Trace::Location, traces::Trace::Author].into(),
-        cleanable,
-    };
-    traces::Report {
-        findings: vec![finding("a.jpg", true), finding("b.pdf", false)],
-        more: 3,
-        looked: 12,
-        unseen: 2,
-    }
-}
-
-fn starting() -> Status {
-    let net = NetStatus { percent: 45, doing: "Loading the list of relays".into(), ..NetStatus::default() };
-    Status { net, version: "0.1.0".into(), ..Status::default() }
-}
-
 #[test]
 fn pages_need_no_script_and_no_inline_style_and_have_landmarks() {
     for (name, page) in pages() {
@@ -186,7 +84,7 @@ fn pages_need_no_script_and_no_inline_style_and_have_landmarks() {
             );
         }
         // The first run and the sign-in lead nowhere else.
-        let alone = name == "first";
+        let alone = ["first", "restore"].contains(&name);
         for landmark in ["<main", "<nav", "<header", "<footer", "lang=\"en\"", "class=\"skip\"", "<h1"] {
             let here = alone && ["<nav", "<footer", "class=\"skip\""].contains(&landmark);
             assert!(here || page.contains(landmark), "{name}: {landmark}");
@@ -205,6 +103,31 @@ fn every_form_carries_the_token_and_is_posted_here() {
             assert!(form.contains("name=\"token\" value=\"t0ken\""), "{name}: {form}");
         }
     }
+}
+
+fn page_named(wanted: &str) -> String {
+    pages().into_iter().find(|(name, _)| *name == wanted).unwrap().1.into_string()
+}
+
+#[test]
+fn the_settings_tell_what_became_of_the_card() {
+    let settings = page_named("settings");
+    for words in ["Settings on the card", "boord", "ignored", "no such key"] {
+        assert!(settings.contains(words), "{words}");
+    }
+    assert!(page_named("machine").contains("1 line of bulbil.toml could not be used"));
+}
+
+#[test]
+fn what_a_power_cut_costs_is_told_before_and_asked_about() {
+    assert!(
+        page_named("overview").contains("If the power went now, this would be gone: 3 shares, 2 letters")
+    );
+    assert!(!page_named("open").contains("If the power went"), "to the owner alone");
+    let sure = page_named("power");
+    assert!(sure.contains("gone for good: 3 shares, 2 letters") && sure.contains("name=\"sure\""));
+    let first = page_named("first");
+    assert!(first.contains("gone for good") && first.contains("not even you") && first.contains("In memory"));
 }
 
 /// DESIGN 3: no onion address, token, file name or path in an address; nothing from elsewhere.

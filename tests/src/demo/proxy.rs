@@ -34,16 +34,18 @@ use table::{Lines, Table};
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts with their limits, in the order in which they are played.
-const PARTS: [Named; 9] = [
+const PARTS: [Named; 11] = [
     ("how long a connection takes", 60, speed::latency),
     ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
     ("DNS questions a second", 90, names::rate),
     ("the HTTP gateway", 120, gateway::rates),
-    ("500 open streams", 120, memory::open),
+    ("500 open streams", 300, memory::open),
     ("2 000 connections at once", 300, flood::many),
     ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
     ("50 MB of random bytes to each listener", 240, flood::noise),
-    ("a long download and a long upload", BY_SIZE, memory::long),
+    ("a long download", BY_SIZE, memory::download),
+    ("a long upload", BY_SIZE, memory::upload),
+    ("a long upload to one of upload_ports", BY_SIZE, memory::steady_upload),
 ];
 
 /// As long as the size of the long transfers takes.
@@ -68,6 +70,8 @@ const OURS: &str = "Bulbil";
 pub(super) struct Stage {
     node: Node,
     outside: Outside,
+    /// The same at a port that the node was told is uploaded to.
+    uploads: Outside,
     socks: u16,
     dns: u16,
     http: u16,
@@ -86,7 +90,7 @@ pub(super) struct Stage {
 const SIZE: u64 = 3 << 30;
 
 /// Bytes a second that a long transfer makes at least, where its limit is concerned.
-const SLOWEST: u64 = 2 << 20;
+const SLOWEST: u64 = 1 << 20;
 
 pub(super) fn run(options: &Options) -> io::Result<bool> {
     packages::ensure(&PROGRAMS)?;
@@ -120,7 +124,7 @@ fn play(table: &mut Table, shape: Shape, size: u64, parts: &[Named]) {
         Err(error) => return table.fail("the stage", &error),
     };
     for &(name, limit, part) in parts {
-        let limit = if limit == BY_SIZE { 60 + 2 * size / SLOWEST } else { limit };
+        let limit = if limit == BY_SIZE { 60 + size / SLOWEST } else { limit };
         table.play((name, Duration::from_secs(limit)), &stage, part);
     }
 }
@@ -129,13 +133,16 @@ impl Stage {
     fn start(shape: Shape, size: u64) -> io::Result<Self> {
         let near = shape.latency.is_zero();
         let network = Network::start(shape)?;
-        let (outside, names) = (Outside::start()?, Names::start()?);
+        let (outside, uploads, names) = (Outside::start()?, Outside::start()?, Names::start()?);
         let proxy = format!(
             "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n\
              [proxy.http]\nlisten = \"127.0.0.1:0\"\nallow_private = true\n",
             names.target()
         );
-        let node = Node::start(&network, Settings { proxy: Some(proxy), ..Settings::named("proxy") })?;
+        let environment =
+            vec![("BULBIL__NET__TOR__UPLOAD_PORTS".to_owned(), format!("[{}]", uploads.port()))];
+        let settings = Settings { proxy: Some(proxy), environment, ..Settings::named("proxy") };
+        let node = Node::start(&network, settings)?;
         let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
@@ -147,6 +154,7 @@ impl Stage {
         Ok(Self {
             node,
             outside,
+            uploads,
             socks,
             dns,
             http,

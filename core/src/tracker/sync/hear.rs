@@ -243,12 +243,22 @@ fn take<M: Memory>(
 ) -> Result<bool, Reject> {
     let record = match Signed::check(bytes, today) {
         Ok(record) => record,
-        Err(RecordError::Expired | RecordError::FutureDated) => return Ok(false),
+        Err(why @ (RecordError::Expired | RecordError::FutureDated)) => {
+            log::debug!("a record was refused: {why}");
+            return Ok(false);
+        }
         Err(why) => return Err(Reject::BadRecord(why)),
     };
-    let Some(rank) = rank(record.record()) else { return Ok(false) };
+    let Some(rank) = rank(record.record()) else {
+        log::debug!("a record was refused: it is not wanted here");
+        return Ok(false);
+    };
     match store.insert(&record, rank) {
-        Ok(outcome) => Ok(matches!(outcome, Outcome::New | Outcome::Newer)),
+        Ok(Outcome::New | Outcome::Newer) => Ok(true),
+        Ok(Outcome::Known | Outcome::Older) => {
+            log::debug!("a record was refused: this or a newer one is here");
+            Ok(false)
+        }
         Err(why) => {
             log::debug!("a record was not kept: {why:?}");
             Ok(false)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::message::{self, A, ANY, Heard, Name, Record, TTL};
 
 /// Where everybody speaks.
-pub(super) const PORT: u16 = 5353;
+pub(in crate::init) const PORT: u16 = 5353;
 
 /// Questions before a name is ours, and the pause after each (RFC 6762, section 8.1).
 const PROBES: u8 = 3;

@@ -45,6 +45,9 @@ pub struct TorConfig {
     /// Ports for which circuits to exits are ready before anybody asks. Two each, renewed while they are used.
     #[serde(default)]
     pub predicted_ports: Vec<u16>,
+    /// Ports of targets outside whose streams use Tor's old windows: 250 KB at a time, and uploads cost no memory.
+    #[serde(default)]
+    pub upload_ports: Vec<u16>,
 }
 
 /// Where the description of a network comes from: the sections `[tor_network]`, `[path_rules]`, `[address_filter]`
@@ -97,6 +100,7 @@ impl TorConfig {
             vanguards: Vanguards::default(),
             reduced_padding: false,
             predicted_ports: Vec::new(),
+            upload_ports: Vec::new(),
         }
     }
 
@@ -115,6 +119,13 @@ impl TorConfig {
         let builder: TorClientConfigBuilder =
             Value::Table(table).try_into().map_err(|error| wrong(&error))?;
         builder.build().map_err(|error| wrong(&error))
+    }
+
+    /// Whether exits may be asked for addresses that are not public, as in networks for tests.
+    pub(super) fn allows_local(&self) -> bool {
+        let sections = self.network_sections().ok();
+        let filter = sections.as_ref().and_then(|sections| sections.get("address_filter"));
+        filter.and_then(|filter| filter.get("allow_local_addrs")?.as_bool()).unwrap_or(false)
     }
 
     /// The sections that describe another network.

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::IpAddr;
 
-use arti_client::{DangerouslyIntoTorAddr, Error, IntoTorAddr, StreamPrefs, TorAddr};
+use arti_client::{DangerouslyIntoTorAddr, ErrorKind, HasKind, IntoTorAddr, StreamPrefs, TorAddr};
 use tor_circmgr::isolation::IsolationHelper;
 
 use super::{EARLY, EARLY_STEP, Tor, TorStream, fault};
@@ -18,7 +18,7 @@ const PATIENT_TRIES: u8 = 2;
 
 /// The isolation of one value; another try gets another circuit.
 #[derive(Clone, Copy, Debug)]
-struct ByValue(Isolation, u8);
+pub(super) struct ByValue(Isolation, u8);
 
 impl IsolationHelper for ByValue {
     fn compatible_same_type(&self, other: &Self) -> bool {
@@ -41,12 +41,16 @@ impl Tor {
         let target = target(host, port)?;
         let onion = matches!(host, Host::Onion(_));
         let six = matches!(host, Host::Ip(IpAddr::V6(_)));
-        let stream = attempt(isolation, onion, async |mut prefs: StreamPrefs| {
+        let steady = self.0.steady.target(host, port);
+        let stream = attempt(isolation, onion, async |mut prefs: StreamPrefs, own| {
+            if let Some(target) = &steady {
+                return self.0.steady.open(&client, (target, port), own).await;
+            }
             if six {
                 // Else an exit is chosen that need not know IPv6.
                 prefs.ipv6_only();
             }
-            client.connect_with_prefs(target.clone(), &prefs).await
+            client.connect_with_prefs(target.clone(), &prefs).await.map_err(|error| error.kind())
         });
         Ok(TorStream::lasting(stream.await?))
     }
@@ -57,8 +61,9 @@ impl Tor {
         isolation: &Isolation,
     ) -> Result<Vec<IpAddr>, ReachError> {
         let client = self.exit_client()?;
-        let found =
-            attempt(isolation, false, async |prefs| client.resolve_with_prefs(name.as_str(), &prefs).await);
+        let found = attempt(isolation, false, async |prefs, _| {
+            client.resolve_with_prefs(name.as_str(), &prefs).await.map_err(|error| error.kind())
+        });
         found.await.and_then(some)
     }
 
@@ -68,8 +73,9 @@ impl Tor {
         isolation: &Isolation,
     ) -> Result<Vec<String>, ReachError> {
         let client = self.exit_client()?;
-        let found =
-            attempt(isolation, false, async |prefs| client.resolve_ptr_with_prefs(address, &prefs).await);
+        let found = attempt(isolation, false, async |prefs, _| {
+            client.resolve_ptr_with_prefs(address, &prefs).await.map_err(|error| error.kind())
+        });
         found.await.and_then(some)
     }
 
@@ -86,28 +92,29 @@ impl Tor {
 async fn attempt<T, F>(
     isolation: &Isolation,
     onion: bool,
-    go: impl Fn(StreamPrefs) -> F,
+    go: impl Fn(StreamPrefs, ByValue) -> F,
 ) -> Result<T, ReachError>
 where
-    F: Future<Output = Result<T, Error>>,
+    F: Future<Output = Result<T, ErrorKind>>,
 {
     let started = tokio::time::Instant::now();
     let mut tried = 0;
     loop {
         let mut prefs = StreamPrefs::new();
-        prefs.set_isolation(ByValue(*isolation, tried));
-        let error = match go(prefs).await {
+        let own = ByValue(*isolation, tried);
+        prefs.set_isolation(own);
+        let kind = match go(prefs, own).await {
             Ok(done) => return Ok(done),
-            Err(error) => error,
+            Err(kind) => kind,
         };
-        if fault::too_early(&error) && started.elapsed() < EARLY {
+        if fault::too_early(kind) && started.elapsed() < EARLY {
             tokio::time::sleep(EARLY_STEP).await;
             continue;
         }
         tried += 1;
-        let most = if fault::of_silence(&error) { PATIENT_TRIES } else { TRIES };
-        if onion || tried >= most || !fault::of_path(&error) {
-            return Err(fault::of_reach(&error, onion));
+        let most = if fault::of_silence(kind) { PATIENT_TRIES } else { TRIES };
+        if onion || tried >= most || !fault::of_path(kind) {
+            return Err(fault::of_reach(kind, onion));
         }
     }
 }

@@ -12,22 +12,18 @@ pub(super) fn of_connect(error: &Error) -> NetError {
 }
 
 /// Whether trying again in a moment is the cure: right after bootstrap the vanguards may not be chosen yet.
-pub(super) fn too_early(error: &Error) -> bool {
-    error.kind() == ErrorKind::BootstrapRequired
+pub(super) fn too_early(kind: ErrorKind) -> bool {
+    kind == ErrorKind::BootstrapRequired
 }
 
 /// What a failed way out means. `onion`: the target is an onion service.
-pub(super) fn of_reach(error: &Error, onion: bool) -> ReachError {
-    log::debug!("a target was not reached: {:?}", error.kind());
-    of_target(error.kind(), onion)
+pub(super) fn of_reach(kind: ErrorKind, onion: bool) -> ReachError {
+    log::debug!("a target was not reached: {kind:?}");
+    of_target(kind, onion)
 }
 
 /// Whether another circuit may do what this one did not: the exit or the path is at fault, or may be.
-pub(super) fn of_path(error: &Error) -> bool {
-    may_be_path(error.kind())
-}
-
-const fn may_be_path(kind: ErrorKind) -> bool {
+pub(super) const fn of_path(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::ExitPolicyRejected
@@ -46,8 +42,8 @@ const fn may_be_path(kind: ErrorKind) -> bool {
 }
 
 /// Whether nobody said anything.
-pub(super) fn of_silence(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::RemoteNetworkTimeout | ErrorKind::ExitTimeout)
+pub(super) const fn of_silence(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::RemoteNetworkTimeout | ErrorKind::ExitTimeout)
 }
 
 fn of_target(kind: ErrorKind, onion: bool) -> ReachError {
@@ -125,8 +121,8 @@ mod tests {
 
     #[test]
     fn another_circuit_is_tried_where_this_one_went() {
-        assert!(may_be_path(ErrorKind::CircuitCollapse) && may_be_path(ErrorKind::BadApiUsage));
-        assert!(!may_be_path(ErrorKind::RemoteConnectionRefused));
+        assert!(of_path(ErrorKind::CircuitCollapse) && of_path(ErrorKind::BadApiUsage));
+        assert!(!of_path(ErrorKind::RemoteConnectionRefused));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tor_rtcompat::tokio::TokioRustlsRuntime;
 
 use super::budget::Budget;
 use super::service::{Ground, MAX_CIRCUITS};
+use super::steady::Steady;
 use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
 
@@ -62,6 +63,7 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
         budget: Budget::new(config.wear),
+        steady: Steady::new(&config.upload_ports, config.allows_local()),
         services,
         caches,
         config: config.clone(),

@@ -89,6 +89,31 @@ async fn the_first_run_can_keep_the_node_in_a_file() {
 }
 
 #[tokio::test]
+async fn only_a_new_node_is_replaced_and_only_by_the_right_passphrase() {
+    with_node(Page::default(), async |live| {
+        let file = live.write("bulbil.keep", "no keep file").display().to_string();
+        let mut browser = live.browser();
+        assert!(browser.get("/first").await.body.contains("/first/restore"));
+        browser.get("/first/restore").await;
+        for (file, words) in
+            [("bulbil.keep", "whole path"), ("/no/such", "cannot read"), (&file, "no keep file")]
+        {
+            let fields = [("keep-file", file), ("passphrase", "a passphrase of words")];
+            let refused = browser.post("/first/restore", &fields).await;
+            assert!(refused.status == StatusCode::UNPROCESSABLE_ENTITY, "{words}");
+            assert!(refused.body.contains(words), "{words}: {}", refused.body);
+        }
+        live.owner("machine").await;
+        let mut late = live.browser();
+        assert_eq!(late.get("/first/restore").await.location(), "/first");
+        late.get("/login").await;
+        let fields = [("keep-file", file.as_str()), ("passphrase", "a passphrase of words")];
+        assert_eq!(late.post("/first/restore", &fields).await.location(), "/first");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn signing_out_and_in_again() {
     with_node(Page::default(), async |live| {
         let mut owner = live.owner("machine").await;

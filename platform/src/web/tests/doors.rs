@@ -5,10 +5,11 @@ use hyper::{Method, StatusCode};
 use super::live::{with_config, with_node};
 use crate::config::{Config, Metrics, Page, Password};
 
-const PATHS: [&str; 27] = [
+const PATHS: [&str; 28] = [
     "/",
     "/login",
     "/first",
+    "/first/restore",
     "/style.css",
     "/icon.svg",
     "/metrics",

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::table::Lines;
 use super::{OURS, Stage, mib};
@@ -22,6 +22,9 @@ const WARM_UP: f64 = 0.2;
 
 /// MiB that the node may grow by from then to the end.
 const FLAT_MIB: f64 = 8.0;
+
+/// What tor-proto 0.47 keeps of each byte that goes up, as long as nobody is slow: a waker for each cell.
+const LEAK: f64 = 27.0 / 498.0;
 
 /// Streams that wait for their targets, through each proxy.
 pub(super) fn open(stage: &Stage, lines: &Lines) -> io::Result<()> {
@@ -48,38 +51,46 @@ pub(super) fn open(stage: &Stage, lines: &Lines) -> io::Result<()> {
     Ok(())
 }
 
-/// One stream each way, for as long as the size says.
-#[allow(clippy::unnecessary_wraps, reason = "a part like the others")]
-pub(super) fn long(stage: &Stage, lines: &Lines) -> io::Result<()> {
-    let size = stage.size;
-    for (name, upload) in [("download", false), ("upload", true)] {
-        let watched = watch(stage, move |socks, port| {
-            let mut stream = client::connect(socks, "long", port)?;
-            stream.set_write_timeout(None)?;
-            if upload {
-                client::put(&mut stream, size)
-            } else {
-                client::get(&mut stream, &format!("/size/{size}"))
-            }
-        });
-        // What grows with what is moved shows over gigabytes only.
-        let name = format!("{name} of {:.0} MiB", mib(size));
-        let Some((moved, growth, peak)) = lines.or_fail(&name, watched) else { continue };
-        lines.judge(&format!("{name}: bytes that came"), moved == size, mib(moved), "MiB");
-        let line = format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0);
-        lines.judge(&line, growth <= FLAT_MIB, growth, "MiB");
-        lines.tell(&format!("{name}: most memory"), peak, "MiB");
-    }
+/// One stream down, for as long as the size says.
+pub(super) fn download(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "download", (stage.outside.port(), false), 0.0)
+}
+
+/// One stream up.
+pub(super) fn upload(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "upload", (stage.outside.port(), true), LEAK)
+}
+
+/// The same to a port that the node was told of.
+pub(super) fn steady_upload(stage: &Stage, lines: &Lines) -> io::Result<()> {
+    long(stage, lines, "upload to one of upload_ports", (stage.uploads.port(), true), 0.0)
+}
+
+/// `leak`: bytes for each byte that are known to stay.
+fn long(stage: &Stage, lines: &Lines, name: &str, (port, up): (u16, bool), leak: f64) -> io::Result<()> {
+    let (size, begun) = (stage.size, Instant::now());
+    let name = format!("{name}, {:.0} MiB", mib(size));
+    let (moved, growth, peak) = watch(stage, move |socks| {
+        let mut stream = client::connect(socks, "long", port)?;
+        stream.set_write_timeout(None)?;
+        if up { client::put(&mut stream, size) } else { client::get(&mut stream, &format!("/size/{size}")) }
+    })?;
+    // What grows with what is moved shows over gigabytes only.
+    let rate = mib(moved) / begun.elapsed().as_secs_f64();
+    lines.judge(&format!("{name}: rate"), moved == size, rate, "MiB/s");
+    let line = format!("{name}: growth after the first {:.0} %", WARM_UP * 100.0);
+    lines.judge(&line, growth <= FLAT_MIB + mib(size) * leak, growth, "MiB");
+    lines.tell(&format!("{name}: most memory"), peak, "MiB");
     Ok(())
 }
 
 /// Bytes moved, growth of the node's memory after the warm-up, and its highest value, the last two in MiB.
 fn watch(
     stage: &Stage,
-    carry: impl FnOnce(u16, u16) -> io::Result<u64> + Send + 'static,
+    carry: impl FnOnce(u16) -> io::Result<u64> + Send + 'static,
 ) -> io::Result<(u64, f64, f64)> {
-    let (socks, port) = (stage.socks, stage.outside.port());
-    let carrying = thread::spawn(move || carry(socks, port));
+    let socks = stage.socks;
+    let carrying = thread::spawn(move || carry(socks));
     let mut samples = vec![stage.rss()?];
     while !carrying.is_finished() {
         thread::park_timeout(EVERY);

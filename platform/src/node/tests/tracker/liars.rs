@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::net::ServiceKey;
 use crate::node::halves::{Halves, halves};
+use crate::node::tests::diary;
 use crate::node::{PORT, open};
 
 const SEED: [u8; 32] = [9; 32];
@@ -166,6 +167,62 @@ async fn what_we_never_said_is_not_believed_of_us() {
         until_found(&bert, "new", 1).await;
         let kept = bert.search("old").await;
         assert_eq!(kept[0].link.as_ref(), Some(&old.link), "what the first said holds until it expires");
+    }))
+    .await;
+}
+
+/// A signed share made by `change` from a good one, packed.
+fn odd(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = share(7, today(), RECORD_LIFE_S).split_off(2);
+    change(&mut bytes);
+    [&u16::try_from(bytes.len()).unwrap().to_be_bytes()[..], &bytes].concat()
+}
+
+#[tokio::test]
+async fn the_log_says_what_was_refused_and_names_nobody() {
+    play(Box::pin(async {
+        let network = Memory::new();
+        let (player, _, mut conversations, mut halves) = victim(&network).await;
+        diary::open();
+        let past = Date(today().0 - 2 * RECORD_LIFE_S);
+        let (newer, older) = (share(3, today(), RECORD_LIFE_S), share(3, Date(today().0 - 9), RECORD_LIFE_S));
+        let stale = share(1, past, RECORD_LIFE_S);
+        let future = share(2, today().plus(10 * 3600), RECORD_LIFE_S);
+        let packed = [stale, future, newer.clone(), older, newer].concat();
+        assert!(send(&mut halves, Mirror::News(&packed)).await);
+        until(&player.node, |status| status.records.served == 1).await;
+        for bad in [
+            odd(|bytes| *bytes.last_mut().unwrap() ^= 1),
+            odd(|bytes| bytes[..32].copy_from_slice(&[2; 32])),
+            odd(|bytes| bytes.resize(MAX_RECORD + 1, 0)),
+            odd(|bytes| bytes.truncate(40)),
+            share(4, today(), RECORD_LIFE_S + 1),
+        ] {
+            assert!(send(&mut halves, Mirror::News(&bad)).await);
+            hung_up(&mut halves).await;
+            let mirror = player.node.status().mirrors[0].clone();
+            player.node.mirror_remove(mirror.address.clone()).await.unwrap();
+            let again = MirrorRequest { address: mirror.address, follow: true };
+            player.node.mirror_add(again).await.unwrap();
+            halves = tokio::time::timeout(DEADLINE, conversations.recv()).await.unwrap().unwrap();
+        }
+        let lines = diary::close();
+        for words in [
+            "refused: a record has expired",
+            "refused: a record comes from the future",
+            "refused: this or a newer one is here",
+            "info hung up on a node: it passed on a bad record: a record was not signed by its author",
+            "a record's author is no proper key",
+            "a record is larger than records may be",
+            "the bytes are no record",
+            "a record lives longer or shorter than it may",
+        ] {
+            assert!(lines.iter().any(|line| line.contains(words)), "no {words:?} in {lines:#?}");
+        }
+        let status = player.node.status();
+        let names = [status.address.clone().unwrap(), status.mirrors[0].address.clone(), "junk".to_owned()];
+        let told = |name: &String| lines.iter().find(|line| line.contains(name.trim_end_matches(".onion")));
+        assert_eq!(names.iter().find_map(told), None);
     }))
     .await;
 }

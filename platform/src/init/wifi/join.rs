@@ -1,0 +1,233 @@
+//! Joins the network, and joins it again when it is lost. The chip's own software talks with the access point; a chip that cannot do
+//! that is told so.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::message::{self, Family, Heard};
+use super::{WifiSettings, key};
+use crate::init::report::Report;
+use crate::status::board::Verdict;
+use crate::sys::board::link::Links;
+use crate::sys::board::netlink::Netlink;
+
+/// The kernel's list of interfaces.
+const CLASS: &str = "/sys/class/net";
+
+/// Longest wait for an answer of the kernel, and for the network to be found and joined.
+const ANSWER: Duration = Duration::from_secs(5);
+const JOIN: Duration = Duration::from_secs(30);
+
+/// Before the next attempt: the first, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// Bytes of an answer: the kernel sends 16 KiB at most (linux/netlink.h, `NLMSG_GOODSIZE` and what dumps use).
+const BUFFER: usize = 32 * 1024;
+
+/// Messages of one list at most.
+const MAX_MESSAGES: usize = 512;
+
+/// `ENOENT`: there is no such family.
+const NO_FAMILY: i32 = 2;
+
+/// Whether this interface is a radio.
+pub(in crate::init) fn is_wireless(interface: &str) -> bool {
+    Path::new(CLASS).join(interface).join("phy80211").exists()
+}
+
+/// Keeps one radio in the network, for ever.
+pub(in crate::init) async fn run(
+    interface: String,
+    settings: WifiSettings,
+    links: Rc<Links>,
+    report: Rc<Report>,
+) {
+    let tell = |verdict, words: &str| report.note(&format!("Wi-Fi {interface}"), verdict, words);
+    let (Some(ssid), Some(password)) = (&settings.ssid, &settings.password) else {
+        let (_, words) = settings.fault().unwrap_or(("", UNNAMED));
+        return tell(Verdict::Ignored, words);
+    };
+    let radio = Radio {
+        number: Path::new(CLASS).join(&interface).join("ifindex"),
+        ssid: &ssid.0,
+        key: key::derive(ssid, password),
+        country: settings.country.map(|country| country.0),
+    };
+    let mut pause = PAUSE.0;
+    loop {
+        let joined = links.up(&interface).map_err(|error| format!("cannot be switched on: {error}"));
+        let joined = match joined {
+            Ok(()) => radio.join().await,
+            Err(why) => Err(why),
+        };
+        match joined {
+            Ok(talk) => {
+                pause = PAUSE.0;
+                tell(Verdict::Understood, "joined the network");
+                let why = talk.until_lost().await;
+                tell(Verdict::Wrong, &format!("{why}; it is joined again"));
+            }
+            Err(why) => tell(Verdict::Wrong, &why),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// What is told of a radio that has nothing to do.
+const UNNAMED: &str = "no network is named; set ssid and password in the section [wifi] of bulbil.toml";
+
+/// What is told of a chip that needs help.
+const NO_OFFLOAD: &str = "the software of this chip does not join networks by itself (4-way handshake offload), and nothing else here \
+                          does; use a cable, or another adapter";
+
+/// One radio and where it belongs.
+struct Radio<'a> {
+    /// The file with its number.
+    number: std::path::PathBuf,
+    ssid: &'a str,
+    key: [u8; 32],
+    country: Option<[u8; 2]>,
+}
+
+impl Radio<'_> {
+    /// Joins; the error is what to tell the owner.
+    async fn join(&self) -> Result<Talk, String> {
+        let number = fs::read_to_string(&self.number).ok().and_then(|text| text.trim().parse().ok());
+        let interface = number.ok_or("it is gone")?;
+        let socket = Netlink::open().map_err(|error| format!("the kernel cannot be asked: {error}"))?;
+        let talk = Talk { socket, interface };
+        let family = talk.family("nl80211").await?;
+        talk.socket.join(family.events).map_err(|error| unheard(&error))?;
+        if !talk.offloads(family).await? {
+            return Err(NO_OFFLOAD.to_owned());
+        }
+        if let Some(country) = self.country {
+            // It takes effect when it does; without it the radio keeps to what is allowed everywhere.
+            talk.say(&message::set_country(family.id, country))?;
+        }
+        talk.say(&message::connect(family.id, interface, self.ssid, &self.key))?;
+        let until = Instant::now() + JOIN;
+        let ended = talk.hear(until, |heard| match heard.error() {
+            Some(error) => Some(Err(io::Error::from_raw_os_error(error).to_string())),
+            None => (heard.interface() == Some(interface) && heard.command() == Some(message::CONNECT))
+                .then(|| Ok(heard.status())),
+        });
+        match ended.await? {
+            Some(Ok(0)) => Ok(talk),
+            Some(Ok(code)) => Err(format!("the network was not joined (status {code}); {CHECK}")),
+            Some(Err(why)) => Err(format!("the network was not joined ({why}); {CHECK}")),
+            None => Err(format!("the network was not joined within {} s; {CHECK}", JOIN.as_secs())),
+        }
+    }
+}
+
+/// What to look at.
+const CHECK: &str = "check wifi.ssid and wifi.password, and whether the network is near and has WPA2";
+
+fn unheard(error: &io::Error) -> String {
+    format!("what becomes of connections is not heard: {error}")
+}
+
+/// A conversation with the kernel about one radio.
+struct Talk {
+    socket: Netlink,
+    interface: u32,
+}
+
+impl Talk {
+    async fn family(&self, name: &str) -> Result<Family, String> {
+        self.say(&message::get_family(name))?;
+        let found = self.hear(Instant::now() + ANSWER, |heard| match heard.error() {
+            Some(NO_FAMILY) => Some(Err("this kernel has no Wi-Fi (nl80211)".to_owned())),
+            Some(error) => Some(Err(io::Error::from_raw_os_error(error).to_string())),
+            None => heard.family().map(Ok),
+        });
+        found.await?.unwrap_or_else(|| Err("the kernel does not answer".to_owned()))
+    }
+
+    /// Whether the chip makes connections by itself. The answer comes in parts.
+    async fn offloads(&self, family: Family) -> Result<bool, String> {
+        self.say(&message::get_wiphy(family.id, self.interface))?;
+        let mut found = false;
+        let ended = self.hear(Instant::now() + ANSWER, |heard| {
+            found |= heard.kind == family.id && heard.offloads();
+            (heard.kind == message::DONE || heard.error().is_some()).then_some(())
+        });
+        ended.await?.ok_or("the kernel does not tell what the chip can do")?;
+        Ok(found)
+    }
+
+    /// Until the network is lost: why.
+    async fn until_lost(self) -> String {
+        loop {
+            let ended = self.hear(Instant::now() + LONG, |heard| {
+                let lost =
+                    heard.interface() == Some(self.interface) && heard.command() == Some(message::DISCONNECT);
+                lost.then(|| heard.reason())
+            });
+            match ended.await {
+                Ok(Some(code)) => return format!("the network was lost (reason {code})"),
+                Ok(None) => {}
+                Err(why) => return why,
+            }
+        }
+    }
+
+    fn say(&self, bytes: &[u8]) -> Result<(), String> {
+        self.socket.send(bytes).map_err(|error| format!("the kernel does not listen: {error}"))
+    }
+
+    /// The first message that means something; `None` when the time is over.
+    async fn hear<T>(
+        &self,
+        until: Instant,
+        mut read: impl FnMut(Heard<'_>) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        let mut buffer = vec![0; BUFFER];
+        for _ in 0..MAX_MESSAGES {
+            let Ok(received) = timeout_at(until, self.socket.receive(&mut buffer)).await else {
+                return Ok(None);
+            };
+            let length = received.map_err(|error| unheard(&error))?;
+            let found = message::split(buffer.get(..length).unwrap_or_default()).find_map(&mut read);
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// How long it listens at a time.
+const LONG: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk() -> Talk {
+        Talk { socket: Netlink::open().unwrap(), interface: 1 }
+    }
+
+    #[tokio::test]
+    async fn this_kernel_answers() {
+        // The family that every kernel has; it has no events of connections.
+        assert_eq!(talk().family("nlctrl").await, Ok(Family { id: 16, events: 0 }));
+        let error = talk().family("no such").await.unwrap_err();
+        assert_eq!(error, "this kernel has no Wi-Fi (nl80211)");
+    }
+
+    #[tokio::test]
+    async fn a_radio_that_is_gone_says_so() {
+        let number = Path::new("/sys/class/net/nothing0/ifindex").to_owned();
+        let radio = Radio { number, ssid: "attic", key: [7; 32], country: None };
+        assert_eq!(radio.join().await.err().as_deref(), Some("it is gone"));
+        assert!(!is_wireless("lo"));
+    }
+}

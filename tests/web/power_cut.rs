@@ -1,0 +1,42 @@
+//! What survives.
+
+use std::fs;
+
+use bulbil_tests::browser::Browser;
+use bulbil_tests::wait::eventually;
+
+use super::{NEW_PASSWORD, PASSPHRASE, SOON, Stage, must_show};
+
+/// What lay in memory is gone; the page of the new node brings the old one back from its keep file.
+pub(crate) fn power_cut(stage: &mut Stage, browser: &Browser) {
+    let before = stage.board.status().unwrap();
+    stage.board.kill().unwrap();
+    fs::remove_dir_all(stage.board.folder().join("state")).unwrap();
+    stage.board.restart().unwrap();
+    stage.board.wait_ready().unwrap();
+    assert_ne!(stage.board.status().unwrap()["address"], before["address"]);
+    stage.open(browser, "/first");
+    browser.press("Bring it back").unwrap();
+    must_show(browser, "Bring back a node");
+    browser.fill("#keep-path", stage.keep_file().to_str().unwrap()).unwrap();
+    browser.fill("#passphrase", "not the right passphrase").unwrap();
+    browser.press("Bring it back").unwrap();
+    must_show(browser, "does not open this keep file");
+    stage.keep(browser, "bring-back");
+    browser.fill("#passphrase", PASSPHRASE).unwrap();
+    browser.press("Bring it back").unwrap();
+    must_show(browser, "The node starts again as the one it was");
+    eventually(SOON, "the node to end", || stage.board.status().is_err()).unwrap();
+    // Here the test is what a board's first process or systemd is.
+    stage.board.restart().unwrap();
+    stage.board.wait_ready().unwrap();
+    stage.open(browser, "/login");
+    browser.fill("#password", NEW_PASSWORD).unwrap();
+    browser.press("Sign in").unwrap();
+    must_show(browser, "Connected");
+    let after = stage.board.status().unwrap();
+    assert_eq!(after["address"], before["address"]);
+    assert_eq!(after["trust"]["nodes"][0]["name"], "The seed");
+    stage.open(browser, "/settings");
+    must_show(browser, "Everything lies in memory");
+}
