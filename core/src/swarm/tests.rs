@@ -197,6 +197,7 @@ fn calls_to_further_names_are_counted_back() {
 #[test]
 fn a_further_name_takes_lanes_until_it_fails() {
     let (mut swarm, mut store, lane) = swarm(false, true);
+    say(&mut swarm, &mut store, lane);
     hear(&mut swarm, &mut store, lane, Message::Lanes(b"\x04more")).unwrap();
     assert_eq!(swarm.poll_dial(NOW).map(|dial| dial.name).as_deref(), Some(&b"more"[..]));
     swarm.dial_failed(NOW, b"more");

@@ -90,18 +90,20 @@ async fn one<I, A>(
         request.extensions_mut().insert(caller.clone());
         router.call(request)
     });
-    let served = async {
-        let connection = http.serve_connection(TokioIo::new(io), service);
-        let mut connection = std::pin::pin!(connection);
-        // What went wrong is the client's business: it sees its connection end.
-        tokio::select! {
-            _ = connection.as_mut() => return,
-            _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    let expired = async {
+        match lifetime {
+            Some(lifetime) => tokio::time::sleep(lifetime).await,
+            None => std::future::pending().await,
         }
-        let _ = timeout(GRACE, connection).await;
     };
-    match lifetime {
-        Some(lifetime) => timeout(lifetime, served).await.unwrap_or_default(),
-        None => served.await,
+    let connection = http.serve_connection(TokioIo::new(io), service);
+    let mut connection = std::pin::pin!(connection);
+    // What went wrong is the client's business: it sees its connection end. A request under way is answered first.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = stop.wait_for(|stop| *stop) => {}
+        () = expired => {}
     }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(GRACE, connection).await;
 }

@@ -177,19 +177,37 @@ impl Browser {
         answer
     }
 
+    /// As a browser does: a kept connection that the server ends as the request is sent is opened again.
     async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Answer {
-        if self.open.as_mut().is_none_or(|open| open.is_closed()) {
+        let kept = self.connect().await;
+        let sent = self.open.as_mut().unwrap().send_request(request.clone()).await;
+        let answer = match sent {
+            Err(ended) if kept && (ended.is_incomplete_message() || ended.is_canceled()) => {
+                self.open = None;
+                self.connect().await;
+                self.open.as_mut().unwrap().send_request(request).await
+            }
+            other => other,
+        };
+        let (parts, body) = answer.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Whether the connection is one that was used before.
+    async fn connect(&mut self) -> bool {
+        let kept = match &mut self.open {
+            Some(open) => open.ready().await.is_ok(),
+            None => false,
+        };
+        if !kept {
             let stream = TcpStream::connect(self.address).await.unwrap();
             let (open, connection) = handshake(TokioIo::new(stream)).await.unwrap();
             tokio::spawn(connection);
             self.open = Some(open);
         }
-        let open = self.open.as_mut().unwrap();
-        open.ready().await.unwrap();
-        let (parts, body) = open.send_request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        let body = String::from_utf8_lossy(&body).into_owned();
-        Answer { status: parts.status, headers: parts.headers, body }
+        kept
     }
 
     fn learn(&mut self, answer: &Answer) {
