@@ -111,20 +111,54 @@ fn compile(workspace: &Workspace, zig: &Zig, target: Target, profile: Profile) -
     command.args(["--locked", "--package", "bulbil", "--bin", "bulbil"]);
     command.args(["--target", target.triple(), "--profile", profile.name()]);
     command.arg("--target-dir").arg(&workspace.target).env("CARGO_ENCODED_RUSTFLAGS", flags()?);
-    command.args(["--", "-C"]).arg(joined("linker=", workspace.linker()?));
+    command.args(["--", "-C", "linker-flavor=ld.lld", "-C"]).arg(joined("linker=", linker(workspace)?));
     command.args(LINKING.iter().flat_map(|arg| ["-C", arg]));
+    if matches!(target, Target::Arm) {
+        command.args(["-C", CORTEX_A53]);
+    }
     tool::run(&mut command)?;
     Ok(workspace.target.join(target.triple()).join(profile.name()).join("bulbil"))
 }
 
-/// For the last link, which the compiler's own linker does with the compiler's own C library: zig, the compiler of the C code,
-/// has none of these. Relocations packed (1.5 MB less), functions of equal code kept once, no index for unwinding.
-const LINKING: [&str; 4] = [
+/// Writes the command for the last link, which the compiler's own linker does with the compiler's own C library: zig, the
+/// compiler of the C code, packs no relocations. Where the compiler asks for a program with fixed addresses (ARM) it gets
+/// one that the kernel places anew at every start: the first object is the one that relocates the rest.
+fn linker(workspace: &Workspace) -> io::Result<PathBuf> {
+    let folder = workspace.target.join("static/linker");
+    fs::create_dir_all(&folder)?;
+    let (script, linker) = (folder.join("link"), workspace.linker()?);
+    fs::write(&script, LINK.replace("LINKER", &linker.to_string_lossy()))?;
+    executable(&script)?;
+    Ok(script)
+}
+
+const LINK: &str = r#"#!/bin/sh
+for word; do
+    shift
+    case "$word" in
+        */self-contained/crt1.o) word="${word%crt1.o}rcrt1.o" ;;
+        */self-contained/crtbegin.o) word="${word%.o}S.o" ;;
+        */self-contained/crtend.o) word="${word%.o}S.o" ;;
+    esac
+    set -- "$@" "$word"
+done
+exec "LINKER" -flavor gnu "$@"
+"#;
+
+/// Movable, relocations packed (1.5 MB less), functions of equal code kept once, no index for unwinding, which a program
+/// that aborts never does.
+const LINKING: [&str; 6] = [
+    "link-arg=-pie",
+    "link-arg=--no-dynamic-linker",
     "link-arg=--pack-dyn-relocs=relr",
     "link-arg=--icf=all",
     "link-arg=--no-eh-frame-hdr",
     "link-arg=--strip-all",
 ];
+
+/// The processor of the Raspberry Pi 3 and Zero 2 W may compute a wrong address where two instructions meet at the end of a
+/// page (Arm's erratum 843419); the linker keeps them apart.
+const CORTEX_A53: &str = "link-arg=--fix-cortex-a53-843419";
 
 fn joined(start: &str, path: PathBuf) -> OsString {
     let mut whole = OsString::from(start);
