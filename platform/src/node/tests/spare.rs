@@ -1,6 +1,7 @@
 //! The further service of a large share.
 
 use super::*;
+use crate::net::memory::Pace;
 
 /// The least size that gets one, and no content.
 fn large(folder: &Path) -> std::path::PathBuf {
@@ -13,7 +14,8 @@ fn large(folder: &Path) -> std::path::PathBuf {
 async fn a_large_share_takes_lanes_at_a_second_service() {
     let set = LocalSet::new();
     set.run_until(async {
-        let network = Memory::new();
+        // Two lanes come by the link at once; that third ones pay shows after some seconds.
+        let network = Memory::with_pace(Pace { bandwidth: 4 << 20, ..Pace::default() });
         let (here, there) = (Scratch::new("spare"), Scratch::new("spare"));
         let seed = start(&network, here.path());
         let share = seed.share(request(&large(here.path()), false)).await.unwrap();
