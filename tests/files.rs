@@ -116,7 +116,7 @@ fn the_same_once_more(stage: &Stage) {
 
 fn accounts(stage: &Stage) {
     let list = stage.seed.json(&["list", "--json"]).unwrap();
-    assert_eq!(keys(&list), ["fetches", "shares"]);
+    assert_eq!(keys(&list), ["fetches", "shares", "standing"]);
     assert_eq!(list["shares"][0]["state"]["is"], "reachable");
     let uploaded = list["shares"][0]["uploaded"].as_u64().unwrap();
     assert!((FILE..FILE * 2).contains(&uploaded), "{uploaded}");

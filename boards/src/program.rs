@@ -142,7 +142,7 @@ for word; do
     esac
     set -- "$@" "$word"
 done
-exec "LINKER" -flavor gnu "$@"
+exec "LINKER" "$@"
 "#;
 
 /// Movable, relocations packed (1.5 MB less), functions of equal code kept once, no index for unwinding, which a program
