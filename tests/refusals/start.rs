@@ -1,7 +1,7 @@
 //! Nodes that do not get far: wrong state directory, wrong clock, no network.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bulbil_tests::node::{COMMAND_LIMIT, Node, Settings};
@@ -50,12 +50,24 @@ fn blocked(node: &Node) -> String {
     .unwrap()
 }
 
+/// What makes a program see another time; it comes with the package `faketime`.
+fn clock_library() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let mut found =
+        folders.map(|folder| folder.join("faketime/libfaketime.so.1")).filter(|path| path.exists());
+    found
+        .next()
+        .expect("libfaketime.so.1 below a folder of /usr/lib: apt-get install --reinstall libfaketime")
+}
+
 pub(crate) fn wrong_clock(stage: &Stage) {
     bulbil_tests::packages::ensure(&bulbil_tests::packages::CLOCK).unwrap();
     for (offset, word) in [("+365d", "fast"), ("-365d", "slow")] {
-        let environment = [("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_NO_CACHE", "1")];
+        // Not the command `faketime`: the node would be its child, and live on when that is killed.
+        let environment =
+            [("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", "1"), ("FAKETIME_NO_CACHE", "1")];
         let settings = Settings {
-            launcher: ["faketime", "-f", offset].map(str::to_owned).to_vec(),
+            launcher: vec!["env".to_owned(), format!("LD_PRELOAD={}", clock_library().display())],
             environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             ..Settings::named(word)
         };

@@ -35,13 +35,16 @@ impl Crowd {
             split(footer, "\ndirectory-signature ").ok_or_else(|| odd("nobody signed it"))?;
         let mut entries = real_entries(real)?;
         let onion_key = real_onion_key(first)?;
+        let listed = head.lines().find_map(|line| line.strip_prefix("valid-after "));
+        let listed = listed.ok_or_else(|| odd("the consensus has no date"))?;
         let mut microdescriptors = String::new();
         for number in 0..count {
             let seed: [u8; 32] = Sha256::digest(number.to_be_bytes()).into();
             let microdescriptor = microdescriptor(number, &seed, &onion_key);
             let digest = BASE64_NOPAD.encode(&Sha256::digest(&microdescriptor));
             entries.push((seed[..20].to_vec(), entry(number, &seed, &digest)));
-            microdescriptors.push_str(&microdescriptor);
+            // Without the date a relay takes it for one that nobody has listed for long, and drops it.
+            let _ = write!(microdescriptors, "@last-listed {listed}\n{microdescriptor}");
         }
         entries.sort();
         let mut consensus = head.to_owned();
