@@ -107,10 +107,10 @@ async fn start(config: &Path) -> Outcome<(StateDir, Network)> {
     Ok((state, network))
 }
 
-/// CPU seconds of this process so far, all threads: fields 14 and 15 of `/proc/self/stat` (proc(5)), in hundredths.
+/// CPU seconds of this process so far, all threads: fields 14 and 15 (the third follows the name) of `/proc/self/stat` (proc(5)), in hundredths.
 fn cpu_s() -> Outcome<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let (_, fields) = stat.rsplit_once(')').ok_or("the kernel's process file has an unknown form")?;
-    let ticks: Vec<u32> = fields.split_whitespace().skip(12).take(2).flat_map(str::parse).collect();
+    let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(2).flat_map(str::parse).collect();
     Ok(ticks.into_iter().map(f64::from).sum::<f64>() / 100.0)
 }

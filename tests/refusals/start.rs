@@ -53,11 +53,11 @@ fn blocked(node: &Node) -> String {
 /// What makes a program see another time; it comes with the package `faketime`.
 fn clock_library() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
-    let mut found =
-        folders.map(|folder| folder.join("faketime/libfaketime.so.1")).filter(|path| path.exists());
-    found
-        .next()
-        .expect("libfaketime.so.1 below a folder of /usr/lib: apt-get install --reinstall libfaketime")
+    let mut found = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
+    let found = found.find(|path| path.exists());
+    found.unwrap_or_else(|| {
+        panic!("no libfaketime.so.1 below /usr/lib: apt-get install --reinstall libfaketime")
+    })
 }
 
 pub(crate) fn wrong_clock(stage: &Stage) {
