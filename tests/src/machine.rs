@@ -172,6 +172,13 @@ impl Machine {
             // A keyboard's: the board has none of its own.
             Start::Pi3 => self.monitor.say(POWER_KEY)?,
         }
+        self.wait_off()?;
+        Ok(pressed.elapsed().as_secs_f64())
+    }
+
+    /// Waits until it has switched itself off, and returns the seconds that took.
+    pub fn wait_off(&mut self) -> io::Result<f64> {
+        let asked = Instant::now();
         let off = self.process.finish(OFF_LIMIT);
         let (status, _, _) =
             off.map_err(|error| io::Error::other(format!("{error}; console: {}", tail(&self.console()))))?;
@@ -181,7 +188,7 @@ impl Machine {
                 self.process.output()?.trim()
             )));
         }
-        Ok(pressed.elapsed().as_secs_f64())
+        Ok(asked.elapsed().as_secs_f64())
     }
 
     /// Lets the router answer, or not. The cable stays in.

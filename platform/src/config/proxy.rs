@@ -10,6 +10,9 @@ use super::{Bytes, ConfigError, Gateway, Seconds};
 /// Connections of a listener at most, whatever is configured: each may hold a stream.
 const MAX_CONNECTIONS: u32 = 65_536;
 
+/// More circuits than this for what could share one only cost Tor.
+const MAX_CIRCUITS: u8 = 4;
+
 /// Resolvers that may be named.
 pub const MAX_UPSTREAMS: usize = 16;
 
@@ -39,6 +42,8 @@ pub struct Socks {
     pub open: bool,
     /// What clients must have in common to share a circuit.
     pub isolate: Vec<Separator>,
+    /// Circuits that streams which may share one are spread over. Each has an exit, and so an address, of its own.
+    pub circuits: u8,
     /// Whether failures of onion services are told by Tor's own codes (proposal 304).
     pub extended_errors: bool,
     /// Connections at once.
@@ -99,6 +104,7 @@ impl Default for Socks {
             password: None,
             open: false,
             isolate: vec![Separator::Auth, Separator::Client],
+            circuits: 1,
             extended_errors: false,
             max_connections: 2048,
         }
@@ -141,6 +147,8 @@ impl Proxy {
             )
         } else if socks.password.as_ref().is_some_and(|word| word.0.is_empty() || word.0.len() > 255) {
             "proxy.socks.password must have 1 to 255 bytes, which is what SOCKS5 carries".to_owned()
+        } else if !(1..=MAX_CIRCUITS).contains(&socks.circuits) {
+            format!("proxy.socks.circuits is out of range; 1 to {MAX_CIRCUITS} are allowed")
         } else if !dns.listen.ip().is_loopback() && !dns.open {
             format!(
                 "proxy.dns.listen = \"{}\" is not a loopback address; set proxy.dns.open = true if anyone may use it",
@@ -179,6 +187,7 @@ mod tests {
             ("[proxy.dns]\nupstreams = [\"9.9.9.9\"]", "no target"),
             ("[proxy.dns]\nupstreams = [\"a.onion:53\"]", "no target"),
             ("[proxy.socks]\nmax_connections = 0", "out of range"),
+            ("[proxy.socks]\ncircuits = 0", "1 to 4"),
             ("[proxy.socks]\nisolate = [\"colour\"]", "`auth`"),
         ] {
             let error = Config::parse(text).unwrap_err().to_string();

@@ -71,8 +71,12 @@ pub(super) async fn run(
             pause = PAUSE.0;
         }
         light.show(Mood::Trouble);
-        let how = ended.map_or_else(|| "was killed".to_owned(), |code| format!("ended with code {code}"));
-        say(&format!("the node {how}; it starts again in {} s", pause.as_secs()));
+        let (how, advice) = match ended {
+            // The kernel's own way out when memory is short.
+            None => ("was killed".to_owned(), "if that goes on, set a smaller memory in bulbil.toml"),
+            Some(code) => (format!("ended with code {code}"), "its last lines above say why"),
+        };
+        say(&format!("the node {how}; it starts again in {} s; {advice}", pause.as_secs()));
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
     }

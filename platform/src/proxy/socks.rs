@@ -1,6 +1,7 @@
 //! SOCKS5, and 4 and 4a because the handshake gives them for nothing (RFC 1928, RFC 1929, Tor's socks-extensions).
 
 mod reply;
+mod spread;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use super::meter::Meter;
 use crate::config::{self, Password, Separator};
 use crate::exit::{Exit, Host, Isolation, ReachError};
 use reply::Reply;
+use spread::Spread;
 
 /// Longest that a client may take to say what it wants.
 const HANDSHAKE: Duration = Duration::from_secs(15);
@@ -47,6 +49,7 @@ pub(super) struct Socks {
     exit: Exit,
     password: Option<Password>,
     isolate: Vec<Separator>,
+    spread: Arc<Spread>,
     extended: bool,
     connections: u32,
     meter: Arc<Meter>,
@@ -65,6 +68,7 @@ impl Socks {
             exit,
             password: config.password.clone(),
             isolate: config.isolate.clone(),
+            spread: Spread::new(config.circuits),
             extended: config.extended_errors,
             connections: config.max_connections,
             meter,
@@ -129,7 +133,8 @@ impl Socks {
     }
 
     async fn connect(&self, mut stream: TcpStream, wish: Wish, client: SocketAddr) {
-        let isolation = self.isolation(&wish.request, client);
+        let place = self.spread.place(self.isolation(&wish.request, client));
+        let isolation = place.isolation();
         let begun = Instant::now();
         let reached = async {
             let host = host(wish.request.addr())?;

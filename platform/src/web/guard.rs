@@ -169,11 +169,11 @@ fn is_called_right(site: &Site, place: Place, headers: &HeaderMap) -> bool {
     };
     match place {
         Place::Onion => site.onion.is_called(host),
-        Place::Machine => port_of(host, site.port).is_some_and(|name| {
-            is_loopback(name) || site.names.contains(&name.to_lowercase()) || is_address(name)
-        }),
-        Place::Lan(_) => port_of(host, site.port)
-            .is_some_and(|name| site.names.contains(&name.to_lowercase()) || is_address(name)),
+        Place::Machine => port_of(host, site.port)
+            .is_some_and(|name| is_loopback(name) || site.is_called(name) || is_address(name)),
+        Place::Lan(_) => {
+            port_of(host, site.port).is_some_and(|name| site.is_called(name) || is_address(name))
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::publish;
 use super::qr;
 use super::site::Shared;
 use super::visitor::Visitor;
+use crate::status::standing::{Standing, StandingState};
 use crate::status::{Share, ShareState, Status};
 use crate::words::size;
 
@@ -96,6 +97,7 @@ pub(super) fn page(status: &Status, jobs: &[Job], why: Option<&str>, frame: &Fra
             }))
             (fault(why))
             (work(jobs, frame))
+            (blocks(&status.standing))
             @if status.shares.is_empty() { p class="empty" { "Nothing is shared yet." } }
             @else { h2 class="hidden" { "All shares" } }
             @for share in status.shares.iter().rev() { (card(share, frame)) }
@@ -132,6 +134,28 @@ fn work(jobs: &[Job], frame: &Frame) -> Markup {
         }
         @if jobs.iter().any(|job| job.fault.is_some()) { (frame.button("/shares/forget", "link", "Forget what failed")) }
     }
+}
+
+/// The blocks of the configuration that are no shares yet.
+fn blocks(standing: &[Standing]) -> Markup {
+    html! {
+        @for block in standing {
+            @match &block.state {
+                StandingState::Shared(_) => {}
+                StandingState::Awaited => (block_card(block, &badge("warn", "awaited"), &html! {
+                    p { "The configuration shares this, but there is nothing at its path. Put it there or mount its disk; it is looked for again and again." }
+                })),
+                StandingState::Hashing => (block_card(block, &badge("busy", "reading"), &html! {})),
+                StandingState::Failed(why) => (block_card(block, &badge("bad", "failed"), &html! {
+                    p class="notice bad" { (why) }
+                })),
+            }
+        }
+    }
+}
+
+fn block_card(block: &Standing, badge: &Markup, words: &Markup) -> Markup {
+    html! { article class="card" { header { h2 { (block.path) } (badge) } (words) } }
 }
 
 fn card(share: &Share, frame: &Frame) -> Markup {

@@ -94,6 +94,12 @@ impl Site {
         }))
     }
 
+    /// Whether this is a name of ours.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let status = self.node.status();
+        is_ours(&name.to_lowercase(), &self.names, status.board.as_ref().map(|board| board.name.as_str()))
+    }
+
     /// Where fetched files go that are not meant to last.
     pub(super) fn downloads(&self) -> PathBuf {
         self.state.join("downloads")
@@ -146,10 +152,41 @@ fn hide(table: &mut toml::Table) {
     }
 }
 
+/// A board may get another name while it runs, when its neighbour has the first. Where no name counts, that does not either.
+fn is_ours(name: &str, names: &[String], board: Option<&str>) -> bool {
+    let plain = name.strip_suffix(".local").unwrap_or(name);
+    let board = board.filter(|board| !names.is_empty() && !board.is_empty());
+    names.iter().any(|own| own == name) || board.is_some_and(|board| board.eq_ignore_ascii_case(plain))
+}
+
 /// The name of this machine on the local network: plain, and as mDNS answers to it.
 fn own_names() -> Vec<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim().to_lowercase();
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
     if plain { vec![format!("{name}.local"), name] } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_that_was_renamed_answers_to_its_new_name() {
+        let names = ["attic.local".to_owned(), "attic".to_owned()];
+        for (name, is) in [
+            ("attic.local", true),
+            ("attic", true),
+            ("attic-2.local", true),
+            ("attic-2", true),
+            ("attic-3.local", false),
+            ("attic-2.example", false),
+            (".local", false),
+        ] {
+            assert_eq!(is_ours(name, &names, Some("Attic-2")), is, "{name}");
+        }
+        assert!(!is_ours("attic-2.local", &names, None));
+        assert!(!is_ours(".local", &names, Some("")));
+        assert!(!is_ours("attic.local", &[], Some("attic")));
+    }
 }

@@ -17,20 +17,32 @@ use crate::net::{Network, Shape};
 use crate::node::{Node, Settings};
 use crate::owner::Owner;
 use crate::scratch::Scratch;
-use crate::{content, packages};
+use crate::{content, packages, wait};
 use guest::{ADDRESS, GUEST, begin, knock, memory, settings, until};
 use rows::Rows;
 
 /// What is shared.
 const FILE: (&str, u64) = ("picture.bin", 256 << 10);
 
-/// The machines, and memory in MiB.
-const MACHINES: [(&str, Start, u32); 4] = [
-    ("virt, 128 MiB", Start::VirtDirect, 128),
-    ("virt, 512 MiB", Start::VirtDirect, 512),
-    ("virt through UEFI", Start::VirtUefi, 512),
-    ("raspi3b", Start::Pi3, 1024),
+/// The machines, memory in MiB, and how they are switched off in the end.
+const MACHINES: [(&str, Start, u32, Power); 4] = [
+    ("virt, 128 MiB", Start::VirtDirect, 128, Power::Button),
+    ("virt, 512 MiB", Start::VirtDirect, 512, Power::Page),
+    ("virt through UEFI", Start::VirtUefi, 512, Power::PageTwice),
+    ("raspi3b", Start::Pi3, 1024, Power::Button),
 ];
+
+/// How the owner switches a machine off.
+#[derive(Clone, Copy)]
+enum Power {
+    Button,
+    Page,
+    /// Started again from the page first.
+    PageTwice,
+}
+
+/// What the first process says once each time.
+const STARTED: &str = "bulbil: Bulbil ";
 
 /// Limits on emulated hardware, on a busy machine.
 const READY_LIMIT: Duration = Duration::from_mins(5);
@@ -48,11 +60,12 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     let reader = Node::start(&network, Settings::named("reader"))?;
     let mut rows = Rows::default();
     rows.add("images", "two builds are the same", images.repeatable()?, None);
-    for (number, (name, start, memory)) in MACHINES.into_iter().enumerate() {
+    for (number, (name, start, memory, power)) in MACHINES.into_iter().enumerate() {
         println!("\n{name}");
         let card = Card::copy(&images.of(start))?;
         rows.passed(name, "image packed", Some((images.packed_mb(start)?, "MB")));
-        let story = Story { network: &network, reader: &reader, name, start, memory, seed: number as u64 };
+        let story =
+            Story { network: &network, reader: &reader, name, start, memory, power, seed: number as u64 };
         if let Err(error) = story.tell(&card, &mut rows) {
             println!("  {error}");
             rows.failed(name, &error.to_string());
@@ -73,6 +86,7 @@ struct Story<'a> {
     name: &'a str,
     start: Start,
     memory: u32,
+    power: Power,
     seed: u64,
 }
 
@@ -118,9 +132,37 @@ impl Story<'_> {
         })?;
         rows.passed(self.name, "share reachable after", since(machine));
         self.fetch(&link, folder, hash, rows)?;
-        let seconds = machine.press_power()?;
-        rows.passed(self.name, "off by its power button within", Some((seconds, "s")));
+        let (what, seconds) = match self.power {
+            Power::Button => ("off by its power button within", machine.press_power()?),
+            Power::Page => {
+                self.press(&mut owner, "off")?;
+                ("off from its page within", machine.wait_off()?)
+            }
+            Power::PageTwice => {
+                let began = Instant::now();
+                self.press(&mut owner, "reboot")?;
+                wait::found(READY_LIMIT, "the board to start again", || {
+                    machine.fail_if_off()?;
+                    Ok((machine.console().matches(STARTED).count() > 1).then_some(()))
+                })?;
+                knock(machine, &owner)?;
+                let seconds = began.elapsed().as_secs_f64();
+                rows.passed(self.name, "started again from its page within", Some((seconds, "s")));
+                ("off by its power button within", machine.press_power()?)
+            }
+        };
+        rows.passed(self.name, what, Some((seconds, "s")));
         Ok(())
+    }
+
+    /// A button of the page, and the question whether it is meant.
+    fn press(&self, owner: &mut Owner, what: &str) -> io::Result<()> {
+        owner.get("/machine")?;
+        let question = owner.post("/machine/power", &[("do", what)])?;
+        if !question.contains("Leave it on") {
+            return Err(io::Error::other(format!("{}: the page does not ask before it acts", self.name)));
+        }
+        owner.post("/machine/power", &[("do", what), ("sure", "yes")]).map(drop)
     }
 
     /// On the host's own node, over onion services.

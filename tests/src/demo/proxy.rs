@@ -36,8 +36,8 @@ const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 /// The parts with their limits, in the order in which they are played.
 const PARTS: [Named; 11] = [
     ("how long a connection takes", 60, speed::latency),
-    ("throughput of 1, 8 and 64 streams", 240, speed::throughput),
-    ("DNS questions a second", 90, names::rate),
+    ("throughput of 1, 8 and 64 streams", 600, speed::throughput),
+    ("DNS questions a second", 300, names::rate),
     ("the HTTP gateway", 120, gateway::rates),
     ("500 open streams", 300, memory::open),
     ("2 000 connections at once", 300, flood::many),
@@ -54,7 +54,7 @@ const BY_SIZE: u64 = 0;
 /// Those that are played once more where latency is what limits.
 const FAR: [Named; 2] = [
     ("how long a connection takes, 20 ms between relays", 120, speed::latency),
-    ("throughput, 20 ms between relays", 600, speed::throughput),
+    ("throughput, 20 ms between relays", 1200, speed::throughput),
 ];
 
 /// Milliseconds that a [`FAR`] network adds per hop and way.
@@ -66,9 +66,13 @@ type Part = fn(&Stage, &Lines) -> io::Result<()>;
 /// The node, among the proxies.
 const OURS: &str = "Bulbil";
 
+/// Another one, that takes as many circuits as C tor does.
+const OURS_SPREAD: &str = "Bulbil on two circuits";
+
 /// What all parts share.
 pub(super) struct Stage {
     node: Node,
+    spread: Node,
     outside: Outside,
     /// The same at a port that the node was told is uploaded to.
     uploads: Outside,
@@ -143,16 +147,21 @@ impl Stage {
             vec![("BULBIL__NET__TOR__UPLOAD_PORTS".to_owned(), format!("[{}]", uploads.port()))];
         let settings = Settings { proxy: Some(proxy), environment, ..Settings::named("proxy") };
         let node = Node::start(&network, settings)?;
+        let two = "[proxy.socks]\nlisten = \"127.0.0.1:0\"\ncircuits = 2\n[proxy.dns]\nenabled = false\n"
+            .to_owned();
+        let spread = Node::start(&network, Settings { proxy: Some(two), ..Settings::named("spread") })?;
         let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
         let rivals = rival::all(&network, &scratch, &mut ports)?;
-        first("the node", socks, outside.port())?;
+        first(OURS, socks, outside.port())?;
+        first(OURS_SPREAD, spread.listener("socks")?, outside.port())?;
         for rival in &rivals {
             first(rival.name, rival.socks, outside.port())?;
         }
         Ok(Self {
             node,
+            spread,
             outside,
             uploads,
             socks,
@@ -178,15 +187,23 @@ impl Stage {
         iter::once((OURS, self.socks)).chain(others)
     }
 
-    /// The same of DNS.
+    /// The same where several streams may have two circuits.
+    fn all_and_spread(&self) -> io::Result<Vec<(&'static str, u16)>> {
+        let spread = (OURS_SPREAD, self.spread.listener("socks")?);
+        Ok(self.all().chain(iter::once(spread)).collect())
+    }
+
+    /// The same of DNS, where how C tor's streams travel does not matter.
     fn all_dns(&self) -> impl Iterator<Item = (&'static str, u16)> {
-        iter::once((OURS, self.dns)).chain(self.rivals.iter().map(|rival| (rival.name, rival.dns)))
+        let others = self.rivals.iter().filter(|rival| rival.name != rival::ONE_CIRCUIT);
+        iter::once((OURS, self.dns)).chain(others.map(|rival| (rival.name, rival.dns)))
     }
 
     /// What one of them has cost so far.
     fn usage(&self, name: &str) -> io::Result<Usage> {
         match self.rivals.iter().find(|rival| rival.name == name) {
             Some(rival) => rival.process.usage(),
+            None if name == OURS_SPREAD => self.spread.usage(),
             None => self.node.usage(),
         }
     }

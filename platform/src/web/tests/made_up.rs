@@ -7,6 +7,7 @@ use crate::publish::command::NewClient;
 use crate::status::board::{self, Board, Note, Verdict};
 use crate::status::hardening::{self, Measure};
 use crate::status::publish::{Backend, Client, Published, Route};
+use crate::status::standing::{Standing, StandingState};
 use crate::status::{
     Dropped, Fetch, FetchState, Hit, Keep, Lane, Listener, ListenerState, Losses, Mail, Meeting,
     MeetingState, Memory, Mirror, NetStatus, NodeState, Peer, Progress, Proxy, Records, Share, ShareState,
@@ -110,6 +111,17 @@ fn shares() -> Vec<Share> {
     ]
 }
 
+/// A block of the configuration in each state.
+fn standing() -> Vec<Standing> {
+    let block = |path: &str, state| Standing { path: path.into(), state };
+    vec![
+        block("/srv/books", StandingState::Shared(BOOKS.into())),
+        block("/disks/sda1/films", StandingState::Awaited),
+        block("/srv/maps", StandingState::Hashing),
+        block("/srv/<old>", StandingState::Failed("it is a device; share files and folders".into())),
+    ]
+}
+
 /// A node with something in every corner.
 pub(super) fn full() -> Status {
     let peer = |id, info_hash: &str, lanes| Peer {
@@ -128,6 +140,7 @@ pub(super) fn full() -> Status {
         net: net(),
         memory: Memory { rss: 31 << 20, rss_peak: 44 << 20, limit: 96 << 20 },
         shares: shares(),
+        standing: standing(),
         fetches: fetches(),
         peers: vec![
             peer(7, FILM, vec![lane(290, 12, 16, 420_000), lane(305, 8, 12, 380_000), lane(0, 2, 8, 60_000)]),

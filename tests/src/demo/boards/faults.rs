@@ -34,6 +34,7 @@ const RESTART: Duration = Duration::from_mins(3);
 
 /// What the first process says each time.
 const KILLED: &str = "the node was killed; it starts again in ";
+const ADVICE: &str = "if that goes on, set a smaller memory in bulbil.toml";
 
 /// Files that are fetched into memory until nothing fits: bytes of the largest and the smallest, halved in between.
 const LARGEST: u64 = 64 << 20;
@@ -58,7 +59,10 @@ const SCENES: [(&str, Scene); 7] = [
     ("no cable: the console says so; the page is there once it is in", no_cable),
     ("no DHCP for a minute: the console says what to do; then the page is there", no_dhcp),
     ("the clock says 1970: the board takes its image's date, and Tor gets ready", clock_behind),
-    ("the clock says 2040: the page says how far it is ahead", clock_ahead),
+    (
+        "the clock says 2040: the console says how far it is ahead and sets it, and Tor gets ready",
+        clock_ahead,
+    ),
     ("the RAM disk is full: the page says so, and what to do", no_room),
 ];
 
@@ -156,9 +160,10 @@ fn clock_ahead(world: &World<'_>) -> io::Result<f64> {
     let setting = Setting { clock: Some("2040-01-01T00:00:00"), ..Setting::default() };
     let mut board = world.switch_on(128, "", &setting)?;
     board.begin("/disks/vda2")?;
-    board.wait("the skew to be known", |status| status.pointer("/net/clock_skew_s")?.as_i64())?;
-    let page = board.owner.get("/")?;
-    says(&page, &["The clock of this machine is ", " ahead. Set it right, or Tor may not work."])?;
+    board.console_says(&["s ahead, Tor's relays say; it was set right"])?;
+    board.wait("the board to be ready", |status| {
+        status.pointer("/net/ready")?.as_bool().filter(|ready| *ready)
+    })?;
     board.done()
 }
 
@@ -204,6 +209,7 @@ fn killed(world: &World<'_>) -> io::Result<f64> {
         })?;
     }
     wait::eventually(RESTART, "the page after the last kill", || board.owner.knock().is_some())?;
+    board.console_says(&[ADVICE])?;
     board.done()
 }
 

@@ -12,6 +12,9 @@ use crate::ports::Ports;
 use crate::process::Process;
 use crate::scratch::Scratch;
 
+/// C tor without the second leg to the same exit (proposal 329), which Arti has no way to ask for yet.
+pub(super) const ONE_CIRCUIT: &str = "C tor on one circuit";
+
 /// Names the program `arti` to compare with.
 const ARTI: &str = "BULBIL_ARTI";
 
@@ -30,7 +33,10 @@ pub(super) struct Rival {
 
 /// All there are.
 pub(super) fn all(network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Vec<Rival>> {
-    let mut all = vec![tor(network, scratch, ports)?];
+    let mut all = vec![
+        tor(("C tor", ""), network, scratch, ports)?,
+        tor((ONE_CIRCUIT, "ConfluxEnabled 0\n"), network, scratch, ports)?,
+    ];
     match env::var_os(ARTI) {
         Some(program) => all.push(arti(program.into(), network, scratch, ports)?),
         None => println!("to compare with arti: {GET_ARTI}\nand set {ARTI}=DIR/bin/arti"),
@@ -38,15 +44,20 @@ pub(super) fn all(network: &Network, scratch: &Scratch, ports: &mut Ports) -> io
     Ok(all)
 }
 
-fn tor(network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Rival> {
+fn tor(
+    (name, more): (&'static str, &str),
+    network: &Network,
+    scratch: &Scratch,
+    ports: &mut Ports,
+) -> io::Result<Rival> {
     let (socks, dns) = (ports.take()?, ports.take()?);
-    let folder = scratch.join("tor");
+    let folder = scratch.join(name.replace(' ', "-"));
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("empty"), "")?;
     let torrc = folder.join("torrc");
     let text = format!(
         "{}DataDirectory {1}/data\nGeoIPFile {1}/empty\nGeoIPv6File {1}/empty\nLog notice file {1}/tor.log\n\
-         SocksPort 127.0.0.1:{socks}\nDNSPort 127.0.0.1:{dns}\n",
+         SocksPort 127.0.0.1:{socks}\nDNSPort 127.0.0.1:{dns}\n{more}",
         network.client_torrc(),
         folder.display()
     );
@@ -54,7 +65,7 @@ fn tor(network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Ri
     let mut command = Command::new("tor");
     command.arg("-f").arg(&torrc).arg("--defaults-torrc").arg(folder.join("empty")).arg("--hush");
     let process = Process::start("tor", &mut command, &folder.join("output.log"))?;
-    Ok(Rival { name: "C tor", socks, dns, process })
+    Ok(Rival { name, socks, dns, process })
 }
 
 fn arti(program: PathBuf, network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Rival> {
