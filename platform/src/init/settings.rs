@@ -38,6 +38,8 @@ pub(super) struct BoardSettings {
     pub(super) name: Option<HostName>,
     /// An address instead of DHCP.
     pub(super) address: Option<Network>,
+    /// The only interface that may have `address`; without, it is at the first that is connected.
+    pub(super) interface: Option<InterfaceName>,
     /// The router, with `address`.
     pub(super) gateway: Option<Ipv4Addr>,
     /// Whether `name.local` is answered for on the local network; it is unless told otherwise.
@@ -63,6 +65,25 @@ impl TryFrom<String> for HostName {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err("a name has 1 to 63 letters, digits and hyphens")
+        }
+    }
+}
+
+/// The kernel's name of a network interface, such as `eth0`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(super) struct InterfaceName(pub(super) String);
+
+impl TryFrom<String> for InterfaceName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fits = (1..=15).contains(&text.len());
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        if fits && plain {
+            Ok(Self(text))
+        } else {
+            Err("an interface has a name such as \"eth0\" or \"wlan0\"")
         }
     }
 }
@@ -188,6 +209,10 @@ fn understand(text: &str, more: &[Wish], defaults: Table) -> Settings {
     });
     let board = section(&mut wishes, "board", more, &mut settings.notes, &judge::<BoardSettings>);
     settings.board = judge(&board).unwrap_or_default();
+    if settings.board.interface.is_some() && settings.board.address.is_none() {
+        let (key, why) = ("board.interface".to_owned(), NO_ADDRESS.to_owned());
+        settings.notes.push(Note { key, verdict: Verdict::Ignored, why });
+    }
     let wifi = section(&mut wishes, "wifi", more, &mut settings.notes, &judge::<WifiSettings>);
     settings.wifi = judge(&wifi).unwrap_or_default();
     if let Some((key, why)) = settings.wifi.fault() {
@@ -214,6 +239,9 @@ fn takes_the_port(node: &Table) -> bool {
     let dns = Config::parse(&toml::to_string(node).unwrap_or_default()).map(|config| config.proxy.dns);
     dns.is_ok_and(|dns| dns.enabled && dns.listen.port() == mdns::PORT && dns.listen.ip().is_unspecified())
 }
+
+/// What becomes of an interface without an address.
+const NO_ADDRESS: &str = "says where board.address belongs, and there is none";
 
 /// What is told then.
 const PORT_TAKEN: &str =
@@ -408,6 +436,10 @@ mod tests {
         assert!(network.holds([192, 168, 1, 255].into()) && !network.holds([192, 168, 2, 1].into()));
         for text in ["192.168.1.20", "192.168.1/24", "1.2.3.4/0", "1.2.3.4/33", ""] {
             assert!(Network::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
+        assert!(InterfaceName::try_from("wlan0".to_owned()).is_ok());
+        for text in ["", "a b", "a/b", "a234567890123456"] {
+            assert!(InterfaceName::try_from(text.to_owned()).is_err(), "{text:?}");
         }
         for text in ["", "-a", "a-", "a b", "ä", "a.b"] {
             assert!(HostName::try_from(text.to_owned()).is_err(), "{text:?}");
