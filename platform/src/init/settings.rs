@@ -13,6 +13,7 @@ use super::imager::{self, Wish};
 use super::mdns;
 use super::wifi::{self, WifiSettings};
 use crate::config::Config;
+use crate::config::secret::is_secret;
 use crate::status::board::{Note, Verdict};
 use crate::sys::board::link;
 use crate::sys::board::process::machine_memory;
@@ -286,7 +287,11 @@ fn section<T>(
                 table = tried;
                 notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
             }
-            Err(why) => notes.push(Note { key, verdict: Verdict::Wrong, why: without_secret(wish.key, why) }),
+            Err(why) => notes.push(Note {
+                key,
+                verdict: Verdict::Wrong,
+                why: without_secret(wish.key, &wish.value, why),
+            }),
         }
     }
     table
@@ -295,11 +300,31 @@ fn section<T>(
 /// What becomes of a wish that comes second.
 const SAID: &str = "bulbil.toml, or a file read before this one, says it already";
 
-/// Words that repeat a secret are left out; ours do not.
-fn without_secret(key: &str, why: String) -> String {
-    let secret = key.contains("password") || key.contains("key");
-    if secret && why != wifi::PASSWORD { "is not what it should be".to_owned() } else { why }
+/// Words that repeat a value which is, or may be, a secret are left out; our own do not. A value of the wrong kind may stand where a
+/// section with secrets belongs.
+fn without_secret(key: &str, value: &Value, why: String) -> String {
+    if let Some((_, kind)) = why.strip_prefix(WRONG_KIND).and_then(|rest| rest.rsplit_once(", expected ")) {
+        return format!("must be {kind}");
+    }
+    // The node's own checks begin with the key.
+    let plain =
+        why == wifi::PASSWORD || why.starts_with(NAMES_ONLY) || why.starts_with(key) && !repeats(&why, value);
+    if is_secret(key) && !plain {
+        "is not what it should be; it is not repeated here".to_owned()
+    } else {
+        why
+    }
 }
+
+/// Whether the words have any part of this value that says something.
+fn repeats(why: &str, value: &Value) -> bool {
+    let (why, value) = (why.to_lowercase(), value.to_string().to_lowercase());
+    value.split(|letter: char| !letter.is_alphanumeric()).any(|part| part.len() > 2 && why.contains(part))
+}
+
+/// How the reader of TOML begins when it goes on with a value, and when it goes on with names of keys.
+const WRONG_KIND: &str = "invalid type: ";
+const NAMES_ONLY: &str = "unknown field ";
 
 /// Puts `wishes` over `ground`, leaving out what `judge` refuses. A key may need another one, so those refused get a second chance.
 fn sift<T>(
@@ -323,7 +348,7 @@ fn sift<T>(
                     notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
                 }
                 Err(why) if last => {
-                    let why = without_secret(&key, why);
+                    let why = without_secret(&key, &value, why);
                     notes.push(Note { key, verdict: Verdict::Wrong, why });
                 }
                 Err(_) => open.push((path, value)),
@@ -416,6 +441,38 @@ mod tests {
         let settings = gather(vec![page("network-config", &net.replace("too short", "seven77"))]);
         let note = settings.notes.iter().find(|note| note.verdict == Verdict::Wrong).unwrap();
         assert!(note.why.contains("8 to 63") && !note.why.contains("seven77"), "{note:?}");
+    }
+
+    #[test]
+    fn no_secret_is_repeated() {
+        for (text, key) in [
+            ("[metrics]\ntoken = 12345678", "metrics.token"),
+            ("metrics = \"12345678\"", "metrics"),
+            ("[metrics]\ntoken = \"12345678\"", "metrics.token"),
+            ("[net.tor]\nbridges = [12345678]", "net.tor.bridges"),
+            ("[net.tor]\nbridges = \"obfs4 12345678\"", "net.tor.bridges"),
+            ("[keep]\npassphrase_file = 12345678", "keep.passphrase_file"),
+            ("[wifi]\nssid = \"a\"\npassword = 12345678", "wifi.password"),
+            ("[wifi]\nssid = \"a\"\npasword = 12345678", "wifi.pasword"),
+            ("wifi = \"12345678\"", "wifi"),
+            ("[[publish]]\nname = \"a\"\nclients = 12345678", "publish"),
+        ] {
+            let settings = understand(text, &[], defaults());
+            let note = settings.notes.iter().find(|note| note.key == key);
+            let note = note.unwrap_or_else(|| panic!("{text}: {:?}", settings.notes));
+            assert_eq!(note.verdict, Verdict::Wrong, "{text}: {note:?}");
+            assert!(!format!("{:?}", settings.notes).contains("12345678"), "{:?}", settings.notes);
+            assert!(!note.why.is_empty());
+        }
+        let settings = understand("[wifi]\npasword = 1\n[swarm]\nlanes_max = \"many\"", &[], defaults());
+        let why = |key: &str| settings.notes.iter().find(|note| note.key == key).unwrap().why.clone();
+        assert!(why("wifi.pasword").contains("unknown field"));
+        let said = |value: &str| {
+            let value = Value::from(value);
+            without_secret("a.token", &value, "a.token is easy to guess: abc12345".to_owned())
+        };
+        assert!(said("xyz").contains("easy to guess") && !said("x abc").contains("abc"));
+        assert!(why("swarm.lanes_max").starts_with("must be "), "{}", why("swarm.lanes_max"));
     }
 
     #[test]
