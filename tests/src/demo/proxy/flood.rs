@@ -51,7 +51,7 @@ fn by_dns(stage: &Stage, number: u64) -> io::Result<()> {
     socket.send_to(&[&head[..], &labels, &[0, 1, 0, 1]].concat(), (Ipv4Addr::LOCALHOST, stage.dns))?;
     let mut answer = [0; 512];
     let got = socket.recv(&mut answer)?;
-    let is_right = answer.get(..2) == Some(&id[..]) && answer.get(3).is_some_and(|flags| flags & 15 == 0);
+    let is_right = answer.get(..2) == Some(&id[..]) && answer.get(3).is_some_and(|flags| flags % 16 == 0);
     if is_right && got > labels.len() + 16 { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
