@@ -87,6 +87,9 @@ pub(super) fn throughput(stage: &Stage, lines: &Lines) -> io::Result<()> {
             let Some(median) = turns.get(turns.len() / 2) else { continue };
             let line = format!("{name}: {streams} streams");
             lines.tell(&format!("{line}, median of {}", turns.len()), median.rate, "MiB/s");
+            if let Some(slowest) = turns.first() {
+                lines.tell(&format!("{line}, slowest of these"), slowest.rate, "MiB/s");
+            }
             lines.tell(&format!("{line}, CPU for 100 MiB"), median.cpu_s, "s");
             lines.tell(&format!("{line}, memory after it"), mib(stage.usage(name)?.rss), "MiB");
             rates.push((name, median.rate));
