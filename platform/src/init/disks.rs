@@ -153,8 +153,9 @@ mod tests {
     async fn a_slow_disk_is_told_of_and_keeps_nobody_waiting() {
         let (release, disk) = std::sync::mpsc::channel();
         // Only who goes on meanwhile can let it end.
-        let done = aside(move || disk.recv(), Duration::from_millis(1), || release.send(7).unwrap());
-        assert_eq!(timeout(Duration::from_secs(20), done).await, Ok(Some(Ok(7))));
+        let wait = move || disk.recv_timeout(Duration::from_secs(20));
+        let done = aside(wait, Duration::from_millis(1), || release.send(7).unwrap());
+        assert_eq!(done.await, Some(Ok(7)));
         let done = aside(|| 7, Duration::from_secs(20), || panic!("it was quick"));
         assert_eq!(done.await, Some(7));
     }

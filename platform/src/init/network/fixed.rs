@@ -12,6 +12,9 @@ use crate::init::settings::Network;
 /// Between two looks at the cable.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Before an address is tried again that could not be set.
+const AGAIN: Duration = Duration::from_secs(30);
+
 /// Which interface has the address from now on: the one that has it while it is connected, else the first that is. While nothing is, it
 /// stays where it was. Interfaces are told with whether they are connected.
 pub(super) fn holder<'a>(now: Option<&str>, interfaces: &[(&'a str, bool)]) -> Option<&'a str> {
@@ -36,7 +39,9 @@ pub(super) async fn run(way: Rc<Way>, network: Network, router: Option<Ipv4Addr>
     loop {
         if let Err(error) = way.set(network, router, "as bulbil.toml says") {
             way.unset();
-            return way.tell(None, &format!("the address in bulbil.toml cannot be set: {error}"));
+            way.tell(None, &format!("the address in bulbil.toml cannot be set: {error}"));
+            sleep(AGAIN).await;
+            continue;
         }
         while way.connection().is_some() {
             sleep(LOOK).await;
