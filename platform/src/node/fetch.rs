@@ -111,6 +111,16 @@ impl Fetch {
         self.parts.out == out && self.parts.link == *link
     }
 
+    /// Whether it has come to an end, good or bad.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(*self.state.borrow(), FetchState::Done | FetchState::Failed(_))
+    }
+
+    /// What is fetched, once known.
+    pub(crate) fn info_hash(&self) -> Option<String> {
+        self.metadata.borrow().as_ref().map(|metadata| metadata.info_hash().to_string())
+    }
+
     /// Ends it where it is. What is verified is on disk.
     pub(crate) fn close(&self) {
         if let Some(task) = self.task.take() {
@@ -137,7 +147,7 @@ impl Fetch {
         let metadata = self.metadata.borrow();
         let mut view = status::Fetch {
             id: self.parts.id,
-            info_hash: metadata.as_ref().map(|metadata| metadata.info_hash().to_string()),
+            info_hash: self.info_hash(),
             name: metadata.as_ref().map(|metadata| metadata.name().to_owned()),
             out: self.parts.out.display().to_string(),
             size: metadata.as_ref().map(|metadata| metadata.layout().total()),

@@ -1,6 +1,7 @@
 //! Whole nodes in one process, over the network that lives there.
 
 mod diary;
+mod fetches;
 mod guesses;
 mod landing;
 mod mail;
