@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod client;
 mod fetch;
+mod forget;
 mod friends;
 mod hash;
 mod keep;
@@ -59,6 +60,8 @@ enum Command {
     Share(share::Args),
     /// Fetch what a link offers
     Fetch(fetch::Args),
+    /// End a fetch, running or over, and serve its copy no longer; what it wrote stays
+    Forget(forget::Args),
     /// List shares and fetches
     List(list::Args),
     /// Tell how the node is
@@ -189,6 +192,7 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
     match command {
         Command::Share(args) => share::run(client, &args).await,
         Command::Fetch(args) => fetch::run(client, &args).await,
+        Command::Forget(args) => forget::run(client, &args).await,
         Command::List(args) => list::list(client, &args).await,
         Command::Status(args) => list::status(client, &args).await,
         Command::Peers(args) => list::peers(client, &args).await,
@@ -261,6 +265,7 @@ mod tests {
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",
             "fetch http://x --out d --json",
+            "forget 3 --json",
             "list --json",
             "status --json",
             "peers --json",

@@ -42,7 +42,7 @@ use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use about::About;
-pub use fetches::MAX_FETCHES;
+pub use fetches::{Forgotten, MAX_FETCHES, Which};
 pub use friends::{AcceptRequest, InviteRequest};
 pub use history::{History, POINTS, Point, STEPS};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};
@@ -117,6 +117,7 @@ pub struct Handle {
 pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
+    Forget(Which, oneshot::Sender<Result<Forgotten, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Mail(mail::Ask),
     Friend(friends::Ask),
@@ -169,6 +170,11 @@ impl Handle {
     /// Starts a fetch and returns its number; [`status`](Self::status) tells how it goes.
     pub async fn fetch(&self, request: FetchRequest) -> Result<u64, NodeError> {
         self.ask(|reply| Command::Fetch(request, reply)).await?
+    }
+
+    /// Ends a fetch, at once, and serves its copy no longer. What it wrote stays.
+    pub async fn forget(&self, which: Which) -> Result<Forgotten, NodeError> {
+        self.ask(|reply| Command::Forget(which, reply)).await?
     }
 
     /// Withdraws a share, at once.

@@ -89,6 +89,9 @@ pub struct FetchEntry {
     pub out: PathBuf,
     /// 64 hexadecimal digits, once known: name of the `.torrent` beside the state file.
     pub info_hash: Option<String>,
+    /// Whether it came to its end: what is gone then was taken away, and is not fetched again unasked.
+    #[serde(default)]
+    pub done: bool,
     /// Seed of the onion service at which other fetchers reach us.
     pub onion: Secret<32>,
     /// Seed of our key in its swarm.
@@ -295,6 +298,7 @@ mod tests {
                 link: "http://x".into(),
                 out: "/srv".into(),
                 info_hash: None,
+                done: true,
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],

@@ -77,6 +77,12 @@ async fn follow(client: &Client, id: u64) -> Result<Fetch, Failure> {
                     return Ok(fetch);
                 }
             }
+            Event::Forgotten { id: gone } if gone == id => {
+                progress.end();
+                return Err(Failure::Failed(
+                    "the fetch was ended with `bulbil forget` or on the page; fetch it again to go on from what was verified".to_owned(),
+                ));
+            }
             Event::Net(net) => progress.net(&net),
             _ => {}
         }

@@ -27,6 +27,7 @@ fn full(folder: &Path) -> StateDir {
         text: String::new(),
     };
     let fetch = FetchEntry {
+        done: false,
         id: 7,
         link: "http://x".into(),
         out: "/srv".into(),

@@ -1,6 +1,7 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
 mod learn;
+mod part;
 mod touch;
 
 use std::cell::{Cell, RefCell};
@@ -46,6 +47,8 @@ pub(crate) struct FetchParts {
     pub(crate) fsync: crate::config::Fsync,
     /// Known from before a restart.
     pub(crate) metadata: Option<Arc<Content>>,
+    /// It was done before a restart.
+    pub(crate) was_done: bool,
     /// Knows who else serves it, and whom to tell that we do.
     pub(crate) tracker: Option<Rc<Tracker>>,
 }
@@ -58,8 +61,9 @@ pub(crate) struct Fetch {
     state: RefCell<FetchState>,
     metadata: RefCell<Option<Arc<Content>>>,
     room: RefCell<Option<Rc<Room>>>,
-    /// Told when the metadata becomes known, so that the node can keep it.
-    learned: Learned,
+    tell: Tell,
+    /// Bytes that were verified when it failed.
+    verified: Cell<u64>,
     reachable: Cell<bool>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
@@ -67,8 +71,18 @@ pub(crate) struct Fetch {
     task: RefCell<Option<JoinHandle<()>>>,
 }
 
-/// Hears the number of a fetch and what was learned about it.
-pub(crate) type Learned = Rc<dyn Fn(u64, &Content)>;
+/// What the node hears of a fetch.
+pub(crate) enum News<'n> {
+    /// The metadata became known.
+    Learned(&'n Content),
+    /// Every byte is verified and in its place.
+    Done,
+    /// It was done before a restart, and its files are no longer there.
+    Gone,
+}
+
+/// Hears the number of a fetch and what there is to say of it.
+pub(crate) type Tell = Rc<dyn Fn(u64, News<'_>)>;
 
 /// A conversation that was opened and carries no blocks yet.
 struct Lane {
@@ -83,11 +97,13 @@ enum Trouble {
     Passing(String),
     /// The owner has to do something.
     Final(String),
+    /// See [`News::Gone`].
+    Gone,
 }
 
 impl Fetch {
     /// Starts it.
-    pub(crate) fn start(parts: FetchParts, ground: Ground, number: u64, learned: Learned) -> Rc<Self> {
+    pub(crate) fn start(parts: FetchParts, ground: Ground, number: u64, tell: Tell) -> Rc<Self> {
         let fetch = Rc::new(Self {
             state: RefCell::default(),
             metadata: RefCell::new(parts.metadata.clone()),
@@ -95,7 +111,8 @@ impl Fetch {
             ground,
             number,
             room: RefCell::default(),
-            learned,
+            tell,
+            verified: Cell::default(),
             reachable: Cell::new(false),
             known: RefCell::default(),
             links: RefCell::default(),
@@ -151,6 +168,7 @@ impl Fetch {
             name: metadata.as_ref().map(|metadata| metadata.name().to_owned()),
             out: self.parts.out.display().to_string(),
             size: metadata.as_ref().map(|metadata| metadata.layout().total()),
+            done: self.verified.get(),
             state: self.state.borrow().clone(),
             ..status::Fetch::default()
         };
@@ -176,6 +194,7 @@ impl Fetch {
         let outcome = loop {
             match self.attempt(&mut retry).await {
                 Ok(()) => break None,
+                Err(Trouble::Gone) => return (self.tell)(self.parts.id, News::Gone),
                 Err(Trouble::Final(why)) => break Some(why),
                 Err(Trouble::Passing(why)) if began.elapsed() > GIVE_UP => {
                     break Some(format!("gave up after 24 hours: {why}"));
@@ -191,11 +210,15 @@ impl Fetch {
             None => {
                 info!("a fetch is done: every byte is verified and written");
                 self.set_state(FetchState::Done); // and served on until the node stops
+                if !self.parts.was_done {
+                    (self.tell)(self.parts.id, News::Done);
+                }
                 self.declare();
             }
             Some(why) => {
                 warn!("a fetch failed; `bulbil list` says which and why");
                 if let Some(room) = self.room.take() {
+                    self.verified.set(room.look(room::Swarm::verified));
                     room.close();
                 }
                 self.set_state(FetchState::Failed(why));
@@ -207,9 +230,12 @@ impl Fetch {
     async fn attempt(self: &Rc<Self>, retry: &mut Backoff) -> Result<(), Trouble> {
         let mut lane = None;
         if self.metadata.borrow().is_none() {
+            if self.parts.was_done {
+                return Err(Trouble::Gone); // what is not known cannot be looked for
+            }
             let (metadata, opened) = self.learn().await?;
             retry.succeeded();
-            (self.learned)(self.parts.id, &metadata);
+            (self.tell)(self.parts.id, News::Learned(&metadata));
             self.metadata.replace(Some(Arc::new(metadata)));
             lane = Some(opened);
         }
@@ -230,18 +256,21 @@ impl Fetch {
         }
         let metadata =
             self.metadata.borrow().clone().ok_or_else(|| Trouble::Passing("not learned yet".into()))?;
-        let (out, fsync) = (self.parts.out.clone(), self.parts.fsync);
+        let (out, fsync, was_done) = (self.parts.out.clone(), self.parts.fsync, self.parts.was_done);
         // Looking at what is there already hashes it all: not on this thread.
         let opening = tokio::task::spawn_blocking({
             let metadata = Arc::clone(&metadata);
             move || {
+                if was_done && !Fetched::is_there(&metadata, &out) {
+                    return Ok(None);
+                }
                 let store = Fetched::open(metadata, &out, fsync)?;
-                Ok::<_, OpenError>((here(&store), store))
+                Ok::<_, OpenError>(Some((here(&store), store)))
             }
         });
         let opened =
             opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
-        let (blocks, store) = opened.map_err(open_trouble)?;
+        let (blocks, store) = opened.map_err(open_trouble)?.ok_or(Trouble::Gone)?;
         let layout = metadata.layout().clone();
         let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(

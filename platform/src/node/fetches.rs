@@ -1,11 +1,13 @@
-//! The fetches of a node: begun, begun again, and taken up after a restart.
+//! The fetches of a node: begun, begun again, taken up after a restart, and forgotten.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use log::warn;
+use log::{info, warn};
+use serde::{Deserialize, Serialize};
 
-use super::fetch::{Fetch, FetchParts};
+use super::fetch::{Fetch, FetchParts, News};
 use super::room::Pass;
 use super::run::{Node, random};
 use super::{FetchRequest, NodeError};
@@ -14,8 +16,36 @@ use crate::net::{AccessKey, ServiceKey};
 use crate::state::FetchEntry;
 use crate::store::Content;
 
-/// Fetches of one node, finished ones too.
+/// Fetches of one node. Beyond that those that are over make room, the oldest first.
 pub const MAX_FETCHES: usize = 256;
+
+/// Which fetch is meant.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// The one of this number on this node.
+    Number(u64),
+    /// The only one of this share: 64 hexadecimal digits, in lower case.
+    InfoHash(String),
+}
+
+/// A fetch that was forgotten, and what it leaves behind.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Forgotten {
+    /// The number it had.
+    pub id: u64,
+    /// 64 hexadecimal digits, if they were known.
+    pub info_hash: Option<String>,
+    /// Name, if it was known.
+    pub name: Option<String>,
+    /// Bytes of all files, if that was known.
+    pub size: Option<u64>,
+    /// Bytes that were verified and written.
+    pub done: u64,
+    /// Whether that was all of it, under its own name.
+    pub finished: bool,
+    /// What stays on the disk: the share, or the hidden folder from which the same fetch would go on. None if there is nothing.
+    pub kept: Option<PathBuf>,
+}
 
 impl Node {
     /// Begins a fetch. One of the same link into the same folder that runs already is that fetch; one that is over is
@@ -29,11 +59,10 @@ impl Node {
         if let Some(fetch) = again.as_ref().filter(|fetch| !fetch.is_over()) {
             return Ok(fetch.parts.id); // its caller watches it like the first one did
         }
-        if again.is_none() && self.fetches.borrow().len() >= MAX_FETCHES {
-            return Err(NodeError::Failed(format!(
-                "{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones"
-            )));
-        }
+        let over = match &again {
+            Some(fetch) => Some(Rc::clone(fetch)),
+            None => self.make_room()?,
+        };
         let id = {
             let mut state = self.state.borrow_mut();
             state.last_fetch = state.last_fetch.saturating_add(1);
@@ -44,22 +73,83 @@ impl Node {
             link: request.link.clone(),
             out: request.out.clone(),
             info_hash: again.as_ref().and_then(|fetch| fetch.info_hash()),
+            done: false,
             onion: random()?,
             peer: random()?,
         };
-        let over = again.as_ref().map(|fetch| fetch.parts.id);
+        let gone = over.as_ref().map(|fetch| fetch.parts.id);
         {
             let mut state = self.state.borrow_mut();
-            state.fetches.retain(|entry| Some(entry.id) != over);
+            state.fetches.retain(|entry| Some(entry.id) != gone);
             state.fetches.push(record.clone());
         }
         self.save()?;
-        if let Some(fetch) = again {
-            fetch.close();
-            self.fetches.borrow_mut().retain(|other| !Rc::ptr_eq(other, &fetch));
-        }
+        over.inspect(|fetch| self.let_go(fetch));
         self.start_fetch(record)?;
         Ok(id)
+    }
+
+    /// The fetch that makes room for one more, if one has to.
+    fn make_room(&self) -> Result<Option<Rc<Fetch>>, NodeError> {
+        let fetches = self.fetches.borrow();
+        if fetches.len() < MAX_FETCHES {
+            return Ok(None);
+        }
+        let oldest = fetches.iter().find(|fetch| fetch.is_over()).cloned();
+        let full = || {
+            NodeError::Failed(format!(
+                "{MAX_FETCHES} fetches run already, which is the limit; wait until one is done, or end one with `bulbil forget`"
+            ))
+        };
+        oldest.map(Some).ok_or_else(full)
+    }
+
+    /// Ends a fetch and serves its copy no longer, at once. What it wrote stays.
+    pub(super) fn forget(&self, which: &Which) -> Result<Forgotten, NodeError> {
+        let fetch = self.pick(which)?;
+        let gone = fetch.farewell();
+        self.let_go(&fetch);
+        self.drop_record(gone.id);
+        self.save()?;
+        Ok(gone)
+    }
+
+    fn pick(&self, which: &Which) -> Result<Rc<Fetch>, NodeError> {
+        let is_meant = |fetch: &&Rc<Fetch>| match which {
+            Which::Number(id) => fetch.parts.id == *id,
+            Which::InfoHash(info_hash) => fetch.info_hash().as_ref() == Some(info_hash),
+        };
+        let fetches = self.fetches.borrow();
+        let meant: Vec<&Rc<Fetch>> = fetches.iter().filter(is_meant).collect();
+        match meant.as_slice() {
+            [] => Err(NodeError::Missing(
+                "no fetch has this number or info-hash; `bulbil list` shows them".into(),
+            )),
+            [fetch] => Ok(Rc::clone(fetch)),
+            several => {
+                let numbers: Vec<String> = several.iter().map(|fetch| fetch.parts.id.to_string()).collect();
+                let numbers = numbers.join(", ");
+                Err(NodeError::Bad(format!(
+                    "several fetches have this info-hash; name one by its number: {numbers}"
+                )))
+            }
+        }
+    }
+
+    /// Ends a fetch for good.
+    fn let_go(&self, fetch: &Rc<Fetch>) {
+        fetch.part();
+        self.fetches.borrow_mut().retain(|other| !Rc::ptr_eq(other, fetch));
+    }
+
+    /// Remembers a fetch no longer, nor the metadata that nothing else needs.
+    fn drop_record(&self, id: u64) {
+        let mut state = self.state.borrow_mut();
+        let gone: Vec<FetchEntry> = state.fetches.extract_if(.., |entry| entry.id == id).collect();
+        drop(state);
+        gone.iter()
+            .filter_map(|entry| entry.info_hash.as_deref())
+            .for_each(|info_hash| self.drop_torrent(info_hash));
     }
 
     /// Goes on with the fetches of before a restart.
@@ -83,17 +173,43 @@ impl Node {
             key: ServiceKey::from_seed(record.onion.0),
             fsync: self.config.swarm.fsync,
             metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
+            was_done: record.done,
             tracker: self.tracker.clone(),
         };
         let node = Rc::downgrade(self);
-        let learned = Rc::new(move |id, metadata: &Content| {
+        let tell = Rc::new(move |id, news: News<'_>| {
             if let Some(node) = node.upgrade() {
-                node.learned(id, metadata);
+                node.hear_of_fetch(id, &news);
             }
         });
-        let fetch = Fetch::start(parts, self.ground.clone(), self.number(), learned);
+        let fetch = Fetch::start(parts, self.ground.clone(), self.number(), tell);
         self.fetches.borrow_mut().push(fetch);
         Ok(())
+    }
+
+    fn hear_of_fetch(&self, id: u64, news: &News<'_>) {
+        match news {
+            News::Learned(metadata) => self.learned(id, metadata),
+            News::Done => {
+                for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
+                    record.done = true;
+                }
+                if let Err(why) = self.save() {
+                    warn!("that a fetch is done could not be noted: {why}");
+                }
+            }
+            News::Gone => {
+                info!("a fetch that was done before is forgotten: its files were moved away");
+                if let Ok(fetch) = self.pick(&Which::Number(id)) {
+                    self.let_go(&fetch);
+                }
+                self.drop_record(id);
+                if let Err(why) = self.save() {
+                    warn!("that a fetch was forgotten could not be noted: {why}");
+                }
+                self.ground.news.notify_one();
+            }
+        }
     }
 
     /// Keeps what a restart needs to go on without asking again.

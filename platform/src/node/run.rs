@@ -219,6 +219,11 @@ impl Node {
                 self.show().await;
                 _ = reply.send(done);
             }
+            Command::Forget(which, reply) => {
+                let done = self.forget(&which);
+                self.show().await;
+                _ = reply.send(done);
+            }
             Command::Unshare(info_hash, reply) => {
                 let done = self.unshare(&info_hash);
                 self.show().await;
@@ -286,6 +291,15 @@ impl Node {
         std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
             |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
         )
+    }
+
+    /// Removes kept metadata, unless a share or a fetch still needs it.
+    pub(super) fn drop_torrent(&self, info_hash: &str) {
+        let state = self.state.borrow();
+        let is_shared = state.shares.iter().any(|entry| entry.info_hash == info_hash);
+        if !is_shared && !state.fetches.iter().any(|entry| entry.info_hash.as_deref() == Some(info_hash)) {
+            _ = std::fs::remove_file(self.torrent_path(info_hash)); // in RAM, and useless from now on
+        }
     }
 
     pub(super) fn load(&self, info_hash: &str) -> Option<Content> {

@@ -118,7 +118,7 @@ impl Node {
         let offer = self.take_offer(info_hash)?;
         self.withdraw(&offer);
         self.state.borrow_mut().shares.retain(|record| record.info_hash != offer.info_hash);
-        _ = std::fs::remove_file(self.torrent_path(&offer.info_hash)); // in RAM, and useless from now on
+        self.drop_torrent(&offer.info_hash);
         self.save()
     }
 

@@ -94,6 +94,20 @@ impl Fetched {
         Ok(Self { out: out.to_owned(), stage: Stage::Part(Box::new(part)) })
     }
 
+    /// Whether the finished share seems to lie there: every file, of the right size. What is in them is not read.
+    pub fn is_there(content: &Content, out: &Path) -> bool {
+        let layout = content.layout();
+        sources(content, out).iter().zip(0..).all(|(path, number)| {
+            let length = layout.span_of_file(number).map_or(0, |span| span.length);
+            path.metadata().is_ok_and(|about| about.is_file() && about.len() == length)
+        })
+    }
+
+    /// The hidden folder of an unfinished fetch of the share of this name.
+    pub fn part(out: &Path, name: &str) -> PathBuf {
+        out.join(part_name(name))
+    }
+
     /// The metadata kept beside an unfinished fetch of the share of this name, or found there again: lets a fetch go
     /// on before any peer is reached.
     pub fn saved(out: &Path, name: &str, info_hash: InfoHash) -> Option<Content> {
@@ -171,13 +185,16 @@ fn saved(folder: &Folder, hidden: &str) -> io::Result<Option<Content>> {
 
 /// The share as it lies under its own name.
 fn finished(content: &Arc<Content>, out: &Path) -> Served {
+    Served::new(Arc::clone(content), sources(content, out))
+}
+
+/// Where its files lie then.
+fn sources(content: &Content, out: &Path) -> Vec<PathBuf> {
     let top = out.join(content.name());
-    let files = if content.is_single_file() {
-        vec![top]
-    } else {
-        content.paths().iter().map(|path| top.join(path)).collect()
-    };
-    Served::new(Arc::clone(content), files)
+    if content.is_single_file() {
+        return vec![top];
+    }
+    content.paths().iter().map(|path| top.join(path)).collect()
 }
 
 impl Store for Fetched {
