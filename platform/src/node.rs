@@ -20,6 +20,7 @@ mod page;
 mod porch;
 mod primary;
 mod proxy;
+mod remember;
 mod report;
 mod room;
 mod run;

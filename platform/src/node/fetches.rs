@@ -63,11 +63,7 @@ impl Node {
             Some(fetch) => Some(Rc::clone(fetch)),
             None => self.make_room()?,
         };
-        let id = {
-            let mut state = self.state.borrow_mut();
-            state.last_fetch = state.last_fetch.saturating_add(1);
-            state.last_fetch
-        };
+        let id = self.state.borrow().last_fetch.saturating_add(1);
         let record = FetchEntry {
             id,
             link: request.link.clone(),
@@ -78,13 +74,14 @@ impl Node {
             peer: random()?,
         };
         let gone = over.as_ref().map(|fetch| fetch.parts.id);
-        {
-            let mut state = self.state.borrow_mut();
+        self.amend(|state| {
+            state.last_fetch = id;
             state.fetches.retain(|entry| Some(entry.id) != gone);
             state.fetches.push(record.clone());
+        })?;
+        if let Some(fetch) = over {
+            self.let_go(&fetch);
         }
-        self.save()?;
-        over.inspect(|fetch| self.let_go(fetch));
         self.start_fetch(record)?;
         Ok(id)
     }
@@ -105,12 +102,14 @@ impl Node {
     }
 
     /// Ends a fetch and serves its copy no longer, at once. What it wrote stays.
-    pub(super) fn forget(&self, which: &Which) -> Result<Forgotten, NodeError> {
+    pub(super) fn forget(self: &Rc<Self>, which: &Which) -> Result<Forgotten, NodeError> {
         let fetch = self.pick(which)?;
         let gone = fetch.farewell();
-        self.let_go(&fetch);
-        self.drop_record(gone.id);
-        self.save()?;
+        self.drop_fetch(&fetch).map_err(|why| {
+            NodeError::Failed(format!(
+                "the fetch is ended, but that could not be saved: {why}; the node goes on trying, and until then a restart would take it up again"
+            ))
+        })?;
         Ok(gone)
     }
 
@@ -136,20 +135,20 @@ impl Node {
         }
     }
 
-    /// Ends a fetch for good.
+    /// Ends a fetch, and keeps no metadata that nothing else needs.
     fn let_go(&self, fetch: &Rc<Fetch>) {
         fetch.part();
         self.fetches.borrow_mut().retain(|other| !Rc::ptr_eq(other, fetch));
+        if let Some(info_hash) = fetch.info_hash() {
+            self.drop_torrent(&info_hash);
+        }
     }
 
-    /// Remembers a fetch no longer, nor the metadata that nothing else needs.
-    fn drop_record(&self, id: u64) {
-        let mut state = self.state.borrow_mut();
-        let gone: Vec<FetchEntry> = state.fetches.extract_if(.., |entry| entry.id == id).collect();
-        drop(state);
-        gone.iter()
-            .filter_map(|entry| entry.info_hash.as_deref())
-            .for_each(|info_hash| self.drop_torrent(info_hash));
+    /// Ends a fetch and remembers it no longer.
+    fn drop_fetch(self: &Rc<Self>, fetch: &Rc<Fetch>) -> Result<(), NodeError> {
+        self.state.borrow_mut().fetches.retain(|entry| entry.id != fetch.parts.id);
+        self.let_go(fetch);
+        self.note(|_| ()) // after room was made for it
     }
 
     /// Goes on with the fetches of before a restart.
@@ -187,25 +186,19 @@ impl Node {
         Ok(())
     }
 
-    fn hear_of_fetch(&self, id: u64, news: &News<'_>) {
+    fn hear_of_fetch(self: &Rc<Self>, id: u64, news: &News<'_>) {
         match news {
             News::Learned(metadata) => self.learned(id, metadata),
             News::Done => {
-                for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
-                    record.done = true;
-                }
-                if let Err(why) = self.save() {
-                    warn!("that a fetch is done could not be noted: {why}");
+                if let Err(why) = self.edit_fetch(id, |record| record.done = true) {
+                    warn!("that a fetch is done could not be saved yet: {why}");
                 }
             }
             News::Gone => {
                 info!("a fetch that was done before is forgotten: its files were moved away");
-                if let Ok(fetch) = self.pick(&Which::Number(id)) {
-                    self.let_go(&fetch);
-                }
-                self.drop_record(id);
-                if let Err(why) = self.save() {
-                    warn!("that a fetch was forgotten could not be noted: {why}");
+                let dropped = self.pick(&Which::Number(id)).and_then(|fetch| self.drop_fetch(&fetch));
+                if let Err(why) = dropped {
+                    warn!("that a fetch was forgotten could not be saved yet: {why}");
                 }
                 self.ground.news.notify_one();
             }
@@ -213,13 +206,16 @@ impl Node {
     }
 
     /// Keeps what a restart needs to go on without asking again.
-    fn learned(&self, id: u64, metadata: &Content) {
-        for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
-            record.info_hash = Some(metadata.info_hash().to_string());
-        }
-        if let Err(why) = self.keep(metadata).and_then(|()| self.save()) {
+    fn learned(self: &Rc<Self>, id: u64, metadata: &Content) {
+        let info_hash = metadata.info_hash().to_string();
+        let learn = |record: &mut FetchEntry| record.info_hash = Some(info_hash.clone());
+        if let Err(why) = self.keep(metadata).and_then(|()| self.edit_fetch(id, learn)) {
             warn!("a restart would have to learn a share again: {why}");
         }
+    }
+
+    fn edit_fetch(self: &Rc<Self>, id: u64, edit: impl FnMut(&mut FetchEntry)) -> Result<(), NodeError> {
+        self.note(|state| state.fetches.iter_mut().filter(|record| record.id == id).for_each(edit))
     }
 }
 

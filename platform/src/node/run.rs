@@ -3,7 +3,6 @@
 mod mail;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +29,6 @@ use crate::net::{Network, ServiceKey};
 use crate::proxy::Proxies;
 use crate::publish::Publisher;
 use crate::state::{Secret, State, StateDir};
-use crate::store::Content;
 
 /// Files hashed at once: more only fight for the disk.
 const HASHING: usize = 1;
@@ -63,6 +61,8 @@ pub(super) struct Node {
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
+    /// Something happened that could not be saved yet.
+    pub(super) unsaved: Cell<bool>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
     pub(super) hashing: Semaphore,
@@ -160,6 +160,7 @@ fn make(
         publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
+        unsaved: Cell::new(false),
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     }))
@@ -256,6 +257,11 @@ impl Node {
     }
 
     fn close(&self) {
+        if self.unsaved.get()
+            && let Err(why) = self.save()
+        {
+            warn!("what happened last could not be saved: {why}");
+        }
         self.friends.close();
         self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
@@ -274,37 +280,7 @@ impl Node {
 
     /// Keeps what the owner wants of the tracker.
     pub(super) fn set_plan(&self, plan: crate::state::tracker::Tracker) -> Result<(), NodeError> {
-        self.state.borrow_mut().tracker = plan;
-        self.save()
-    }
-
-    pub(super) fn save(&self) -> Result<(), NodeError> {
-        self.state_dir.save(&self.state.borrow()).map_err(|why| NodeError::Failed(why.to_string()))
-    }
-
-    pub(super) fn torrent_path(&self, info_hash: &str) -> PathBuf {
-        self.state_dir.path().join(format!("{info_hash}.torrent"))
-    }
-
-    /// Keeps metadata beside the state, as a `.torrent`.
-    pub(super) fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
-        std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
-            |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
-        )
-    }
-
-    /// Removes kept metadata, unless a share or a fetch still needs it.
-    pub(super) fn drop_torrent(&self, info_hash: &str) {
-        let state = self.state.borrow();
-        let is_shared = state.shares.iter().any(|entry| entry.info_hash == info_hash);
-        if !is_shared && !state.fetches.iter().any(|entry| entry.info_hash.as_deref() == Some(info_hash)) {
-            _ = std::fs::remove_file(self.torrent_path(info_hash)); // in RAM, and useless from now on
-        }
-    }
-
-    pub(super) fn load(&self, info_hash: &str) -> Option<Content> {
-        let bytes = std::fs::read(self.torrent_path(info_hash)).ok()?;
-        Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash().to_string() == info_hash)
+        self.amend(|state| state.tracker = plan)
     }
 
     /// A number nothing else of this run has: rooms on the same circuit would be linkable.

@@ -2,6 +2,7 @@
 
 mod diary;
 mod fetches;
+mod full;
 mod guesses;
 mod landing;
 mod mail;
