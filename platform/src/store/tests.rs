@@ -1,5 +1,7 @@
 //! The store suite: whatever happens to the disk, no wrong byte is handed out and no right one is lost.
 
+mod damage;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;

@@ -105,7 +105,7 @@ impl Part {
                 }
             }
             if self.has_piece(piece) && !self.is_right(piece, leaves) {
-                self.ledger.strike(&content, piece)?;
+                self.ledger.strike(&content, piece);
             }
         }
         Ok(())
@@ -180,9 +180,9 @@ impl Part {
     /// A piece has its last block.
     fn close(&mut self, id: BlockId) -> Result<(), StoreError> {
         let content = Arc::clone(&self.content);
-        let leaves = self.ledger.leaves(&content, id.piece).map_err(|error| blame(&error))?;
-        if !self.is_right(id.piece, leaves) {
-            self.ledger.strike(&content, id.piece).map_err(|error| blame(&error))?;
+        let leaves = self.ledger.leaves(&content, id.piece);
+        if !leaves.is_ok_and(|leaves| self.is_right(id.piece, leaves)) {
+            self.ledger.strike(&content, id.piece);
             return Err(StoreError::Changed);
         }
         if self.fsync == Fsync::Always {
