@@ -1,5 +1,6 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
+mod finish;
 mod learn;
 mod part;
 mod touch;
@@ -23,15 +24,12 @@ use super::door::{self, Callee, Guide};
 use super::halves::Halves;
 use super::open::name_of;
 use super::room::{self, Ground, Pass, Room};
-use super::shelf::{Shelf, explain_write};
+use super::shelf::Shelf;
 use super::tracker::{LinkRecords, Source, Tracker};
 use crate::link::Link;
 use crate::net::ServiceKey;
 use crate::status::{self, FetchState};
 use crate::store::{Content, Fetched, OpenError};
-
-/// A fetch that heard from nobody for so long is given up; what is verified stays.
-const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// Milliseconds between two tries to reach the link, doubling.
 const RETRY_MS: (u64, u64) = (2_000, 60_000);
@@ -64,6 +62,9 @@ pub(crate) struct Fetch {
     tell: Tell,
     /// Bytes that were verified when it failed.
     verified: Cell<u64>,
+    /// When somebody was last heard, and by what sign: the bytes verified and the lanes opened until then.
+    heard: Cell<Instant>,
+    sign: Cell<(u64, u64)>,
     reachable: Cell<bool>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
@@ -113,6 +114,8 @@ impl Fetch {
             room: RefCell::default(),
             tell,
             verified: Cell::default(),
+            heard: Cell::new(Instant::now()),
+            sign: Cell::default(),
             reachable: Cell::new(false),
             known: RefCell::default(),
             links: RefCell::default(),
@@ -190,13 +193,12 @@ impl Fetch {
 
     async fn run(self: Rc<Self>) {
         let mut retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
-        let began = Instant::now();
         let outcome = loop {
             match self.attempt(&mut retry).await {
                 Ok(()) => break None,
                 Err(Trouble::Gone) => return (self.tell)(self.parts.id, News::Gone),
                 Err(Trouble::Final(why)) => break Some(why),
-                Err(Trouble::Passing(why)) if began.elapsed() > GIVE_UP => {
+                Err(Trouble::Passing(why)) if self.is_given_up() => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
                 Err(Trouble::Passing(why)) => {
@@ -320,39 +322,7 @@ impl Fetch {
             self.declare();
         }
     }
-
-    /// Waits for the last block, and puts everything in its place.
-    async fn finish(&self, room: &Rc<Room>) -> Result<(), Trouble> {
-        loop {
-            let (whole, fault, alone) = room.look(|swarm| {
-                (swarm.is_whole(), swarm.fault(), swarm.peers(self.ground.clock.now()).next().is_none())
-            });
-            if whole {
-                return room.store(Shelf::finish).map_err(|why| Trouble::Final(why.to_string()));
-            }
-            if let Some(fault) = fault {
-                let why = explain_write(fault);
-                self.set_state(FetchState::Waiting(why));
-                tokio::time::sleep(FAULT_PAUSE).await; // there may be room again
-                room.change(room::Swarm::resume);
-                continue;
-            }
-            match room.trouble() {
-                (_, true) if alone => return Err(Trouble::Final(REFUSED.into())),
-                (Some(why), _) if alone => self.set_state(FetchState::Waiting(why.to_string())),
-                _ => self.set_state(FetchState::Fetching),
-            }
-            // Woken by events; the tick only refreshes what is shown.
-            _ = tokio::time::timeout(TICK, room.turned.notified()).await;
-        }
-    }
 }
-
-/// Until it is tried again to write to a full disk.
-const FAULT_PAUSE: Duration = Duration::from_secs(5);
-
-/// How often the state is looked at without an event.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The one thing that is said of wrong tokens, revoked and missing shares.
 const REFUSED: &str =

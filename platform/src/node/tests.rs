@@ -8,6 +8,7 @@ mod landing;
 mod mail;
 mod noon;
 mod side;
+mod silence;
 mod spare;
 mod standing;
 mod tracker;
