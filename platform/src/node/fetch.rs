@@ -148,6 +148,7 @@ impl Fetch {
         }
         if let Some(room) = self.room.take() {
             room.close();
+            room.store(Shelf::let_go);
         }
     }
 
@@ -222,6 +223,7 @@ impl Fetch {
                 if let Some(room) = self.room.take() {
                     self.verified.set(room.look(room::Swarm::verified));
                     room.close();
+                    room.store(Shelf::let_go);
                 }
                 self.set_state(FetchState::Failed(why));
             }
@@ -328,10 +330,10 @@ impl Fetch {
 const REFUSED: &str =
     "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
 
-/// Room may be made while we wait; everything else is the owner's to change.
+/// Room may be made while we wait, and another fetch may end; everything else is the owner's to change.
 fn open_trouble(why: OpenError) -> Trouble {
     match why {
-        OpenError::Full(..) => Trouble::Passing(why.to_string()),
+        OpenError::Full(..) | OpenError::Busy(_) => Trouble::Passing(why.to_string()),
         other => Trouble::Final(other.to_string()),
     }
 }

@@ -25,6 +25,13 @@ impl Shelf {
         }
     }
 
+    /// Lets another fetch write where this one did.
+    pub(crate) fn let_go(&mut self) {
+        if let Self::Fetched(fetched) = self {
+            fetched.let_go();
+        }
+    }
+
     fn inner(&self) -> &dyn Store {
         match self {
             Self::Served(served) => served,

@@ -49,6 +49,11 @@ pub enum OpenError {
         "{0} holds an unfinished fetch of another share of that name; finish or remove it, or name another folder"
     )]
     Other(PathBuf),
+    /// Another fetch writes there.
+    #[error(
+        "another fetch, perhaps of another node, writes {0} now; this one goes on when that has ended, or name another folder"
+    )]
+    Busy(PathBuf),
     /// No room.
     #[error(
         "no room for {1} bytes in {0}: {2} are free; make room, it then goes on by itself and keeps what was verified"
@@ -84,8 +89,10 @@ impl Fetched {
             Ok(_) => {}
         }
         let size = content.layout().total();
+        let busy = out.join(&hidden);
         let part =
             Part::open(content, folder, hidden, fsync).map_err(|error| match super::blame(&error) {
+                _ if error.kind() == io::ErrorKind::WouldBlock => OpenError::Busy(busy),
                 StoreError::Full => {
                     OpenError::Full(out.to_owned(), size, crate::sys::mount::free(out).unwrap_or(0))
                 }
@@ -150,6 +157,13 @@ impl Fetched {
     /// Whether the share lies finished under its own name.
     pub const fn is_finished(&self) -> bool {
         matches!(self.stage, Stage::Done(_))
+    }
+
+    /// Lets another fetch write there. Nothing may be written through this one any more.
+    pub fn let_go(&self) {
+        if let Stage::Part(part) = &self.stage {
+            part.let_go();
+        }
     }
 
     /// Moves a fetch whose every block is there to its own name. May be called again after a failure.

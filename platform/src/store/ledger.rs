@@ -89,6 +89,11 @@ impl Ledger {
         Ok(bytes.as_chunks::<32>().0.iter().map(|hash| Hash(*hash)).collect())
     }
 
+    /// Gives up the lock that came with the file.
+    pub(super) fn unlock(&self) {
+        _ = self.file.unlock(); // closing the file does the same
+    }
+
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }

@@ -309,6 +309,25 @@ fn another_share_of_the_same_name_waits_its_turn() {
 }
 
 #[test]
+fn two_fetches_never_write_the_same_part() {
+    let mut source = source(&[("file", 4 * BLOCK)]);
+    let out = Scratch::new("store");
+    let target = fetched(&source, out.path());
+    let open = || Fetched::open(Arc::clone(&source.content), out.path(), Fsync::Never);
+    let why = open().unwrap_err();
+    assert!(matches!(why, OpenError::Busy(_)) && why.to_string().contains("goes on when that has ended"));
+    target.let_go();
+    let other = open().unwrap();
+    assert!(open().is_err());
+    drop(other);
+    drop(target);
+    let mut target = open().unwrap();
+    source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
+    target.finish().unwrap();
+    assert!(fetched(&source, out.path()).is_finished());
+}
+
+#[test]
 fn layers_are_handed_out_as_they_are_verified() {
     let source = source(&[("big", 5_000 * BLOCK)]);
     let span = source.content.layout().spans()[0];

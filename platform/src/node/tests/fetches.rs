@@ -175,3 +175,29 @@ async fn over_the_limit_the_oldest_that_is_over_makes_room() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn two_fetches_into_one_folder_make_one_copy() {
+    let set = LocalSet::new();
+    set.run_until(async {
+        let pace = Pace { bandwidth: 2 << 20, ..Pace::default() };
+        let stage = Stage { network: Memory::with_pace(pace), ..Stage::new("fetches-two") };
+        let (seed, fetcher) =
+            (start(&stage.network, stage.here.path()), start(&stage.network, stage.there.path()));
+        let share = seed.share(request(&stage.here.path().join("things"), false)).await.unwrap();
+        let fetch = FetchRequest { link: share.link, out: stage.there.path().to_owned() };
+        fetcher.fetch(fetch.clone()).await.unwrap();
+        until(&fetcher, |status| status.fetches[0].done > 0).await;
+        let same = stage.there.path().join("state/..");
+        fetcher.fetch(FetchRequest { out: same, ..fetch }).await.unwrap();
+        let waits =
+            |state: &FetchState| matches!(state, FetchState::Waiting(why) if why.contains("another fetch"));
+        until(&fetcher, |status| last(status).is_some_and(waits)).await;
+        let status =
+            until(&fetcher, |status| status.fetches.iter().all(|fetch| fetch.state == FetchState::Done))
+                .await;
+        assert_eq!((status.fetches.len(), status.fetches[1].downloaded), (2, 0));
+        assert_eq!(stage.fetched("deep/large"), vec![7; 3 << 20]);
+    })
+    .await;
+}
