@@ -77,13 +77,20 @@ pub struct ShareRequest {
 }
 
 /// What to fetch.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     /// A link.
     pub link: String,
     /// Absolute path of the folder to write into.
     pub out: PathBuf,
+}
+
+impl std::fmt::Debug for FetchRequest {
+    /// Without the link.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchRequest").finish_non_exhaustive()
+    }
 }
 
 /// Why the node refused. The text says what to do next, and goes to the owner only.

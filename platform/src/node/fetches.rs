@@ -13,7 +13,7 @@ use super::run::{Node, random};
 use super::{FetchRequest, NodeError};
 use crate::link::Link;
 use crate::net::{AccessKey, ServiceKey};
-use crate::state::FetchEntry;
+use crate::state::{FetchEntry, SecretText};
 use crate::store::Content;
 
 /// Fetches of one node. Beyond that those that are over make room, the oldest first.
@@ -66,7 +66,7 @@ impl Node {
         let id = self.state.borrow().last_fetch.saturating_add(1);
         let record = FetchEntry {
             id,
-            link: request.link.clone(),
+            link: SecretText(request.link.clone()),
             out: request.out.clone(),
             info_hash: again.as_ref().and_then(|fetch| fetch.info_hash()),
             done: false,
@@ -161,7 +161,7 @@ impl Node {
     }
 
     fn start_fetch(self: &Rc<Self>, record: FetchEntry) -> Result<(), NodeError> {
-        let link = parse(&record.link)?;
+        let link = parse(&record.link.0)?;
         let access = (!link.public).then(|| AccessKey::derive(link.token.as_bytes()));
         let pass = Pass { token: link.token.clone(), seed: record.peer, access };
         let parts = FetchParts {
