@@ -51,11 +51,9 @@ pub(super) async fn fetch(client: &Client, link: &str, how: &How) -> Result<(), 
     let answer = client.post("/fetches", &FetchRequest { link: link.to_owned(), out: out.clone() }).await?;
     let Started { id } = serde_json::from_slice(&answer).map_err(Failure::failed)?;
     let fetch = follow(client, id).await?;
-    if how.json {
-        print_json(&fetch)?;
-    }
     match fetch.state {
-        FetchState::Done if !how.json => {
+        FetchState::Done if how.json => print_json(&fetch),
+        FetchState::Done => {
             let name = fetch.name.unwrap_or_default();
             print(format_args!("{} ({}, verified)", out.join(name).display(), size(fetch.done)))
         }

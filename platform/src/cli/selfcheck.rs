@@ -38,7 +38,8 @@ pub(super) fn run(config: &Config, runtime: &Runtime, args: &Args) -> Result<(),
     if failed.is_empty() {
         Ok(())
     } else {
-        Err(Failure::Failed(format!("selfcheck: {} failed", failed.join(", "))))
+        let why = format!("selfcheck: {} failed", failed.join(", "));
+        Err(if args.json { Failure::Told(why) } else { Failure::Failed(why) })
     }
 }
 
