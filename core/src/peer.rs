@@ -17,7 +17,7 @@ pub type Name = Vec<u8, MAX_NAME>;
 pub const MAX_EXTRA: usize = 4;
 
 /// Messages without content that a peer may send: a second, and in one burst.
-const CHATTER: (u64, u64) = (64, 1024);
+pub(crate) const CHATTER: (u64, u64) = (64, 1024);
 
 /// Milliseconds without an answer after which a lane that owes some is not relied on.
 const PROMPT_MS: u64 = 4_000;
