@@ -61,7 +61,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// Whether we serve and whether we want: said on every lane, ahead of what depends on it.
     fn say_terms(&mut self, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
         let peer = self.peers.get(at)?.as_ref()?;
-        let (choked, wants) = (peer.choked, peer.we_want);
+        let (choked, wants) = (peer.choked, peer.we_want());
         let (_, lane) = self.lane_mut(id).filter(|(_, lane)| lane.joined)?;
         if lane.said_choke != choked {
             lane.said_choke = choked;
@@ -164,7 +164,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
             peer.first_asked.get_or_insert(now);
         }
-        self.asked.set(super::block_slot(&self.layout, block));
+        if self.asked.set(super::block_slot(&self.layout, block)) {
+            self.free = self.free.saturating_sub(1);
+        }
         Some(write(&Message::Request(block), tx))
     }
 
