@@ -156,7 +156,7 @@ impl Socks {
             return self.meter.error("client_gone");
         }
         match carry(&mut stream, &mut target, wish.early, &self.meter).await {
-            End::Whole | End::ClientGone => {}
+            End::Whole | End::ClientGone | End::Quiet => {}
             End::Broken(_) => {
                 self.meter.error("broken");
                 // With a reset, or the client would take what it has for all there was.

@@ -341,6 +341,20 @@ async fn who_we_are_is_told() {
     assert!(code(&said) == 503 && said.contains(r#""ready":false"#), "{said}");
 }
 
+#[tokio::test]
+async fn a_silent_tunnel_gives_its_place_back() {
+    let house = House::open("idle = 1\nmax_connections = 1", OK).await;
+    let mut server = house.memory.listen_outside("mute.org".parse::<Host>().unwrap(), 443);
+    let mut client = TcpStream::connect(house.address).await.unwrap();
+    client.write_all(b"CONNECT mute.org:443 HTTP/1.1\r\nHost: mute.org:443\r\n\r\n").await.unwrap();
+    let _far = server.accept().await.unwrap();
+    let mut said = Vec::new();
+    timeout(Duration::from_secs(10), client.read_to_end(&mut said)).await.unwrap().unwrap();
+    assert!(said.starts_with(b"HTTP/1.1 200"));
+    assert_eq!(house.view().errors.get("tunnel_idle"), Some(&1));
+    assert_eq!(code(&house.get("/health", "").await), 200);
+}
+
 /// More than the buffers of a connection hold.
 const LARGE: usize = 32 << 20;
 
