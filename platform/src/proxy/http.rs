@@ -157,6 +157,14 @@ impl Gateway {
             Ok(caller) => caller,
             Err(stranger) => return self.refuse(stranger.into()),
         };
+        let known = match (manner, request.uri().path()) {
+            // Health is no secret, and people look at it with a browser.
+            (Manner::Proxy, _) | (_, "/health") => Ok(()),
+            _ => caller::is_asked_by_somebody(&self.config, request.headers()),
+        };
+        if let Err(stranger) = known {
+            return self.refuse(stranger.into());
+        }
         let answer = match manner {
             Manner::Proxy if connect => self.tunnel(request, &caller, handover).await,
             Manner::Proxy => self.forward(request, &caller, manner).await,
