@@ -56,17 +56,27 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
 fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     let Some(file) = &config.keep.file else { return Ok(()) };
+    if !keep::wait_for_disk(file) {
+        log::warn!(
+            "the disk of the keep file did not come: this node begins anew, and is the one of before when it is started \
+             with that disk"
+        );
+    }
     let source = config.keep.passphrase_file.as_deref();
     let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
     if new {
         Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
     }
-    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+    let (taken_up, mark) = keep::take_up(file, &passphrase, state).map_err(Failure::failed)?;
+    match taken_up {
         TakenUp::Restored => log::info!("restored from the keep file"),
         TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
         TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+        TakenUp::Another => log::warn!(
+            "the keep file is not this node's: it is left as it is, and nothing is saved; `bulbil status` says what to do"
+        ),
     }
-    config.keep.passphrase = Some(passphrase);
+    (config.keep.passphrase, config.keep.mark) = (Some(passphrase), mark);
     Ok(())
 }
 
