@@ -10,7 +10,7 @@ mod tiff;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub enum Trace {
     Remark,
     /// A folder of somebody's home.
     HomeFolder,
+    /// Something behind the end of a picture, which programs that show it pass over.
+    Behind,
 }
 
 /// One file that tells something.
@@ -88,6 +90,7 @@ impl Trace {
             Self::Software => "program",
             Self::Remark => "remarks",
             Self::HomeFolder => "home folder",
+            Self::Behind => "a film, picture or other data behind the picture",
         }
     }
 }
@@ -115,7 +118,7 @@ fn look_at(path: &Path) -> io::Result<Option<Finding>> {
     let mut file = File::open(path)?;
     let kind = kind(&mut file)?;
     let traces = match kind {
-        Kind::Jpeg => jpeg::traces(&mut file)?,
+        Kind::Jpeg => jpeg::traces(&mut BufReader::new(file))?,
         Kind::Png => png::traces(&mut file)?,
         Kind::Other => document::traces(&ends(&mut file)?),
     };
@@ -132,12 +135,13 @@ pub fn clean(from: &Path, to: &Path) -> io::Result<bool> {
     if kind == Kind::Other {
         return Ok(false);
     }
-    let mut target = File::create_new(to)?;
+    let mut target = BufWriter::new(File::create_new(to)?);
     let done = match kind {
-        Kind::Jpeg => jpeg::clean(&mut source, &mut target),
+        Kind::Jpeg => jpeg::clean(&mut BufReader::new(source), &mut target),
         Kind::Png => png::clean(&mut source, &mut target),
         Kind::Other => Ok(()),
     };
+    let done = done.and_then(|()| target.flush());
     if done.is_err() {
         let _ = fs::remove_file(to); // half a picture is of no use
     }
@@ -164,13 +168,25 @@ fn kind(file: &mut File) -> io::Result<Kind> {
     })
 }
 
-/// The beginning and the end of a file, one after the other.
-fn ends(file: &mut File) -> io::Result<Vec<u8>> {
+/// What lies behind a picture that was read to its end; padding is nothing.
+fn behind(file: &mut (impl Read + Seek)) -> io::Result<BTreeSet<Trace>> {
+    let bytes = ends(file)?;
+    if bytes.iter().all(|byte| matches!(byte, 0 | 0xff)) {
+        return Ok(BTreeSet::new());
+    }
+    let mut found = document::of_film(&bytes);
+    found.insert(Trace::Behind);
+    Ok(found)
+}
+
+/// The beginning and the end of what is left to read of a file, one after the other.
+fn ends(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let from = file.stream_position()?.saturating_add(ENDS.0 as u64);
     file.by_ref().take(ENDS.0 as u64).read_to_end(&mut bytes)?;
-    let length = file.metadata()?.len();
-    if length > ENDS.0 as u64 {
-        file.seek(SeekFrom::Start(length.saturating_sub(ENDS.1 as u64).max(ENDS.0 as u64)))?;
+    let length = file.seek(SeekFrom::End(0))?;
+    if length > from {
+        file.seek(SeekFrom::Start(length.saturating_sub(ENDS.1 as u64).max(from)))?;
         file.by_ref().take(ENDS.1 as u64).read_to_end(&mut bytes)?;
     }
     Ok(bytes)

@@ -64,6 +64,11 @@ pub(super) fn traces(bytes: &[u8]) -> BTreeSet<Trace> {
     found
 }
 
+/// What the ends of a film tell, wherever it begins.
+pub(super) fn of_film(bytes: &[u8]) -> BTreeSet<Trace> {
+    search(bytes, &BOXES).collect()
+}
+
 /// What XMP tells; that it is there, if nothing else.
 pub(super) fn of_xmp(bytes: &[u8]) -> BTreeSet<Trace> {
     let mut found: BTreeSet<Trace> = search(bytes, &XMP).collect();

@@ -96,6 +96,57 @@ fn pictures_tell_and_their_copies_do_not() {
     assert!(copy.ends_with(b"IENDCRC!") && copy.windows(7).any(|window| window == b"picture"));
 }
 
+/// A picture in two scans with remarks between them, further pictures and a film behind it, as a telephone makes it.
+fn motion_photo() -> Vec<u8> {
+    let second = [vec![0xff, 0xd8], segment(0xe1, &[b"Exif\0\0".as_slice(), &tags()].concat())].concat();
+    [
+        vec![0xff, 0xd8],
+        segment(0xe0, b"JFIF\0\x01\x01"),
+        segment(0xe2, b"MPF\0 two pictures"),
+        segment(0xe2, b"ICC_PROFILE\0 colours"),
+        segment(0xe2, b"urn:iso:std:iso:ts:21496:-1\0 gains"),
+        segment(0xc2, b"progressive"),
+        segment(0xda, b"one"),
+        b"first \xff\x00 \xff\xd0 scan".to_vec(),
+        segment(0xfe, b"made by alice"),
+        vec![0xff, 0xff],
+        segment(0xc4, b"table"),
+        segment(0xe5, b"alice's camera"),
+        segment(0xda, b"two"),
+        b"second scan\xff\xd9".to_vec(),
+        second,
+        b"\xff\xd9\0\0\0\x18ftypmp42 moov \xa9xyz+51.5-000.1/".to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn nothing_behind_a_picture_or_between_its_scans_is_left_in_a_copy() {
+    let found = told(&motion_photo()).map(|found| found.traces);
+    assert_eq!(found, set([Trace::Location, Trace::Remark, Trace::Behind]));
+    let copy = cleaned(&motion_photo());
+    assert_eq!(told(&copy), None);
+    let has = |word: &[u8]| copy.windows(word.len()).any(|window| window == word);
+    for kept in [
+        &b"ICC_PROFILE"[..],
+        b"progressive",
+        b"first \xff\x00 \xff\xd0 scan",
+        b"table",
+        b"second scan\xff\xd9",
+    ] {
+        assert!(has(kept), "{}", String::from_utf8_lossy(kept));
+    }
+    for gone in [&b"alice"[..], b"MPF", b"21496", b"Exif", b"ftyp", b"xyz"] {
+        assert!(!has(gone), "{}", String::from_utf8_lossy(gone));
+    }
+    assert!(copy.ends_with(b"scan\xff\xd9"));
+    let padded = [copy, vec![0; 100]].concat();
+    assert_eq!(told(&padded), None, "padding tells nothing");
+    let appended = [png(), b"PK\x03\x04 an archive".to_vec()].concat();
+    assert!(told(&appended).unwrap().traces.contains(&Trace::Behind));
+    assert!(cleaned(&appended).ends_with(b"IENDCRC!"));
+}
+
 #[test]
 fn documents_and_films_tell_and_cannot_be_cleaned() {
     for (bytes, traces) in [
