@@ -146,6 +146,7 @@ fn report() -> traces::Report {
         cleanable,
     };
     traces::Report {
+        unknown: 2,
         findings: vec![finding("a.jpg", true), finding("b.pdf", false)],
         more: 3,
         looked: 12,
