@@ -32,6 +32,7 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     from_environment(&mut config)?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
+    forget_password(&config, &state)?;
     let measures = harden::apply(&config, state.path(), file);
     if let Some(why) = harden::refusal(&config, measures) {
         return Err(Failure::Failed(why));
@@ -78,6 +79,23 @@ fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     }
     (config.keep.passphrase, config.keep.mark) = (Some(passphrase), mark);
     Ok(())
+}
+
+/// Forgets the page's password where the owner asked for it in the configuration; also one that a keep file brought back.
+fn forget_password(config: &Config, state: &StateDir) -> Result<(), Failure> {
+    if !config.page.reset {
+        return Ok(());
+    }
+    log::warn!(
+        "page.reset is set: the page has no password until its first run sets one, and forgets it at each start; take \
+         reset out of the configuration again"
+    );
+    let mut all = state.load().map_err(Failure::failed)?;
+    if all.page.password.is_none() {
+        return Ok(());
+    }
+    all.page = all.page.forgotten();
+    state.save(&all).map_err(Failure::failed)
 }
 
 /// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened.
@@ -162,4 +180,32 @@ fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
     Failure::Failed(format!(
         "cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{PageEntry, Secret, State};
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn a_password_is_forgotten_when_the_configuration_says_so() {
+        let scratch = Scratch::new("reset");
+        let dir = StateDir::open(&scratch.path().join("state"), true).unwrap();
+        let page = PageEntry {
+            password: Some("hash".into()),
+            seal: Some(Secret([1; 32])),
+            folders: vec!["/srv".into()],
+            ..PageEntry::default()
+        };
+        let state = State { catalogue: Some(Secret([2; 32])), page, ..State::default() };
+        dir.save(&state).unwrap();
+        forget_password(&Config::default(), &dir).unwrap();
+        assert_eq!(dir.load().unwrap(), state);
+        let config = Config::parse("[page]\nreset = true").unwrap();
+        forget_password(&config, &dir).unwrap();
+        let after = dir.load().unwrap();
+        assert_eq!((after.page.password, after.page.seal), (None, None));
+        assert_eq!((after.page.folders, after.catalogue), (vec!["/srv".into()], Some(Secret([2; 32]))));
+    }
 }

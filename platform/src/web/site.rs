@@ -105,6 +105,11 @@ impl Site {
         self.state.join("downloads")
     }
 
+    /// Whether this machine is a board: nobody sits at it, and it has no shell.
+    pub(super) fn is_board(&self) -> bool {
+        self.node.status().board.is_some()
+    }
+
     /// What the page keeps.
     pub(super) async fn entry(&self) -> Result<PageEntry, NodeError> {
         timeout(NODE, self.node.page()).await.map_err(|_| NodeError::Stopping)?

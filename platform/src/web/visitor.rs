@@ -83,6 +83,7 @@ const OUTSIDE: &str = "This page answers to its own machine and the local networ
 
 impl Visitor {
     pub(super) fn new(site: &Site, place: Place, entry: PageEntry, headers: &HeaderMap) -> Self {
+        let entry = if site.is_board() { for_board(entry) } else { entry };
         let session = entry.seal.as_ref().and_then(|seal| {
             let secret = Cookie::Session.read(headers, site.port)?;
             site.sessions().touch(&secret, &seal.0, Instant::now()).then_some(secret)
@@ -127,6 +128,12 @@ impl Visitor {
             (None, Place::Onion) => Source::Onion,
         }
     }
+}
+
+/// Nobody sits at a board: it is never for the machine alone, even if a keep file of another machine says so.
+fn for_board(entry: PageEntry) -> PageEntry {
+    let audience = if entry.audience == Audience::Machine { Audience::Password } else { entry.audience };
+    PageEntry { audience, ..entry }
 }
 
 #[cfg(test)]
@@ -191,6 +198,13 @@ mod tests {
         ] {
             assert_eq!(sight(place, password, audience, session), seen, "{place:?} {password} {audience:?}");
         }
+    }
+
+    #[test]
+    fn a_board_is_never_shut_to_its_network() {
+        let entry = |audience| PageEntry { password: Some(String::new()), audience, ..PageEntry::default() };
+        assert_eq!(for_board(entry(Audience::Machine)), entry(Audience::Password));
+        assert_eq!(for_board(entry(Audience::Figures)), entry(Audience::Figures));
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn beginnings() -> Vec<Named> {
         ..Default::default()
     };
     vec![
+        ("sign-in", frame::alone("Sign in", &account::form("t0ken", true, Some("no")))),
         ("restore", frame::alone("Bring back", &restore::form("t0ken", file, Some("no")))),
         ("first", frame::alone("Welcome", &first::form("t0ken", &draft, Some("no")))),
     ]
