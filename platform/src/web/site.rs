@@ -19,6 +19,7 @@ use crate::config::{Config, Page};
 use crate::net::Network;
 use crate::node::{Handle, NodeError};
 use crate::state::PageEntry;
+use crate::sys::process;
 
 /// Longest wait for the node's own task.
 const NODE: Duration = Duration::from_secs(10);
@@ -166,8 +167,7 @@ fn is_ours(name: &str, names: &[String], board: Option<&str>) -> bool {
 
 /// The name of this machine on the local network: plain, and as mDNS answers to it.
 fn own_names() -> Vec<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim().to_lowercase();
+    let name = process::host_name().to_lowercase();
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
     if plain { vec![format!("{name}.local"), name] } else { Vec::new() }
 }
@@ -175,6 +175,13 @@ fn own_names() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_machines_name_is_known_where_proc_does_not_show_it() {
+        let known = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(process::host_name(), known.trim());
+        assert!(own_names().iter().all(|name| name.starts_with(&known.trim().to_lowercase())));
+    }
 
     #[test]
     fn a_board_that_was_renamed_answers_to_its_new_name() {
