@@ -232,3 +232,14 @@ fn who_needs_the_local_network_cannot_shut_it_out() {
     let shown = |needs_lan| first::audience_choice(Audience::Password, needs_lan).into_string();
     assert!(shown(false).contains("Only this machine") && !shown(true).contains("Only this machine"));
 }
+
+#[test]
+fn a_list_stays_a_table_however_its_rows_are_laid_out() {
+    let cell = |word: &str| html! { (word) };
+    let shown = layout::list("L", false, ["a", "b", "c"], [[cell("x"), cell("y"), cell("z")]]).into_string();
+    for (role, times) in
+        [("table", 1), ("rowgroup", 2), ("row", 2), ("columnheader", 3), ("rowheader", 1), ("cell", 2)]
+    {
+        assert_eq!(shown.matches(&format!("role=\"{role}\"")).count(), times, "{role}: {shown}");
+    }
+}
