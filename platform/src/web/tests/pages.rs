@@ -127,8 +127,9 @@ fn disks() -> Vec<Disk> {
         size: 64 << 30,
         free: 31 << 30,
         read_only,
+        closed: at.starts_with("/disks"),
     };
-    vec![disk("/mnt/usb", false), disk("/media/music", true)]
+    vec![disk("/mnt/usb", false), disk("/media/music", true), disk("/disks/sdb1", false)]
 }
 
 fn choice() -> folders::Choice {
