@@ -176,11 +176,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if asked.cancel == Cancel::No && !gone {
             lane.rest = now.plus(REST_MS);
         }
-        if gone && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
-            if peer.has.clear(block.piece) {
-                peer.has_count = peer.has_count.saturating_sub(1);
-                peer.wanted = peer.wanted.saturating_sub(u32::from(!self.pieces.get(block.piece)));
-            }
+        if gone
+            && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut)
+            && peer.has.clear(block.piece)
+        {
+            peer.has_count = peer.has_count.saturating_sub(1);
+            peer.wanted = peer.wanted.saturating_sub(u32::from(!self.pieces.get(block.piece)));
         }
         self.unask(block);
         self.stir_all();
