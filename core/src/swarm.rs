@@ -252,7 +252,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     fn lose(&mut self, piece: u32) {
         for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
             let id = BlockId { piece, block };
-            if self.blocks.clear(block_slot(&self.layout, id)) {
+            let slot = block_slot(&self.layout, id);
+            if self.blocks.clear(slot) {
+                self.free = self.free.saturating_add(u32::from(!self.asked.get(slot)));
                 self.verified = self.verified.saturating_sub(bytes_of(&self.layout, id));
             }
         }
