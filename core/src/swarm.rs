@@ -99,6 +99,9 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     numbers: u64,
     generations: u32,
     random: u64,
+    /// Blocks that are neither here nor in flight, and pieces that are not whole.
+    free: u32,
+    left: u32,
     /// Content bytes that are here.
     verified: u64,
     /// Content bytes that came, wanted or not; what of them came twice.
@@ -140,9 +143,15 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 pieces.clear(piece)
             };
         }
-        let verified = blocks_of(&layout)
-            .filter(|id| blocks.get(block_slot(&layout, *id)))
-            .fold(0, |sum: u64, id| sum.saturating_add(bytes_of(&layout, id)));
+        let (mut verified, mut free) = (0_u64, 0_u32);
+        for id in blocks_of(&layout) {
+            if blocks.get(block_slot(&layout, id)) {
+                verified = verified.saturating_add(bytes_of(&layout, id));
+            } else {
+                free = free.saturating_add(1);
+            }
+        }
+        let left = layout.pieces().saturating_sub(pieces.count());
         let limit = |per_s: u64| Bucket::new(now, per_s, per_s.max(u64::from(u16::MAX)));
         Ok(Self {
             layout,
@@ -168,6 +177,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             numbers: 0,
             generations: 0,
             random: random | 1,
+            free,
+            left,
             verified,
             received: 0,
             wasted: 0,
@@ -191,7 +202,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// Whether every block is here.
     pub fn is_whole(&self) -> bool {
-        self.pieces.is_full()
+        self.left == 0
     }
 
     /// A lane that may have something to say now. Call until `None`.
@@ -231,8 +242,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// A block is no longer in flight on some lane: free to be picked unless it flies on another.
     fn unask(&mut self, id: BlockId) {
         let flies = self.lanes().any(|lane| lane.has_asked(id));
-        if !flies {
-            self.asked.clear(block_slot(&self.layout, id));
+        let slot = block_slot(&self.layout, id);
+        if !flies && self.asked.clear(slot) && !self.blocks.get(slot) {
+            self.free = self.free.saturating_add(1);
         }
     }
 

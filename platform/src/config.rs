@@ -10,6 +10,7 @@ mod page;
 mod proxy;
 pub mod publish;
 mod quantity;
+pub(crate) mod secret;
 mod selfcheck;
 mod share;
 mod tracker;

@@ -32,6 +32,7 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     from_environment(&mut config, |name| std::env::var(name).ok())?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
+    forget_password(&config, &state)?;
     let measures = harden::apply(&config, state.path(), file);
     if let Some(why) = harden::refusal(&config, measures) {
         return Err(Failure::Failed(why));
@@ -56,18 +57,45 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
 fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     let Some(file) = &config.keep.file else { return Ok(()) };
+    if !keep::wait_for_disk(file) {
+        log::warn!(
+            "the disk of the keep file did not come: this node begins anew, and is the one of before when it is started \
+             with that disk"
+        );
+    }
     let source = config.keep.passphrase_file.as_deref();
     let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
     if new {
         Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
     }
-    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+    let (taken_up, mark) = keep::take_up(file, &passphrase, state).map_err(Failure::failed)?;
+    match taken_up {
         TakenUp::Restored => log::info!("restored from the keep file"),
         TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
         TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+        TakenUp::Another => log::warn!(
+            "the keep file is not this node's: it is left as it is, and nothing is saved; `bulbil status` says what to do"
+        ),
     }
-    config.keep.passphrase = Some(passphrase);
+    (config.keep.passphrase, config.keep.mark) = (Some(passphrase), mark);
     Ok(())
+}
+
+/// Forgets the page's password where the owner asked for it in the configuration; also one that a keep file brought back.
+fn forget_password(config: &Config, state: &StateDir) -> Result<(), Failure> {
+    if !config.page.reset {
+        return Ok(());
+    }
+    log::warn!(
+        "page.reset is set: the page has no password until its first run sets one, and forgets it at each start; take \
+         reset out of the configuration again"
+    );
+    let mut all = state.load().map_err(Failure::failed)?;
+    if all.page.password.is_none() {
+        return Ok(());
+    }
+    all.page = all.page.forgotten();
+    state.save(&all).map_err(Failure::failed)
 }
 
 /// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened. As everywhere,
@@ -165,6 +193,8 @@ fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::{PageEntry, Secret, State};
+    use crate::sys::scratch::Scratch;
 
     fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
         let mut config = Config::parse(text).unwrap();
@@ -200,5 +230,26 @@ mod tests {
         let most: String = (0..publish::MAX_SERVICES).map(|number| block(&format!("s{number}"))).collect();
         assert!(with(&most, &router).unwrap_err().contains("16"));
         assert!(with("", &[("SECMEM_STRICT", "yes")]).unwrap_err().contains("SECMEM_STRICT"));
+    }
+
+    #[test]
+    fn a_password_is_forgotten_when_the_configuration_says_so() {
+        let scratch = Scratch::new("reset");
+        let dir = StateDir::open(&scratch.path().join("state"), true).unwrap();
+        let page = PageEntry {
+            password: Some("hash".into()),
+            seal: Some(Secret([1; 32])),
+            folders: vec!["/srv".into()],
+            ..PageEntry::default()
+        };
+        let state = State { catalogue: Some(Secret([2; 32])), page, ..State::default() };
+        dir.save(&state).unwrap();
+        forget_password(&Config::default(), &dir).unwrap();
+        assert_eq!(dir.load().unwrap(), state);
+        let config = Config::parse("[page]\nreset = true").unwrap();
+        forget_password(&config, &dir).unwrap();
+        let after = dir.load().unwrap();
+        assert_eq!((after.page.password, after.page.seal), (None, None));
+        assert_eq!((after.page.folders, after.catalogue), (vec!["/srv".into()], Some(Secret([2; 32]))));
     }
 }
