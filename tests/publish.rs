@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 /// Callers at once, and rounds of each: a request, [`KEPT`] of them over one connection, and the same with POST.
-const LOAD: (usize, usize) = (4, 20);
+const LOAD: (usize, usize) = (4, 8);
 
 /// Requests over one connection.
 const KEPT: usize = 4;

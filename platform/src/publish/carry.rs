@@ -262,7 +262,9 @@ async fn requests(
         route.tally.received(got);
         let next = exchange.borrow_mut().client(bytes, turn.at());
         if next && route.is_better_elsewhere(turn.at()) {
-            return Over::Moved; // nothing of the request was given away
+            // Nothing of the request was given away: this one may still have it if no other takes it.
+            exchange.borrow_mut().tried.clear();
+            return Over::Moved;
         }
         rung.notify_one();
         if deliver(to, bytes).await.is_err() {
