@@ -206,7 +206,8 @@ mod tests {
         }
         assert_eq!(one.first_clear(&other, 0, 150), None);
         for clear in [5, 70, 149] {
-            (one.clear(clear), other.clear(clear));
+            one.clear(clear);
+            other.clear(clear);
         }
         for (from, len, found) in [
             (0, 150, Some(5)),

@@ -104,7 +104,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Charges a peer for a message without content.
-    fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
+    pub(super) fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
         let peer = self.peers.get_mut(at).and_then(Option::as_mut);
         if peer.is_none_or(|peer| peer.chatter.take(now, units)) { Ok(()) } else { Err(Reject::Flood) }
     }
@@ -176,11 +176,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if asked.cancel == Cancel::No && !gone {
             lane.rest = now.plus(REST_MS);
         }
-        if gone && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
-            if peer.has.clear(block.piece) {
-                peer.has_count = peer.has_count.saturating_sub(1);
-                peer.wanted = peer.wanted.saturating_sub(u32::from(!self.pieces.get(block.piece)));
-            }
+        if gone
+            && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut)
+            && peer.has.clear(block.piece)
+        {
+            peer.has_count = peer.has_count.saturating_sub(1);
+            peer.wanted = peer.wanted.saturating_sub(u32::from(!self.pieces.get(block.piece)));
         }
         self.unask(block);
         self.stir_all();

@@ -280,13 +280,13 @@ mod tests {
                 swarm(pieces, 2, vec![if round % 3 == 0 { 0xff } else { 0 }; count].into_iter());
             for piece in 0..pieces {
                 for peer in swarm.peers.iter_mut().flatten() {
-                    let has = random.draw() % 3 == 0 && peer.has.set(piece);
+                    let has = random.draw().is_multiple_of(3) && peer.has.set(piece);
                     peer.has_count += u32::from(has);
                 }
                 let slots = 2 * piece..2 * piece + 2;
-                slots.filter(|_| random.draw() % 4 == 0).for_each(|slot| _ = swarm.asked.set(slot));
+                slots.filter(|_| random.draw().is_multiple_of(4)).for_each(|slot| _ = swarm.asked.set(slot));
             }
-            let others = core::array::from_fn(|_| round % 2 == 0 && random.draw() % 4 == 0);
+            let others = core::array::from_fn(|_| round % 2 == 0 && random.draw().is_multiple_of(4));
             for at in 0..count {
                 let mut copy = swarm.random;
                 let found = swarm.pick_piece(at, &others);
