@@ -49,7 +49,7 @@ pub struct Settings {
     pub lanes_min: usize,
     /// Lanes to each peer at most, up to the capacity of the swarm.
     pub lanes_max: usize,
-    /// Bytes a second to all peers together; `None` for no limit.
+    /// Bytes a second to all peers together; `None` for no limit. See also [`Swarm::upload_mut`].
     pub upload_limit: Option<u64>,
 }
 
@@ -198,6 +198,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.names = names.into_iter().take(MAX_LANES).collect();
         self.peers.iter_mut().flatten().for_each(|peer| peer.lanes_due = true);
         self.names_changed();
+    }
+
+    /// The bucket behind `upload_limit`. Whoever has several swarms under one limit puts the bucket they share here
+    /// before each [`say`](Self::say) and takes it back afterwards.
+    pub fn upload_mut(&mut self) -> &mut Option<Bucket> {
+        &mut self.upload
     }
 
     /// Whether every block is here.

@@ -104,7 +104,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Charges a peer for a message without content.
-    fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
+    pub(super) fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
         let peer = self.peers.get_mut(at).and_then(Option::as_mut);
         if peer.is_none_or(|peer| peer.chatter.take(now, units)) { Ok(()) } else { Err(Reject::Flood) }
     }

@@ -196,22 +196,20 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// asks for it pays with nothing of his own. Metadata leaves half of that allowance to messages that cannot wait.
     fn may_give(&mut self, now: Millis, at: usize, id: LaneId, reply: Reply) -> bool {
         let metadata = !matches!(reply, Reply::Block(_));
-        let Some(peer) =
-            self.peers.get_mut(at).and_then(Option::as_mut).filter(|_| metadata || self.upload.is_some())
-        else {
-            return true;
-        };
-        if metadata && !peer.chatter.holds(now, METADATA.saturating_add(CHATTER.1 / 2)) {
+        let enough = METADATA.saturating_add(CHATTER.1 / 2);
+        let peer = self.peers.get_mut(at).and_then(Option::as_mut);
+        if metadata && peer.is_some_and(|peer| !peer.chatter.holds(now, enough)) {
             return false;
         }
         if let Some(bucket) = &mut self.upload {
             self.dry = !bucket.take(now, UNIT);
             if self.dry {
+                _ = self.random(); // for when to try again
                 return false;
             }
             self.turn = at.saturating_mul(LANES).saturating_add(usize::from(id.lane));
         }
-        !metadata || peer.chatter.take(now, METADATA)
+        !metadata || self.chatter(now, at, METADATA).is_ok()
     }
 
     fn write_block(

@@ -80,7 +80,7 @@ pub(crate) struct Ground {
     pub(crate) sources: Rc<Sources>,
     /// Told when it is time for the node to say again what it serves.
     pub(crate) renew: Rc<Notify>,
-    /// Room for browsers.
+    /// Room for browsers, and what may leave for them and for all rooms together.
     pub(crate) house: crate::landing::House,
 }
 
@@ -279,7 +279,13 @@ impl Room {
 
     pub(crate) fn say(&self, lane: LaneId, tx: &mut [u8; MAX_FRAME]) -> Result<usize, Over> {
         let now = self.ground.clock.now();
-        let said = self.swarm.borrow_mut().say(now, lane, tx, &mut *self.store.borrow_mut());
+        let said = self.ground.house.upload().lend(|upload| {
+            let mut swarm = self.swarm.borrow_mut();
+            core::mem::swap(swarm.upload_mut(), upload);
+            let said = swarm.say(now, lane, tx, &mut *self.store.borrow_mut());
+            *upload = *swarm.upload_mut(); // what is left, and when there will be more
+            said
+        });
         if said.is_err() {
             self.follow_up();
         }
