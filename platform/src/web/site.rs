@@ -20,6 +20,7 @@ use crate::config::{Config, Page};
 use crate::net::Network;
 use crate::node::{Handle, NodeError};
 use crate::state::PageEntry;
+use crate::sys::process;
 
 /// Longest wait for the node's own task.
 const NODE: Duration = Duration::from_secs(10);
@@ -106,6 +107,11 @@ impl Site {
         self.state.join("downloads")
     }
 
+    /// Whether this machine is a board: nobody sits at it, and it has no shell.
+    pub(super) fn is_board(&self) -> bool {
+        self.node.status().board.is_some()
+    }
+
     /// What the page keeps.
     pub(super) async fn entry(&self) -> Result<PageEntry, NodeError> {
         timeout(NODE, self.node.page()).await.map_err(|_| NodeError::Stopping)?
@@ -163,8 +169,7 @@ fn is_ours(name: &str, names: &[String], board: Option<&str>) -> bool {
 
 /// The name of this machine on the local network: plain, and as mDNS answers to it.
 fn own_names() -> Vec<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim().to_lowercase();
+    let name = process::host_name().to_lowercase();
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
     if plain { vec![format!("{name}.local"), name] } else { Vec::new() }
 }
@@ -182,6 +187,13 @@ mod tests {
         let shown = table.to_string();
         assert!(["1234", "5678", "9012", "3456"].iter().all(|secret| !shown.contains(secret)), "{shown}");
         assert!(shown.contains("memory = 1") && shown.contains("name = \"a\""), "{shown}");
+    }
+
+    #[test]
+    fn the_machines_name_is_known_where_proc_does_not_show_it() {
+        let known = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(process::host_name(), known.trim());
+        assert!(own_names().iter().all(|name| name.starts_with(&known.trim().to_lowercase())));
     }
 
     #[test]
