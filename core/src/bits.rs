@@ -86,9 +86,31 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
         self.words.as_ref().get(..words_for(self.len)).unwrap_or_default()
     }
 
-    /// Whether a bit is set here that is clear in `other`.
-    pub fn exceeds<C: AsRef<[u64]> + AsMut<[u64]>>(&self, other: &Bits<C>) -> bool {
-        self.words().iter().zip(other.words()).any(|(ours, theirs)| ours & !theirs != 0)
+    /// How many bits are set here that are clear in `other`.
+    pub fn count_beyond<C: AsRef<[u64]> + AsMut<[u64]>>(&self, other: &Bits<C>) -> u32 {
+        let beyond = self.words().iter().zip(other.words()).map(|(ours, theirs)| ours & !theirs);
+        beyond.fold(0, |sum: u32, word| sum.saturating_add(word.count_ones()))
+    }
+
+    /// The first of `len` bits from `from` on that is clear here and in `other`, which is as long.
+    pub fn first_clear<C: AsRef<[u64]> + AsMut<[u64]>>(
+        &self,
+        other: &Bits<C>,
+        from: u32,
+        len: u32,
+    ) -> Option<u32> {
+        let end = from.saturating_add(len).min(self.len);
+        let mut at = from;
+        while at < end {
+            let (ours, theirs) = (self.words().get(index(at / WORD))?, other.words().get(index(at / WORD))?);
+            let clear = !(ours | theirs) & u64::MAX.wrapping_shl(at);
+            let word = at.saturating_sub(at % WORD);
+            if clear != 0 {
+                return Some(word.saturating_add(clear.trailing_zeros())).filter(|found| *found < end);
+            }
+            at = word.saturating_add(WORD);
+        }
+        None
     }
 
     /// Sets what a `Haves` message says: bits most significant first, from bit `first` on. A set bit past the end is
@@ -114,10 +136,20 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
         let left = index(self.len.saturating_sub(first).div_ceil(8));
         let mut written: usize = 0;
         for (at, byte) in (first..).step_by(8).zip(out.iter_mut()).take(left) {
-            *byte = (0..8).fold(0, |sum, bit| (sum << 1) | u8::from(self.get(at.saturating_add(bit))));
+            *byte = self.eight(at).reverse_bits();
             written = written.saturating_add(1);
         }
         written
+    }
+}
+
+impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
+    /// Eight bits from `at` on, the first one lowest.
+    fn eight(&self, at: u32) -> u8 {
+        let word = |at: u32| self.words().get(index(at / WORD)).copied().unwrap_or(0);
+        let low = word(at).wrapping_shr(at);
+        let high = word(at.saturating_add(7)).checked_shl(WORD.saturating_sub(at % WORD)).unwrap_or(0);
+        u8::try_from((low | high) & 0xff).unwrap_or(0)
     }
 }
 
@@ -143,13 +175,50 @@ mod tests {
         let mut wire = [0; 17];
         assert_eq!(bits.export(0, &mut wire), 17);
         assert_eq!((wire[0], wire[1], wire[16]), (0x81, 0x80, 0x40));
+        for first in 0..130 {
+            let mut byte = [0];
+            bits.export(first, &mut byte);
+            assert_eq!(
+                byte[0],
+                (0..8).fold(0, |sum, bit| sum << 1 | u8::from(bits.get(first + bit))),
+                "{first}"
+            );
+        }
         let mut copy = Bits::new([0; 3], 130).unwrap();
         copy.merge(0, &wire).unwrap();
         assert_eq!(copy.words(), bits.words());
         assert_eq!(copy.count(), 6);
-        assert!(!copy.exceeds(&bits));
+        assert_eq!(copy.count_beyond(&bits), 0);
         copy.clear(7);
-        assert!(bits.exceeds(&copy));
+        copy.clear(129);
+        assert_eq!((bits.count_beyond(&copy), copy.count_beyond(&bits)), (2, 0));
+    }
+
+    #[test]
+    fn the_first_clear_bit_is_found_in_its_range_only() {
+        let (mut one, mut other) = (Bits::new([0; 3], 150).unwrap(), Bits::new([0; 3], 150).unwrap());
+        for at in 0..150 {
+            if at % 3 == 0 {
+                one.set(at)
+            } else {
+                other.set(at)
+            };
+        }
+        assert_eq!(one.first_clear(&other, 0, 150), None);
+        for clear in [5, 70, 149] {
+            one.clear(clear);
+            other.clear(clear);
+        }
+        for (from, len, found) in [
+            (0, 150, Some(5)),
+            (0, 5, None),
+            (6, 64, None),
+            (6, 65, Some(70)),
+            (71, 999, Some(149)),
+            (150, 9, None),
+        ] {
+            assert_eq!(one.first_clear(&other, from, len), found, "{from} {len}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub type Name = Vec<u8, MAX_NAME>;
 pub const MAX_EXTRA: usize = 4;
 
 /// Messages without content that a peer may send: a second, and in one burst.
-const CHATTER: (u64, u64) = (64, 1024);
+pub(crate) const CHATTER: (u64, u64) = (64, 1024);
 
 /// Milliseconds without an answer after which a lane that owes some is not relied on.
 const PROMPT_MS: u64 = 4_000;
@@ -155,9 +155,10 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) key: PeerKey,
     pub(crate) has: Bits<B>,
     pub(crate) has_count: u32,
-    /// It would request if we let it, by any lane; we would.
+    /// Pieces it has and we lack.
+    pub(crate) wanted: u32,
+    /// It would request if we let it, by any lane.
     pub(crate) wants: bool,
-    pub(crate) we_want: bool,
     pub(crate) choked: bool,
     pub(crate) names_due: bool,
     pub(crate) lanes_due: bool,
@@ -191,8 +192,8 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
             key,
             has,
             has_count: 0,
+            wanted: 0,
             wants: false,
-            we_want: false,
             choked: true,
             names_due: true,
             lanes_due: true,
@@ -232,6 +233,11 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
     /// Whether it refuses us on every lane.
     pub(crate) fn chokes_us(&self) -> bool {
         self.open().filter(|lane| lane.joined).all(|lane| lane.chokes_us)
+    }
+
+    /// Whether we would request if it let us.
+    pub(crate) fn we_want(&self) -> bool {
+        self.wanted > 0
     }
 
     /// Whether it has everything.

@@ -83,6 +83,12 @@ impl Bucket {
         enough
     }
 
+    /// Whether `units` are there.
+    pub fn holds(&mut self, now: Millis, units: u64) -> bool {
+        self.refill(now);
+        self.level >= units.saturating_mul(1000).min(self.full)
+    }
+
     /// When `units` will be there.
     #[must_use]
     pub fn ready_at(&self, units: u64) -> Millis {

@@ -49,7 +49,7 @@ pub struct Settings {
     pub lanes_min: usize,
     /// Lanes to each peer at most, up to the capacity of the swarm.
     pub lanes_max: usize,
-    /// Bytes a second to all peers together; `None` for no limit.
+    /// Bytes a second to all peers together; `None` for no limit. See also [`Swarm::upload_mut`].
     pub upload_limit: Option<u64>,
 }
 
@@ -99,6 +99,9 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     numbers: u64,
     generations: u32,
     random: u64,
+    /// Blocks that are neither here nor in flight, and pieces that are not whole.
+    free: u32,
+    left: u32,
     /// Content bytes that are here.
     verified: u64,
     /// Content bytes that came, wanted or not; what of them came twice.
@@ -140,9 +143,15 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 pieces.clear(piece)
             };
         }
-        let verified = blocks_of(&layout)
-            .filter(|id| blocks.get(block_slot(&layout, *id)))
-            .fold(0, |sum: u64, id| sum.saturating_add(bytes_of(&layout, id)));
+        let (mut verified, mut free) = (0_u64, 0_u32);
+        for id in blocks_of(&layout) {
+            if blocks.get(block_slot(&layout, id)) {
+                verified = verified.saturating_add(bytes_of(&layout, id));
+            } else {
+                free = free.saturating_add(1);
+            }
+        }
+        let left = layout.pieces().saturating_sub(pieces.count());
         let limit = |per_s: u64| Bucket::new(now, per_s, per_s.max(u64::from(u16::MAX)));
         Ok(Self {
             layout,
@@ -168,6 +177,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             numbers: 0,
             generations: 0,
             random: random | 1,
+            free,
+            left,
             verified,
             received: 0,
             wasted: 0,
@@ -189,9 +200,15 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         self.names_changed();
     }
 
+    /// The bucket behind `upload_limit`. Whoever has several swarms under one limit puts the bucket they share here
+    /// before each [`say`](Self::say) and takes it back afterwards.
+    pub fn upload_mut(&mut self) -> &mut Option<Bucket> {
+        &mut self.upload
+    }
+
     /// Whether every block is here.
     pub fn is_whole(&self) -> bool {
-        self.pieces.is_full()
+        self.left == 0
     }
 
     /// A lane that may have something to say now. Call until `None`.
@@ -231,8 +248,21 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// A block is no longer in flight on some lane: free to be picked unless it flies on another.
     fn unask(&mut self, id: BlockId) {
         let flies = self.lanes().any(|lane| lane.has_asked(id));
-        if !flies {
-            self.asked.clear(block_slot(&self.layout, id));
+        let slot = block_slot(&self.layout, id);
+        if !flies && self.asked.clear(slot) && !self.blocks.get(slot) {
+            self.free = self.free.saturating_add(1);
+        }
+    }
+
+    /// The store keeps nothing of this piece any more: all of it has to come again.
+    fn lose(&mut self, piece: u32) {
+        for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
+            let id = BlockId { piece, block };
+            let slot = block_slot(&self.layout, id);
+            if self.blocks.clear(slot) {
+                self.free = self.free.saturating_add(u32::from(!self.asked.get(slot)));
+                self.verified = self.verified.saturating_sub(bytes_of(&self.layout, id));
+            }
         }
     }
 

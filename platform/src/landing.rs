@@ -16,9 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
-use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::pump::Clock as _;
-use bulbil_core::rate::Bucket;
 use bulbil_core::store::StoreError;
 use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::Semaphore;
@@ -26,6 +24,7 @@ use tokio::sync::Semaphore;
 use crate::clock::TokioClock;
 use crate::link::{Link, TOKEN_LEN, Token};
 use crate::store::{Content, Served};
+use crate::upload::Upload;
 
 pub(crate) use connection::serve;
 
@@ -35,25 +34,26 @@ const SEATS: usize = 12;
 /// Connections of the readers of all shares at once.
 const ALL_SEATS: usize = 48;
 
-/// Bytes that may leave at once before `swarm.upload_limit` holds them back, if that is more than a second's worth.
-const BURST: u64 = 256 * 1024;
-
-/// What all landings of a node share.
+/// What all landings of a node share, and its rooms with them.
 #[derive(Clone)]
 pub(crate) struct House(Rc<Shared>);
 
 struct Shared {
     seats: Arc<Semaphore>,
-    upload: Option<RefCell<Bucket>>,
+    upload: Upload,
     clock: TokioClock,
 }
 
 impl House {
     /// `upload_limit` in bytes a second, if there is one.
     pub(crate) fn new(clock: TokioClock, upload_limit: Option<u64>) -> Self {
-        let upload = upload_limit
-            .map(|per_s| RefCell::new(Bucket::new(clock.now(), per_s, per_s.clamp(BLOCK_LEN as u64, BURST))));
+        let upload = Upload::new(clock.now(), upload_limit);
         Self(Rc::new(Shared { seats: Arc::new(Semaphore::new(ALL_SEATS)), upload, clock }))
+    }
+
+    /// What may leave the node, to browsers and to peers.
+    pub(crate) fn upload(&self) -> &Upload {
+        &self.0.upload
     }
 }
 

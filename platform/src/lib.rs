@@ -28,6 +28,7 @@ pub mod store;
 pub mod sys;
 mod tidings;
 pub mod traces;
+mod upload;
 pub mod web;
 mod words;
 

@@ -29,13 +29,13 @@ pub(crate) fn are_refused(stage: &Stage) {
 
         let mut lane = raw.call().await.unwrap();
         lane.send_bytes(&[0xff, 0xff]).await.unwrap();
-        thrown_out(stage, lane, MALFORMED).await;
+        let mut last = thrown_out(stage, lane, MALFORMED, None).await;
         let mut lane = raw.call().await.unwrap();
         lane.send_bytes(&[0, 0]).await.unwrap();
-        thrown_out(stage, lane, MALFORMED).await;
+        last = thrown_out(stage, lane, MALFORMED, last).await;
         let mut lane = raw.call().await.unwrap();
         lane.send(&[0x77; 99]).await.unwrap();
-        thrown_out(stage, lane, MALFORMED).await;
+        last = thrown_out(stage, lane, MALFORMED, last).await;
         let messages: [(&[Message<'_>], &str); 7] = [
             (&[Message::Have(0)], OUT_OF_TURN),
             (&[Message::Request(block)], OUT_OF_TURN),
@@ -56,7 +56,7 @@ pub(crate) fn are_refused(stage: &Stage) {
             for message in messages {
                 lane.say(message).await.unwrap();
             }
-            thrown_out(stage, lane, why).await;
+            last = thrown_out(stage, lane, why, last).await;
         }
         let mut lane = raw.call().await.unwrap();
         lane.say(&Message::Join).await.unwrap();
@@ -65,24 +65,27 @@ pub(crate) fn are_refused(stage: &Stage) {
             flood.extend([0, 1, 0]); // frames that say: alive
         }
         _ = lane.send_bytes(&flood).await; // hung up on before its end, perhaps
-        thrown_out(stage, lane, "sent more than is allowed").await;
+        thrown_out(stage, lane, "sent more than is allowed", last).await;
     });
     let said = stage.fetcher.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(content::digest(&out.join("manners.bin")).unwrap(), sha256);
 }
 
-/// Waits until the seed has named the last peer dropped for `why` and hung up on it.
-async fn thrown_out(stage: &Stage, mut lane: Lane, why: &str) {
+/// Waits until the seed has dropped one peer more than after `before`, and hung up on it; the last one for `why`. Gives its
+/// number.
+async fn thrown_out(stage: &Stage, mut lane: Lane, why: &str, before: Option<u64>) -> Option<u64> {
     while lane.recv().await.is_ok() {}
     let last = || {
         let dropped = stage.seed.status().ok()?["dropped"].as_array()?.clone();
         let last = dropped.last()?.clone();
-        Some((dropped.len(), last["id"].as_u64()?, last["why"].as_str()?.to_owned()))
+        Some((last["id"].as_u64()?, last["why"].as_str()?.to_owned()))
     };
-    let what = format!("a peer to be named that {why}; the last one: {:?}", last());
-    eventually(COMMAND_LIMIT, &what, || last().is_some_and(|(_, _, said)| said == why)).unwrap();
-    let (_, id, _) = last().unwrap();
+    let what = format!("a peer after {before:?} to be named that {why}; the last one: {:?}", last());
+    let new = |(id, said): &(u64, String)| Some(*id) != before && said == why;
+    eventually(COMMAND_LIMIT, &what, || last().as_ref().is_some_and(new)).unwrap();
+    let (id, _) = last().unwrap();
     let line = format!("dropped peer {id}: it {why}");
     assert!(stage.seed.log().unwrap().contains(&line), "{line} is not in the log");
+    Some(id)
 }

@@ -5,7 +5,7 @@ use crate::content::{Span, merkle};
 use crate::id::BlockId;
 use crate::limits::MAX_NAME;
 use crate::peer::{Cancel, MAX_EXTRA, Name, Reply, Words};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::Millis;
 use crate::wire::Message;
 
@@ -65,7 +65,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return Ok(()) };
                 peer.has.merge(first, bits).map_err(|_| Reject::OutOfRange)?;
                 peer.has_count = peer.has.count();
-                peer.we_want = peer.has.exceeds(&self.pieces);
+                peer.wanted = peer.has.count_beyond(&self.pieces);
                 peer.stir();
                 Ok(())
             }
@@ -104,7 +104,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Charges a peer for a message without content.
-    fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
+    pub(super) fn chatter(&mut self, now: Millis, at: usize, units: u64) -> Result<(), Reject> {
         let peer = self.peers.get_mut(at).and_then(Option::as_mut);
         if peer.is_none_or(|peer| peer.chatter.take(now, units)) { Ok(()) } else { Err(Reject::Flood) }
     }
@@ -131,7 +131,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
         peer.has_count = peer.has_count.saturating_add(1);
         if !self.pieces.get(piece) {
-            peer.we_want = true;
+            peer.wanted = peer.wanted.saturating_add(1);
             peer.stir();
         }
         Ok(())
@@ -176,11 +176,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if asked.cancel == Cancel::No && !gone {
             lane.rest = now.plus(REST_MS);
         }
-        if gone && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
-            if peer.has.clear(block.piece) {
-                peer.has_count = peer.has_count.saturating_sub(1);
-            }
-            peer.we_want = peer.has.exceeds(&self.pieces);
+        if gone
+            && let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut)
+            && peer.has.clear(block.piece)
+        {
+            peer.has_count = peer.has_count.saturating_sub(1);
+            peer.wanted = peer.wanted.saturating_sub(u32::from(!self.pieces.get(block.piece)));
         }
         self.unask(block);
         self.stir_all();
@@ -237,6 +238,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return Ok(Event::Quiet);
         }
         if let Err(fault) = store.write(block.id, &leaf, block.bytes) {
+            if fault == StoreError::Changed {
+                self.lose(block.id.piece);
+            }
             self.fault = Some(fault);
             return Ok(Event::Fault(fault));
         }
@@ -261,25 +265,27 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Notes a block that is verified and written.
-    fn keep(&mut self, id: BlockId) -> Event {
-        if self.blocks.set(block_slot(&self.layout, id)) {
+    pub(super) fn keep(&mut self, id: BlockId) -> Event {
+        let slot = block_slot(&self.layout, id);
+        if self.blocks.set(slot) {
+            self.free = self.free.saturating_sub(u32::from(!self.asked.get(slot)));
             self.verified = self.verified.saturating_add(bytes_of(&self.layout, id));
         }
         self.cancel_elsewhere(id);
         if !is_whole(&self.layout, &self.blocks, id.piece) {
             return Event::Block(id);
         }
-        self.pieces.set(id.piece);
+        self.left = self.left.saturating_sub(u32::from(self.pieces.set(id.piece)));
         self.active.retain(|piece| *piece != id.piece);
         if let Some(entry) = self.log.get_mut(log_place(self.logged)) {
             *entry = id.piece;
         }
         self.logged = self.logged.saturating_add(1);
         for peer in self.peers.iter_mut().flatten() {
-            peer.we_want = peer.has.exceeds(&self.pieces);
+            peer.wanted = peer.wanted.saturating_sub(u32::from(peer.has.get(id.piece)));
             peer.stir();
         }
-        if self.pieces.is_full() { Event::Whole(id) } else { Event::Piece(id) }
+        if self.is_whole() { Event::Whole(id) } else { Event::Piece(id) }
     }
 
     /// The endgame asks for a block twice; whoever is late need not send it.

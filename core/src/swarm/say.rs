@@ -5,7 +5,7 @@ use crate::bits::Bits;
 use crate::content::Span;
 use crate::id::BlockId;
 use crate::limits::{ALIVE_MS, BLOCK_LEN, MAX_FRAME, MAX_NAMES};
-use crate::peer::{Asked, Cancel, Name, Reply, Told, Words};
+use crate::peer::{Asked, CHATTER, Cancel, Name, Reply, Told, Words};
 use crate::store::Store;
 use crate::time::Millis;
 use crate::wire::Message;
@@ -18,6 +18,10 @@ const NAMES_MS: u64 = 1_000;
 
 /// Pieces told of in one `Haves`.
 const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
+
+/// Units of chatter that an answer with metadata costs: 128 of them at once, and then 16 a second, 256 KiB. A learner
+/// that is slower never waits; the largest share there may be, 2^20 pieces, takes two minutes.
+const METADATA: u64 = 4;
 
 /// Bytes of an upload that the bucket is asked for.
 pub(super) const UNIT: u64 = 16 * 1024;
@@ -57,7 +61,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// Whether we serve and whether we want: said on every lane, ahead of what depends on it.
     fn say_terms(&mut self, at: usize, id: LaneId, tx: &mut [u8]) -> Option<usize> {
         let peer = self.peers.get(at)?.as_ref()?;
-        let (choked, wants) = (peer.choked, peer.we_want);
+        let (choked, wants) = (peer.choked, peer.we_want());
         let (_, lane) = self.lane_mut(id).filter(|(_, lane)| lane.joined)?;
         if lane.said_choke != choked {
             lane.said_choke = choked;
@@ -160,7 +164,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
             peer.first_asked.get_or_insert(now);
         }
-        self.asked.set(super::block_slot(&self.layout, block));
+        if self.asked.set(super::block_slot(&self.layout, block)) {
+            self.free = self.free.saturating_sub(1);
+        }
         Some(write(&Message::Request(block), tx))
     }
 
@@ -174,12 +180,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     ) -> Option<usize> {
         let (_, lane) = self.lane_mut(id)?;
         let reply = *lane.replies.front()?;
-        if let (Reply::Block(_), Some(bucket)) = (reply, &mut self.upload) {
-            self.dry = !bucket.take(now, UNIT);
-            if self.dry {
-                return None; // the timer stirs the lane when the bucket has refilled
-            }
-            self.turn = at.saturating_mul(LANES).saturating_add(usize::from(id.lane));
+        if !matches!(reply, Reply::Refuse { .. }) && !self.may_give(now, at, id, reply) {
+            return None; // the timer stirs the lane when the bucket has refilled
         }
         self.lane_mut(id)?.1.replies.pop_front();
         match reply {
@@ -188,6 +190,26 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             Reply::Hashes { file, index } => write_hashes(file, index, tx, store),
             Reply::Info(offset) => write_info(offset, tx, store),
         }
+    }
+
+    /// Charges an answer of substance to the upload limit, and metadata to the peer's allowance as well, since whoever
+    /// asks for it pays with nothing of his own. Metadata leaves half of that allowance to messages that cannot wait.
+    fn may_give(&mut self, now: Millis, at: usize, id: LaneId, reply: Reply) -> bool {
+        let metadata = !matches!(reply, Reply::Block(_));
+        let enough = METADATA.saturating_add(CHATTER.1 / 2);
+        let peer = self.peers.get_mut(at).and_then(Option::as_mut);
+        if metadata && peer.is_some_and(|peer| !peer.chatter.holds(now, enough)) {
+            return false;
+        }
+        if let Some(bucket) = &mut self.upload {
+            self.dry = !bucket.take(now, UNIT);
+            if self.dry {
+                _ = self.random(); // for when to try again
+                return false;
+            }
+            self.turn = at.saturating_mul(LANES).saturating_add(usize::from(id.lane));
+        }
+        !metadata || self.chatter(now, at, METADATA).is_ok()
     }
 
     fn write_block(

@@ -95,6 +95,39 @@ fn a_fetcher_wants_before_it_asks() {
     assert_eq!(say(&mut swarm, &mut store, lane), [vec![5, 0, 0], vec![5, 0, 1]], "two requests");
 }
 
+/// How many questions for metadata are answered at once, asked one by one.
+fn answers(swarm: &mut Small, store: &mut MemoryStore, lane: LaneId, now: Millis, ask: Message<'_>) -> usize {
+    let mut buf = [0; MAX_FRAME];
+    let frame = ask.encode(&mut [0; 16]).unwrap().to_vec();
+    let answered = |_: &usize| {
+        swarm.hear(now, lane, &frame, store).unwrap();
+        swarm.say(now, lane, &mut buf, store).unwrap() > 0
+    };
+    (0..1000).take_while(answered).count()
+}
+
+#[test]
+fn metadata_is_given_out_at_a_measured_rate() {
+    for ask in [Message::AskInfo(0), Message::AskHashes { file: 0, index: 0 }] {
+        let (mut swarm, mut store, lane) = swarm(true, false);
+        assert_eq!(answers(&mut swarm, &mut store, lane, NOW, ask), 128);
+        assert_eq!(swarm.handle_timeout(NOW.plus(1000)), None);
+        assert_eq!(swarm.poll_stirred(), Some(lane), "asked again without a further frame");
+        assert_eq!(answers(&mut swarm, &mut store, lane, NOW.plus(1000), ask), 16);
+        hear(&mut swarm, &mut store, lane, Message::Alive).unwrap(); // the other half of the allowance is left
+    }
+}
+
+#[test]
+fn metadata_counts_against_the_upload_limit() {
+    let (mut swarm, mut store, lane) = swarm(true, false);
+    swarm.upload = Some(Bucket::new(NOW, 16 * 1024, 64 * 1024));
+    assert_eq!(answers(&mut swarm, &mut store, lane, NOW, Message::AskInfo(0)), 4);
+    assert_eq!(swarm.poll_timeout(), Some(NOW), "lanes are looked at");
+    assert_eq!(swarm.handle_timeout(NOW), None);
+    assert_eq!(answers(&mut swarm, &mut store, lane, NOW.plus(1001), Message::AskInfo(0)), 1);
+}
+
 #[test]
 fn bytes_that_are_no_message_are_malformed() {
     let (mut swarm, mut store, lane) = swarm(true, true);

@@ -6,10 +6,14 @@ use crate::content::Span;
 use crate::lanes::Step;
 use crate::limits::{CHOKE_MS, SILENCE_MS, STALL_MS};
 use crate::peer::Words;
+use crate::rate::Bucket;
 use crate::time::Millis;
 
 /// Milliseconds for which a peer that wants nothing is kept when we want nothing either.
 const IDLE_MS: u64 = 30_000;
+
+/// Milliseconds by which the next try to upload is put off at most.
+const SPREAD_MS: u64 = 32;
 
 /// Milliseconds between two looks at lanes, while there are any.
 const TICK_MS: u64 = 1_000;
@@ -19,7 +23,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// bring anything.
     pub fn poll_timeout(&self) -> Option<Millis> {
         if self.peers.iter().any(Option::is_some) {
-            let upload = self.upload.filter(|_| self.dry).map(|bucket| bucket.ready_at(UNIT));
+            // Swarms that share a bucket come back apart, or it would always be the same one that comes first.
+            let ready = |bucket: Bucket| bucket.ready_at(UNIT).plus(self.random % SPREAD_MS);
+            let upload = self.upload.filter(|_| self.dry).map(ready);
             return [Some(self.next_choke), Some(self.next_tick), upload].into_iter().flatten().min();
         }
         if self.is_whole() || self.fault.is_some() { None } else { self.next_dial() }

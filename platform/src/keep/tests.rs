@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::tracker::{MirrorEntry, Tracker, TrustEntry};
-use crate::state::{FetchEntry, Secret, ShareEntry};
+use crate::state::{FetchEntry, Secret, SecretText, ShareEntry};
 use crate::sys::scratch::Scratch;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -27,8 +27,9 @@ fn full(folder: &Path) -> StateDir {
         text: String::new(),
     };
     let fetch = FetchEntry {
+        done: false,
         id: 7,
-        link: "http://x".into(),
+        link: SecretText("http://x".into()),
         out: "/srv".into(),
         info_hash: None,
         onion: Secret([4; 32]),

@@ -70,19 +70,14 @@ impl FileBody {
     /// Holds back while the upload limit is used up.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let shared = &self.landing.house.0;
-        let Some(bucket) = &shared.upload else { return Poll::Ready(()) };
         loop {
             if let Some(wait) = &mut self.wait {
                 ready!(wait.as_mut().poll(cx));
                 self.wait = None;
             }
             let now = shared.clock.now();
-            let mut bucket = bucket.borrow_mut();
             let next = self.left().min(BLOCK_LEN as u64);
-            if bucket.take(now, next) {
-                return Poll::Ready(());
-            }
-            let millis = bucket.ready_at(next).since(now).max(1);
+            let Err(millis) = shared.upload.take(now, next) else { return Poll::Ready(()) };
             self.wait = Some(Box::pin(tokio::time::sleep(Duration::from_millis(millis))));
         }
     }

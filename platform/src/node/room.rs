@@ -80,7 +80,7 @@ pub(crate) struct Ground {
     pub(crate) sources: Rc<Sources>,
     /// Told when it is time for the node to say again what it serves.
     pub(crate) renew: Rc<Notify>,
-    /// Room for browsers.
+    /// Room for browsers, and what may leave for them and for all rooms together.
     pub(crate) house: crate::landing::House,
 }
 
@@ -100,6 +100,8 @@ pub(crate) struct Room {
     pub(crate) turned: Notify,
     tasks: RefCell<JoinSet<()>>,
     last_error: Cell<Option<NetError>>,
+    /// Lanes that were opened so far.
+    opened: Cell<u64>,
     refused: Cell<bool>,
     /// The name in the owner's link: only its refusal says that the link is no good.
     origin: RefCell<Option<Name>>,
@@ -156,6 +158,7 @@ impl Room {
             turned: Notify::new(),
             tasks: RefCell::default(),
             last_error: Cell::new(None),
+            opened: Cell::new(0),
             refused: Cell::new(false),
             origin: RefCell::default(),
             tokens: RefCell::default(),
@@ -212,6 +215,11 @@ impl Room {
         (self.last_error.get(), self.refused.get())
     }
 
+    /// How many lanes were opened so far, by either side.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.get()
+    }
+
     pub(crate) fn call_failed(&self, name: &[u8], error: Option<NetError>) {
         let origin = self.origin.borrow().as_deref() == Some(name);
         self.refused.set(error.is_none() && origin);
@@ -232,6 +240,7 @@ impl Room {
             }
         };
         self.last_error.set(None);
+        self.opened.set(self.opened.get().saturating_add(1));
         self.refused.set(false);
         let notify = Rc::new(Notify::new());
         self.stirred.borrow_mut().insert(id, Rc::clone(&notify));
@@ -270,7 +279,13 @@ impl Room {
 
     pub(crate) fn say(&self, lane: LaneId, tx: &mut [u8; MAX_FRAME]) -> Result<usize, Over> {
         let now = self.ground.clock.now();
-        let said = self.swarm.borrow_mut().say(now, lane, tx, &mut *self.store.borrow_mut());
+        let said = self.ground.house.upload().lend(|upload| {
+            let mut swarm = self.swarm.borrow_mut();
+            core::mem::swap(swarm.upload_mut(), upload);
+            let said = swarm.say(now, lane, tx, &mut *self.store.borrow_mut());
+            *upload = *swarm.upload_mut(); // what is left, and when there will be more
+            said
+        });
         if said.is_err() {
             self.follow_up();
         }

@@ -1,14 +1,18 @@
 //! Whole nodes in one process, over the network that lives there.
 
 mod diary;
+mod fetches;
+mod full;
 mod guesses;
 mod landing;
 mod mail;
 mod noon;
 mod side;
+mod silence;
 mod spare;
 mod standing;
 mod tracker;
+mod upload;
 
 use std::fs;
 use std::path::Path;
@@ -31,9 +35,13 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Starts a node on `network` with its state in `folder`.
 pub(super) fn start(network: &Memory, folder: &Path) -> Handle {
+    start_with(network, folder, Config::default())
+}
+
+fn start_with(network: &Memory, folder: &Path, config: Config) -> Handle {
     let (handle, inbox) = Handle::new();
     let state = StateDir::open(&folder.join("state"), true).unwrap();
-    let (config, network) = (Config::default(), Network::Memory(network.clone()));
+    let network = Network::Memory(network.clone());
     let proxies = Proxies::new(network.clone(), &config);
     let running = run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });

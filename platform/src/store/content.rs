@@ -18,6 +18,8 @@ pub struct Content {
     paths: Vec<String>,
     layout: Layout<Vec<Span>>,
     layers: BTreeMap<Hash, Vec<u8>>,
+    /// What lies between the runs of each layer and its root, so that a run is proved by looking up: a 256th of the layers.
+    crowns: BTreeMap<Hash, Vec<u8>>,
 }
 
 /// Why metadata is refused. The text names what is wrong with it.
@@ -49,16 +51,17 @@ impl Content {
         let joined = |file: bulbil_core::content::metainfo::File<'_>| {
             file.path.components().collect::<Vec<_>>().join("/")
         };
-        let content = Self {
+        let mut content = Self {
             info_hash: parsed.info_hash(),
             name: parsed.name().to_owned(),
             single: parsed.is_single_file(),
             paths: parsed.files().map(joined).collect(),
             layers: layers.into_iter().collect(),
+            crowns: BTreeMap::new(),
             layout,
             info,
         };
-        content.check_layers()?;
+        content.crowns = content.check_layers()?;
         Ok(content)
     }
 
@@ -77,18 +80,24 @@ impl Content {
         out
     }
 
-    fn check_layers(&self) -> Result<(), ContentError> {
+    /// Checks every layer against the root of its file, and gives their crowns.
+    fn check_layers(&self) -> Result<BTreeMap<Hash, Vec<u8>>, ContentError> {
+        let mut crowns = BTreeMap::new();
         for span in self.layout.spans().iter().filter(|span| self.layout.has_layer(span)) {
             let wrong = ContentError::Layer(span.file);
             let Some(layer) = self.layers.get(&span.root) else { return Err(wrong) };
-            let pieces = usize::try_from(self.layout.pieces_in(span)).unwrap_or(usize::MAX);
-            if layer.len() != pieces.saturating_mul(32)
-                || layer::root(layer, self.layout.piece_height()) != span.root
-            {
+            let pieces = self.layout.pieces_in(span);
+            let mut crown = vec![0; layer::crown_len(pieces)];
+            let root = layer::crown(layer, self.layout.piece_height(), &mut crown);
+            let length = usize::try_from(pieces).unwrap_or(usize::MAX).saturating_mul(32);
+            if layer.len() != length || root != Some(span.root) {
                 return Err(wrong);
             }
+            if !crown.is_empty() {
+                crowns.insert(span.root, crown);
+            }
         }
-        Ok(())
+        Ok(crowns)
     }
 
     /// Names the share.
@@ -152,7 +161,8 @@ impl Content {
         let span = self.layout.span_of_file(file)?;
         let layer = self.layers.get(&span.root)?;
         let mut uncles = [0; MAX_UNCLES * 32];
-        let (run, above) = layer::run(layer, self.layout.piece_height(), index, &mut uncles)?;
+        let crown = self.crowns.get(&span.root).map_or(&[][..], Vec::as_slice);
+        let (run, above) = layer::run(layer, crown, self.layout.piece_height(), index, &mut uncles)?;
         let (first, rest) = out.split_at_mut_checked(run.len())?;
         first.copy_from_slice(run);
         rest.get_mut(..above)?.copy_from_slice(uncles.get(..above)?);

@@ -29,11 +29,12 @@ const PAGES: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.
-const SAID: [(&str, &str); 14] = [
+const SAID: [(&str, &str); 15] = [
     ("shared", "Shared. Give the link to those who may have it."),
     ("reading", "The files are being read; the share appears when that is done."),
     ("unshared", "Withdrawn. Nobody can fetch it any more."),
     ("fetching", "The fetch has begun."),
+    ("forgotten", "Forgotten. What it wrote stays where it is."),
     ("saved", "Saved."),
     ("password", "The password was changed. Every other browser has to sign in again."),
     ("welcome", "All set. This node is yours."),

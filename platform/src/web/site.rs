@@ -15,6 +15,7 @@ use super::onion::Onion;
 use super::password::Hasher;
 use super::search::Searches;
 use super::session::Sessions;
+use crate::config::secret::is_secret;
 use crate::config::{Config, Page};
 use crate::net::Network;
 use crate::node::{Handle, NodeError};
@@ -150,8 +151,9 @@ fn hide(table: &mut toml::Table) {
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => hide(inner),
-            value if ["pass", "secret", "token", "key", "bridge"].iter().any(|word| key.contains(word)) => {
-                *value = "(hidden)".into();
+            value if is_secret(key) => *value = "(hidden)".into(),
+            toml::Value::Array(items) => {
+                items.iter_mut().filter_map(toml::Value::as_table_mut).for_each(hide);
             }
             _ => {}
         }
@@ -175,6 +177,17 @@ fn own_names() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        let text = "memory = 1\n[metrics]\ntoken = \"1234\"\n[[publish]]\nname = \"a\"\nkey = [\"5678\"]\n\
+                    [net.tor]\nbridges = [\"9012\"]\n[keep]\npassphrase_file = \"3456\"\n";
+        let mut table: toml::Table = toml::from_str(text).unwrap();
+        hide(&mut table);
+        let shown = table.to_string();
+        assert!(["1234", "5678", "9012", "3456"].iter().all(|secret| !shown.contains(secret)), "{shown}");
+        assert!(shown.contains("memory = 1") && shown.contains("name = \"a\""), "{shown}");
+    }
 
     #[test]
     fn the_machines_name_is_known_where_proc_does_not_show_it() {

@@ -85,9 +85,9 @@ pub fn stop_all() -> io::Result<()> {
     }
 }
 
-/// Gives a file or folder to this user and group.
-pub fn give(path: &std::path::Path, id: u32) -> io::Result<()> {
-    Ok(chown(path, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?)
+/// Gives a file or folder to this group, and to this user if one is named. Follows links: only for folders that nobody else writes to.
+pub fn give(path: &std::path::Path, user: Option<u32>, group: u32) -> io::Result<()> {
+    Ok(chown(path, user.map(Uid::from_raw), Some(Gid::from_raw(group)))?)
 }
 
 /// Memory of the machine in bytes: all of it, and what programs could still have (proc(5), `MemTotal`, `MemAvailable`). Where

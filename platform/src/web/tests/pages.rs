@@ -42,7 +42,7 @@ fn content() -> Vec<Named> {
         ("share", shares::share_page(&status.shares[0], &frame)),
         ("share-public", shares::share_page(&public, &frame)),
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
-        ("fetches", fetches::page(&status, &frame)),
+        ("fetches", fetches::page(&status, None, &frame)),
         ("fetch", form),
         ("files", files::page(&[root, memory], &disks(), false, &frame)),
         ("publish", publish::page(&status.shares[0], &report(), &frame)),
