@@ -4,6 +4,7 @@ mod api;
 mod container;
 mod debian;
 mod engine;
+mod systemd;
 mod unit;
 
 use std::env;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::systemd::Systemd;
 use super::{Rows, TARGET, expect, output, packed};
 use crate::scratch::Scratch;
 
@@ -13,7 +14,8 @@ use crate::scratch::Scratch;
 const SUITE: &str = "bookworm";
 
 /// Folders in which Debian's own tools write down what they did.
-const BOOKS: [&str; 6] = ["proc", "sys", "var/lib/dpkg", "var/cache", "var/log", "mnt"];
+const BOOKS: [&str; 8] =
+    ["proc", "sys", "var/lib/dpkg", "var/lib/apt", "var/lib/systemd", "var/cache", "var/log", "mnt"];
 
 /// What the owner keeps, and added to the configuration.
 const KEEP: &str = "srv/keep.age";
@@ -24,7 +26,7 @@ pub(super) fn run(rows: &mut Rows) -> io::Result<()> {
         [packed(&["deb", "--target", TARGET])?, packed(&["deb", "--target", TARGET, "--suffix", "+1"])?];
     let root = Scratch::new("debian")?;
     let mut bootstrap = Command::new("debootstrap");
-    bootstrap.args(["--variant=minbase", SUITE]).arg(root.path()).arg(mirror()?);
+    bootstrap.args(["--variant=minbase", "--include=systemd", SUITE]).arg(root.path()).arg(mirror()?);
     rows.timed("deb: a clean Debian", || output(&mut bootstrap).map(drop));
     let debian = Debian { root: &root };
     fs::write(root.join(KEEP), "sealed")?;
@@ -39,6 +41,10 @@ pub(super) fn run(rows: &mut Rows) -> io::Result<()> {
         expect(odd.is_empty(), &format!("nothing is left or gone: {odd:?}"))?;
         expect(root.join(KEEP).is_file(), "the keep file is still there")
     });
+    match Systemd::boot(root.path(), &root.join("mnt/boot.log")) {
+        Ok(systemd) => debian.serves(rows, &systemd, &packages)?,
+        Err(why) => rows.timed("deb: a Debian with systemd boots", || Err(why)),
+    }
     Ok(())
 }
 
@@ -71,6 +77,37 @@ impl Debian<'_> {
         );
         let mut command = Command::new("unshare");
         output(command.args(["--mount", "sh", "-c", &script])).map(drop)
+    }
+
+    /// The same three steps with a systemd that runs the service.
+    fn serves(&self, rows: &mut Rows, systemd: &Systemd, packages: &[PathBuf; 2]) -> io::Result<()> {
+        let install = |package: &Path| {
+            fs::copy(package, self.root.join("mnt/bulbil.deb"))?;
+            systemd.run(&["dpkg", "--force-confold", "-i", "/mnt/bulbil.deb"])
+        };
+        let before = self.files()?;
+        let mut first = String::new();
+        rows.timed("deb: under systemd, the unit starts and its page answers", || {
+            install(&packages[0])?;
+            first = systemd.serves()?;
+            Ok(())
+        });
+        rows.timed("deb: under systemd, an upgrade starts the new one in place of the old one", || {
+            install(&packages[1])?;
+            expect(systemd.serves()? != first, "another process serves")
+        });
+        rows.timed("deb: under systemd, a purge stops it and leaves no trace", || {
+            systemd.run(&["dpkg", "--purge", "bulbil"])?;
+            expect(systemd.run(&["systemctl", "is-active", "bulbil"]).is_err(), "it is stopped")?;
+            expect(
+                systemd.run(&["sh", "-c", "grep -x bulbil /proc/[0-9]*/comm"]).is_err(),
+                "nothing of it runs",
+            )?;
+            let after = self.files()?;
+            let odd: Vec<_> = before.symmetric_difference(&after).collect();
+            expect(odd.is_empty(), &format!("nothing is left or gone: {odd:?}"))
+        });
+        Ok(())
     }
 
     fn upgrades(&self, package: &Path) -> io::Result<()> {
