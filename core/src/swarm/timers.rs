@@ -4,7 +4,7 @@ use super::say::UNIT;
 use super::{Over, Reject, Swarm};
 use crate::content::Span;
 use crate::lanes::Step;
-use crate::limits::{CHOKE_MS, SILENCE_MS, STALL_MS};
+use crate::limits::{CHOKE_MS, JOIN_MS, SILENCE_MS, STALL_MS};
 use crate::peer::Words;
 use crate::rate::Bucket;
 use crate::time::Millis;
@@ -53,7 +53,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         None
     }
 
-    /// Closes lanes that took requests and gave nothing, or that are silent. A peer all of whose lanes stall is dropped;
+    /// Closes lanes that took requests and gave nothing, that are silent, or that nobody joined. A peer all of whose lanes stall is dropped;
     /// it may come back, since a dead circuit looks the same.
     fn drop_stalled(&mut self, now: Millis) -> Option<Over> {
         for peer in self.peers.iter_mut().flatten() {
@@ -61,7 +61,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             for lane in peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing) {
                 open = open.saturating_add(1);
                 let starves = !lane.asked.is_empty() && now.since(lane.fed) >= STALL_MS;
-                if starves || now.since(lane.heard) >= SILENCE_MS {
+                let dawdles = !lane.dialed && !lane.joined && now.since(lane.fed) >= JOIN_MS;
+                if starves || dawdles || now.since(lane.heard) >= SILENCE_MS {
                     (lane.closing, lane.stirred) = (true, true);
                     stalled = stalled.saturating_add(usize::from(starves));
                 }

@@ -81,8 +81,15 @@ struct Lane {
 enum Trouble {
     /// Worth another try.
     Passing(String),
+    /// Worth another try: all places at the node are taken.
+    Busy,
     /// The owner has to do something.
     Final(String),
+}
+
+/// What is said of a node all of whose places are taken.
+fn busy(wait: Duration) -> String {
+    format!("the node is busy; tried again in {} s", wait.as_millis().div_ceil(1000))
 }
 
 impl Fetch {
@@ -167,6 +174,11 @@ impl Fetch {
             match self.attempt(&mut retry).await {
                 Ok(()) => break None,
                 Err(Trouble::Final(why)) => break Some(why),
+                Err(Trouble::Busy) => {
+                    let wait = Duration::from_millis(retry.failed(0));
+                    self.set_state(FetchState::Waiting(busy(wait)));
+                    tokio::time::sleep(wait).await;
+                }
                 Err(Trouble::Passing(why)) if began.elapsed() > GIVE_UP => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
@@ -299,6 +311,7 @@ impl Fetch {
                 continue;
             }
             match room.trouble() {
+                _ if alone && room.is_busy() => self.set_state(FetchState::Waiting(busy(room.until_due()))),
                 (_, true) if alone => return Err(Trouble::Final(REFUSED.into())),
                 (Some(why), _) if alone => self.set_state(FetchState::Waiting(why.to_string())),
                 _ => self.set_state(FetchState::Fetching),

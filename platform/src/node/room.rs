@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
+use super::open;
 use super::shelf::Shelf;
 use super::tracker::Sources;
 use crate::clock::TokioClock;
@@ -101,6 +102,8 @@ pub(crate) struct Room {
     tasks: RefCell<JoinSet<()>>,
     last_error: Cell<Option<NetError>>,
     refused: Cell<bool>,
+    /// The last one called had no place for us.
+    busy: Cell<bool>,
     /// The name in the owner's link: only its refusal says that the link is no good.
     origin: RefCell<Option<Name>>,
     /// What doors ask for that want another token than ours.
@@ -157,6 +160,7 @@ impl Room {
             tasks: RefCell::default(),
             last_error: Cell::new(None),
             refused: Cell::new(false),
+            busy: Cell::new(false),
             origin: RefCell::default(),
             tokens: RefCell::default(),
             over: watch::Sender::new(false),
@@ -212,10 +216,22 @@ impl Room {
         (self.last_error.get(), self.refused.get())
     }
 
+    /// Whether the last one called was there and had no place for us.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
+    /// How long it is until the machine has something to do by itself, such as the next call.
+    pub(crate) fn until_due(&self) -> Duration {
+        let now = self.ground.clock.now();
+        Duration::from_millis(self.look(Swarm::poll_timeout).unwrap_or(now).since(now))
+    }
+
     pub(crate) fn call_failed(&self, name: &[u8], error: Option<NetError>) {
         let origin = self.origin.borrow().as_deref() == Some(name);
         self.refused.set(error.is_none() && origin);
         self.last_error.set(error);
+        self.busy.set(false);
         let now = self.ground.clock.now();
         self.change(|swarm| swarm.dial_failed(now, name));
         self.turned.notify_one();
@@ -226,13 +242,17 @@ impl Room {
         let now = self.ground.clock.now();
         let id = match self.change(|swarm| swarm.lane_open(now, key, dialed, bits)) {
             Ok(id) => id,
-            Err(why @ (NoLane::Banned | NoLane::Full | NoLane::Ourselves)) => {
+            Err(why) => {
                 debug!("lane not taken: {why:?}");
+                if why == NoLane::Full && dialed.is_none() {
+                    open::turn_away(&mut halves).await;
+                }
                 return;
             }
         };
         self.last_error.set(None);
         self.refused.set(false);
+        self.busy.set(false);
         let notify = Rc::new(Notify::new());
         self.stirred.borrow_mut().insert(id, Rc::clone(&notify));
         let gone = Gone { room: self, id };
@@ -246,6 +266,10 @@ impl Room {
         drop(gone);
         match end {
             Ended::Line(Over::Rejected(peer, why)) => self.dropped(peer, &why.to_string()),
+            Ended::Line(Over::Busy) => {
+                self.busy.set(true);
+                self.turned.notify_one();
+            }
             Ended::Line(Over::Closed) => say_goodbye(&mut halves).await,
             Ended::Hangup | Ended::Stalled => debug!("lane ended: {end:?}"),
         }
@@ -294,7 +318,7 @@ impl Room {
             let over = self.swarm.borrow_mut().handle_timeout(now);
             match over {
                 Some(Over::Rejected(peer, why)) => self.dropped(peer, &why.to_string()),
-                Some(Over::Closed) => {}
+                Some(Over::Closed | Over::Busy) => {}
                 None => break,
             }
         }
@@ -331,12 +355,9 @@ impl Room {
     }
 }
 
-/// Time for a last frame to leave.
-const GOODBYE: Duration = Duration::from_secs(5);
-
 /// A last `Bye` may wait in the network's buffer.
 async fn say_goodbye(halves: &mut Halves) {
-    _ = tokio::time::timeout(GOODBYE, halves.tx.flush()).await; // the connection is closed either way
+    _ = tokio::time::timeout(open::GOODBYE, halves.tx.flush()).await; // the connection is closed either way
 }
 
 /// Tells the machine that a lane is gone, also when its task was ended from outside.

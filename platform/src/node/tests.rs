@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod busy;
 mod diary;
 mod guesses;
 mod landing;
