@@ -327,3 +327,24 @@ fn a_busy_peer_is_called_again_and_nobody_else_may_say_so() {
     let (mut swarm, mut store, lane) = self::swarm(false, false);
     rejected(hear(&mut swarm, &mut store, lane, Message::Busy), Reject::OutOfTurn);
 }
+
+#[test]
+fn short_memory_leaves_one_lane_to_each_peer_that_is_active() {
+    let (mut swarm, mut store, first) = swarm(true, false);
+    let later = NOW.plus(10_000);
+    let (second, idle) = (call(&mut swarm, later, 2).unwrap(), call(&mut swarm, NOW, 3).unwrap());
+    for lane in [first, second, idle] {
+        hear(&mut swarm, &mut store, lane, Message::Join).unwrap();
+        hear(&mut swarm, &mut store, lane, Message::Want(true)).unwrap();
+        say(&mut swarm, &mut store, lane);
+    }
+    swarm.hear(later, first, &[5, 0, 0], &mut store).unwrap();
+    let mut buf = [0; MAX_FRAME];
+    assert!(swarm.say(later, first, &mut buf, &mut store).unwrap() > BLOCK_LEN);
+    assert_eq!(swarm.shed(later, 10_000), 2);
+    assert_eq!(swarm.shed(later, 10_000), 0, "they are on their way");
+    assert_eq!(say(&mut swarm, &mut store, first), Vec::<Vec<u8>>::new());
+    for lane in [second, idle] {
+        assert_eq!(say(&mut swarm, &mut store, lane), [vec![15]], "Bye");
+    }
+}

@@ -89,6 +89,22 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
     }
 
+    /// Gives up what can be done without while memory is short: all lanes of peers that moved no content for `idle_ms`, and
+    /// of each other peer all lanes but the oldest. Each ends when nothing is owed on it. Says how many they are.
+    pub fn shed(&mut self, now: Millis, idle_ms: u64) -> usize {
+        let mut shed = 0_usize;
+        for peer in self.peers.iter_mut().flatten() {
+            let lasting = peer.open().filter(|lane| !lane.retiring).map(|lane| lane.generation);
+            let kept = lasting.min().filter(|_| now.since(peer.moved) < idle_ms);
+            let open = peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing && !lane.retiring);
+            for lane in open.filter(|lane| Some(lane.generation) != kept) {
+                (lane.retiring, lane.stirred) = (true, true);
+                shed = shed.saturating_add(1);
+            }
+        }
+        shed
+    }
+
     /// Looks at the number of lanes to each peer.
     fn grow(&mut self, now: Millis) {
         let spread = self.random();

@@ -352,7 +352,7 @@ fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
 
 impl Guide for Fetch {
     fn is_short(&self) -> bool {
-        self.ground.short.get()
+        self.ground.short.refuses()
     }
 
     fn passes(&self) -> Vec<Pass> {

@@ -28,6 +28,7 @@ use super::halves::Halves;
 use super::lane::LaneLine;
 use super::open;
 use super::shelf::Shelf;
+use super::shortage::Short;
 use super::tracker::Sources;
 use crate::clock::TokioClock;
 use crate::link::Token;
@@ -72,7 +73,7 @@ pub(crate) struct Ground {
     pub(crate) clock: TokioClock,
     pub(crate) settings: Settings,
     /// Set while memory is short: no new lanes then, and no new callers.
-    pub(crate) short: Rc<Cell<bool>>,
+    pub(crate) short: Rc<Short>,
     /// Told whenever something happened that the owner may want to see.
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.

@@ -25,6 +25,13 @@ impl Shelf {
         }
     }
 
+    /// Lets go of what can be read again.
+    pub(crate) fn relieve(&mut self) {
+        if let Self::Served(served) = self {
+            served.relieve();
+        }
+    }
+
     fn inner(&self) -> &dyn Store {
         match self {
             Self::Served(served) => served,

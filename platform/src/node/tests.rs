@@ -6,6 +6,7 @@ mod guesses;
 mod landing;
 mod mail;
 mod noon;
+mod shortage;
 mod side;
 mod spare;
 mod standing;
