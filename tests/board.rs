@@ -15,11 +15,16 @@ const SOON: Duration = Duration::from_secs(20);
 
 /// A DHCP server with leases of so many seconds.
 fn server(folder: &Scratch, seconds: u32) -> Process {
+    server_with(folder, seconds, "")
+}
+
+/// The same, with more lines of configuration.
+fn server_with(folder: &Scratch, seconds: u32, more: &str) -> Process {
     let conf = folder.join("udhcpd.conf");
     let leases = folder.join("leases");
     let text = format!(
         "interface {CABLE}\nstart 10.9.0.50\nend 10.9.0.50\nmax_leases 1\nmin_lease 1\nlease_file {0}\npidfile {0}.pid\n\
-         option subnet 255.255.255.0\noption router 10.9.0.1\noption lease {seconds}\n",
+         option subnet 255.255.255.0\noption router 10.9.0.1\noption lease {seconds}\n{more}",
         leases.display()
     );
     std::fs::write(&conf, text).unwrap();
@@ -107,6 +112,92 @@ fn an_address_is_leased_renewed_lost_and_leased_again() {
     bulbil_tests::wait::eventually(SOON, "an address again", again).unwrap();
     namespace::run(&["ip", "link", "set", CABLE, "down"]).unwrap();
     board.says("no cable, or no Wi-Fi network joined", SOON).unwrap();
+}
+
+/// A DHCP server that never answers, and says when it was asked for more time by the one who has an address.
+const DEAF: &str = r"
+import socket
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('10.9.0.1', 67))
+asked, asker = server.recvfrom(1500)
+print('asked by', asker[0], flush=True)
+server.recvfrom(1500)
+";
+
+#[test]
+fn a_cable_that_is_pulled_ends_a_lease_while_it_is_renewed() {
+    if !namespace::inside(&["--net", "--mount"], "a_cable_that_is_pulled_ends_a_lease_while_it_is_renewed")
+        .unwrap()
+    {
+        return;
+    }
+    let folder = Scratch::new("renewal").unwrap();
+    let board = Board::start(&[("bulbil.toml", "")]).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    // To be renewed after 4 s; who does not answer then is asked again after half an hour.
+    let mut dhcp = server_with(&folder, 3600, "option 0x3a 00000004\n");
+    board.says("cable1: address 10.9.0.50/24, from DHCP", SOON).unwrap();
+    dhcp.kill().unwrap();
+    let deaf =
+        Process::start("deaf", Command::new("python3").args(["-c", DEAF]), &folder.join("deaf.log")).unwrap();
+    let asked = || deaf.output().is_ok_and(|said| said.contains("asked by 10.9.0.50"));
+    bulbil_tests::wait::eventually(SOON, "a question for more time", asked).unwrap();
+    let before = board.console().unwrap().matches("no cable").count();
+    namespace::run(&["ip", "link", "set", CABLE, "down"]).unwrap();
+    board.says_times("cable1: no cable, or no Wi-Fi network joined", before + 1, SOON).unwrap();
+    assert!(!board.run(&["ip", "-4", "address"]).unwrap().contains("10.9.0.50"));
+}
+
+#[test]
+fn an_adapter_that_was_pulled_is_taken_up_again() {
+    if !namespace::inside(&["--net", "--mount"], "an_adapter_that_was_pulled_is_taken_up_again").unwrap() {
+        return;
+    }
+    let settings = "[board]\nname = \"attic\"\naddress = \"10.9.0.2/24\"\ninterface = \"cable1\"\n";
+    let board = Board::start(&[("bulbil.toml", settings)]).unwrap();
+    board.says("board.interface: no interface of this name is there", SOON).unwrap();
+    for times in 1..=2 {
+        board.plug("10.9.0.1/24").unwrap();
+        board.says_times("cable1: address 10.9.0.2/24, as bulbil.toml says", times, SOON).unwrap();
+        board.says_times("its page is at http://attic.local/", times, SOON).unwrap();
+        assert_eq!(ask("attic.local", 1), "0 1 10.9.0.2 from 10.9.0.2");
+        namespace::run(&["ip", "link", "delete", CABLE]).unwrap();
+        board.says_times("cable1: it is gone", times, SOON).unwrap();
+        assert_eq!(board.report().unwrap()["links"], serde_json::json!([]));
+    }
+    // Within one look of the board's: nobody sees that it was gone, but it is another.
+    board.plug("10.9.0.1/24").unwrap();
+    board.says_times("cable1: address 10.9.0.2/24", 3, SOON).unwrap();
+    namespace::run(&["ip", "link", "delete", CABLE]).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    board.says_times("cable1: address 10.9.0.2/24", 4, SOON).unwrap();
+}
+
+#[test]
+fn the_fixed_address_goes_where_something_is_connected() {
+    if !namespace::inside(&["--net", "--mount"], "the_fixed_address_goes_where_something_is_connected")
+        .unwrap()
+    {
+        return;
+    }
+    let board =
+        Board::start(&[("bulbil.toml", "[board]\naddress = \"10.9.0.2/24\"\nmdns = false\n")]).unwrap();
+    board.plug_dead("another0", "a-cable1").unwrap();
+    board.says("a-cable1: no cable", SOON).unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    board.says("cable1: address 10.9.0.2/24, as bulbil.toml says", SOON).unwrap();
+    namespace::run(&["ip", "link", "set", "another0", "up"]).unwrap();
+    let connected =
+        || board.run(&["ip", "link", "show", "a-cable1"]).is_ok_and(|said| said.contains("LOWER_UP"));
+    bulbil_tests::wait::eventually(SOON, "the second cable", connected).unwrap();
+    let mine = |cable: &str| {
+        let addresses = board.run(&["ip", "-4", "address", "show", cable]).unwrap();
+        addresses.contains("10.9.0.2/24")
+    };
+    assert!(mine("cable1") && !mine("a-cable1"), "what works stays, though the other is first by name");
+    namespace::run(&["ip", "link", "set", CABLE, "down"]).unwrap();
+    board.says("a-cable1: address 10.9.0.2/24, as bulbil.toml says", SOON).unwrap();
+    assert!(mine("a-cable1") && !mine("cable1"), "one address is not at two places");
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn files_cross_tor() {
     story.scene("a folder of small files", || a_folder(&stage));
     story.scene("a public link", || a_public_link(&stage));
     story.scene("several paths under one name", || several_paths(&stage));
+    story.scene("forget", || forget(&stage));
     story.scene("unshare", || unshare(&network, &stage));
     story.scene("stop", || stop(&stage));
     story.end().unwrap();
@@ -197,6 +198,24 @@ fn several_paths(stage: &Stage) {
     let expected = [&one, &two]
         .map(|path| (path.file_name().map(PathBuf::from).unwrap(), content::digest(path).unwrap()));
     assert_eq!(got, BTreeMap::from(expected));
+}
+
+/// What came stays; the node knows nothing of it any more.
+fn forget(stage: &Stage) {
+    let fetch = |at: usize| stage.fetcher.status().unwrap()["fetches"][at].clone();
+    let film = fetch(0);
+    let line = ["forget", film["info_hash"].as_str().unwrap(), "--json"];
+    let gone = stage.fetcher.json(&line).unwrap();
+    assert_eq!(keys(&gone), ["done", "finished", "id", "info_hash", "kept", "name", "size"]);
+    assert_eq!((&gone["id"], &gone["kept"]), (&film["id"], &Value::from(text(&stage.out.join("film.bin")))));
+    assert!(stage.out.join("film.bin").is_file());
+    let next = fetch(0)["id"].as_u64().unwrap().to_string();
+    let said = stage.fetcher.say(&["forget", &next]).unwrap();
+    assert!(said.code == Some(0) && said.out.contains("no longer served"), "{said:?}");
+    for (line, word) in [(&next, "bulbil list"), (&"film.bin".to_owned(), "named by its number")] {
+        let said = stage.fetcher.say(&["forget", line]).unwrap();
+        assert!(said.code == Some(1) && said.err.contains(word), "{said:?}");
+    }
 }
 
 /// Takes effect at once: who is fetching stops and is told why, who comes later is told the same.

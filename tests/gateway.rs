@@ -15,10 +15,12 @@ use std::time::Duration;
 use bulbil_tests::net::{Network, Shape};
 use bulbil_tests::node::{Node, Settings};
 use bulbil_tests::ports::Ports;
+use bulbil_tests::process::Process;
 use bulbil_tests::program;
 use bulbil_tests::scratch::Scratch;
 use bulbil_tests::story::Story;
 use bulbil_tests::talk::Talk;
+use bulbil_tests::wait::eventually;
 use serde_json::Value;
 use site::Site;
 
@@ -66,6 +68,7 @@ fn the_gateway_serves_and_guards() {
     story.scene("the library", || library::scene(&network, &stage));
     story.scene("figures", || figures(&stage));
     story.scene("selfcheck", || selfcheck(&stage));
+    story.scene("a selfcheck that is stopped", || stopped_selfcheck(&stage));
     story.scene("what the log says", || log(&stage));
     story.end().unwrap();
 }
@@ -189,6 +192,21 @@ fn strangers(stage: &Stage) {
         assert_eq!(code(&["-H", "Sec-Fetch-Site: cross-site", &stage.at(path)]), "403");
         assert_eq!(code(&["-X", "POST", "-H", "Origin: null", &stage.at(path)]), "403");
     }
+    // What a page of the LAN's browser can make it send to an address that is not loopback: no sign of the page at all.
+    let (lan, browser) = ("Host: 192.168.1.9:3080", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0)");
+    let asked = stage.site.count();
+    for url in [stage.proxied("/picture"), stage.at("/ip"), stage.at("/verify-tor")] {
+        assert_eq!(code(&["-H", lan, "-A", browser, &url]), "403");
+        assert_eq!(code(&["-H", lan, "-A", "Odd/1", "-H", "Accept-Language: de,en;q=0.5", &url]), "403");
+    }
+    assert_eq!(stage.site.count(), asked);
+    assert_eq!(code(&["-H", lan, "-A", browser, &stage.at("/health")]), "200");
+    let told = text(&["-H", lan, "-A", browser, &stage.proxied("/picture")]);
+    assert!(told.contains("X-Bulbil-Program: 1"), "{told}");
+    let program = ["-H", lan, "-A", browser, "-H", "X-Bulbil-Program: 1"];
+    assert!(text(&[&program[..], &[&stage.proxied("/picture")]].concat()).ends_with("/picture"));
+    assert!(!stage.site.last().to_lowercase().contains("x-bulbil"));
+    assert!(text(&["-H", lan, &stage.proxied("/curl")]).ends_with("/curl"), "curl as it is");
     let said = text(&["-i", "-H", "Origin: http://localhost:3000", &stage.proxied("/")]);
     assert!(said.contains("access-control-allow-origin: http://localhost:3000"), "{said}");
 }
@@ -274,6 +292,29 @@ fn selfcheck(stage: &Stage) {
     command.env("BULBIL__SELFCHECK__RESOLVE", "nx.test").env("BULBIL__SELFCHECK__ONION", "false");
     let said = Talk::begin(&mut command).unwrap().end(LIMIT * 3).unwrap();
     assert!(said.code == Some(1) && said.out.contains("FAILED") && said.err.contains("resolve"), "{said:?}");
+}
+
+/// One that is stopped leaves nothing behind, and takes along what another left that was killed.
+fn stopped_selfcheck(stage: &Stage) {
+    let state = stage.node.folder().join("state");
+    let left = || {
+        let names = std::fs::read_dir(&state).unwrap().flatten().map(|entry| entry.file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("selfcheck-")).count()
+    };
+    let scratch = Scratch::new("stopped").unwrap();
+    for (kills, remains) in [(true, 1), (false, 0)] {
+        let mut command = Command::new(program::bulbil().unwrap());
+        command.arg("selfcheck").arg("--config").arg(stage.node.config_path());
+        let mut check = Process::start("selfcheck", &mut command, &scratch.join("log")).unwrap();
+        let own = state.join(format!("selfcheck-{}", check.pid()));
+        eventually(LIMIT, "the check to begin", || own.join("lock").exists()).unwrap();
+        if kills {
+            check.kill().unwrap();
+        } else {
+            assert_eq!(check.stop(LIMIT).unwrap().code(), Some(1));
+        }
+        assert_eq!(left(), remains);
+    }
 }
 
 fn log(stage: &Stage) {

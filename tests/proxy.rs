@@ -8,8 +8,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use bulbil_tests::baseline::Baseline;
+use bulbil_tests::foreign::lookups::{self, TOOLS, WAYS};
+use bulbil_tests::foreign::matrix::{self, Targets};
 use bulbil_tests::foreign::{LIMIT, Python, run};
-use bulbil_tests::names::{Names, TYPES};
+use bulbil_tests::names::Names;
 use bulbil_tests::net::{Network, Shape};
 use bulbil_tests::node::{Node, Settings};
 use bulbil_tests::outside::{HELLO, Outside, Silent};
@@ -87,7 +89,8 @@ fn play(stage: &Stage, story: &mut Story) {
     story.scene("three libraries against every kind of target", || libraries(stage));
     story.scene("curl, torsocks and proxychains", || programs(stage));
     story.scene("names and addresses are looked up by the exit", || look_up(stage));
-    story.scene("dig and kdig for twelve types over UDP and TCP", || types(stage));
+    story.scene("six clients against nine kinds of targets", || clients(stage));
+    story.scene("dig, kdig and dnspython for twelve types over UDP and TCP", || types(stage));
     story.scene("long answers are cut, missing names missing, onion names kept", || corners(stage));
     story.scene("hundreds of questions on one connection", || pipeline(stage));
 }
@@ -185,22 +188,35 @@ fn look_up(stage: &Stage) {
 }
 
 fn dig(stage: &Stage, program: &str, words: &[&str]) -> String {
-    let mut dig = Command::new(program);
-    dig.args(["@127.0.0.1", "-p", &stage.dns.to_string()]).args(words);
-    run(&mut dig, LIMIT).unwrap().out.trim().to_owned()
+    lookups::dig(stage.dns, program, words).unwrap()
 }
 
 fn types(stage: &Stage) {
-    for program in ["dig", "kdig"] {
-        for (over, way) in [(0, "+notcp"), (1, "+tcp")] {
-            for (kind, _, _, expected) in TYPES {
-                let name = format!("{}{over}{program}.test", kind.to_lowercase());
-                let got = dig(stage, program, &["+short", "+timeout=20", way, &name, kind]);
-                let same = got.replace(' ', "").eq_ignore_ascii_case(&expected.replace(' ', ""));
-                assert!(same, "{program} {way} {kind}: {got:?}");
-            }
+    for tool in TOOLS {
+        for way in WAYS {
+            assert_eq!(lookups::types(&stage.python, stage.dns, tool, way).unwrap(), 12);
         }
     }
+}
+
+/// All of them at once; the long stream is long in the story `proxy` only.
+fn clients(stage: &Stage) {
+    let silent = Silent::start().unwrap();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let targets = Targets {
+        proxy: stage.socks,
+        outside: stage.outside.port(),
+        closed,
+        silent: silent.port(),
+        silent_beside: 0,
+        onion: stage.onion.onion().to_owned(),
+        beside: None,
+        size: 3_000_000,
+    };
+    let cells = matrix::play(&stage.python, &targets).unwrap();
+    let wrong: Vec<_> = cells.iter().filter(|cell| cell.outcome.is_err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(cells.len(), 9 * 4 + 8 + 1, "curl cannot half-close, torsocks keeps away from loopback");
 }
 
 fn corners(stage: &Stage) {

@@ -23,8 +23,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Callers at once, and requests of each.
-const LOAD: (usize, usize) = (4, 10);
+/// Callers at once, and rounds of each: a request, [`KEPT`] of them over one connection, and the same with POST.
+const LOAD: (usize, usize) = (4, 8);
+
+/// Requests over one connection.
+const KEPT: usize = 4;
+
+/// Longest that a POST may take, in seconds: one that a backend had when it fell silent has no end.
+const POST_LIMIT_S: u32 = 20;
 
 /// A descriptor published, found, and a circuit built, on a busy machine.
 const REACH: Duration = Duration::from_mins(2);
@@ -110,7 +116,9 @@ impl Stage {
     /// The configuration of the service.
     fn block(&self) -> String {
         let mut text = "[[publish]]\nname = \"shop\"\ncheck_every = 1\nanswer_timeout = 2\n".to_owned();
-        let backends: Vec<String> = self.ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+        let mut backends: Vec<String> =
+            self.ports.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+        backends[0] = format!("\"unix:{}\"", self.backends[0].1.join("nginx/web.sock").display());
         write!(text, "[publish.ports]\n80 = [{}]\n", backends.join(", ")).unwrap();
         text
     }
@@ -128,6 +136,26 @@ fn page(socks: u16, host: &str, limit_s: u32) -> Result<String, Option<i32>> {
     let output = curl.stdin(Stdio::null()).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() { Ok(text) } else { Err(output.status.code()) }
+}
+
+/// So many requests over one connection, with a body or without. Whether all were answered.
+fn asks(socks: u16, host: &str, count: usize, post: bool) -> bool {
+    let limit = if post { POST_LIMIT_S } else { 60 };
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "--fail", "--max-time", &limit.to_string(), "--socks5-hostname"]);
+    curl.arg(format!("127.0.0.1:{socks}"));
+    if post {
+        curl.args(["--data", "a=b"]);
+    }
+    curl.args(vec![format!("http://{host}/page"); count]);
+    let output = curl.stdin(Stdio::null()).output().unwrap();
+    output.status.success() && String::from_utf8_lossy(&output.stdout) == PAGE.repeat(count)
+}
+
+/// Which backends are given streams.
+fn ups(node: &Node) -> Vec<bool> {
+    let it = service(node);
+    it["routes"][0]["backends"].as_array().unwrap().iter().map(|it| it["up"] == true).collect()
 }
 
 fn service(node: &Node) -> Value {
@@ -151,47 +179,44 @@ fn healthy(node: &Node) {
     assert!(it["probe_ms"].as_u64().unwrap() > 0);
 }
 
-/// Whatever had not begun when a backend went is served by another.
+/// Whatever had not begun when a backend went is served by another: new connections and kept ones. What changes something and
+/// had begun is given to nobody else: one POST of each caller may be lost to each backend that goes.
 fn failover(node: &Node, stage: &mut Stage) {
     let (socks, host) = (stage.anybody, host(node));
     eventually(REACH, "C tor to reach the service", || loads(socks, &host)).unwrap();
-    let (done, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    assert!(asks(socks, &host, KEPT, true), "POSTs are answered");
+    let (done, failed, lost) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     let Stage { backends, .. } = stage;
     std::thread::scope(|scope| {
         for _ in 0..LOAD.0 {
             scope.spawn(|| {
                 for _ in 0..LOAD.1 {
-                    if page(socks, &host, 60).is_ok_and(|page| page == PAGE) {
-                        done.fetch_add(1, Ordering::Relaxed);
-                    } else {
-                        failed.fetch_add(1, Ordering::Relaxed);
+                    for (count, post) in [(1, false), (KEPT, false), (1, true), (KEPT, true)] {
+                        let counter = match asks(socks, &host, count, post) {
+                            true => &done,
+                            false if post => &lost,
+                            false => &failed,
+                        };
+                        counter.fetch_add(1, Ordering::Relaxed);
                     }
                 }
             });
         }
-        let share = LOAD.0 * LOAD.1 / 4;
-        let past = |count| {
-            let what = format!("{count} requests to be served");
-            eventually(REACH, &what, || {
-                done.load(Ordering::Relaxed) + failed.load(Ordering::Relaxed) >= count
-            })
-        };
+        let all = || [&done, &failed, &lost].iter().map(|count| count.load(Ordering::Relaxed)).sum::<usize>();
+        let share = LOAD.0 * LOAD.1;
+        let past = |count| eventually(REACH, &format!("{count} calls to be served"), || all() >= count);
         past(share).unwrap();
         backends[1].0.kill().unwrap();
         past(2 * share).unwrap();
         kill(Pid::from_raw(backends[2].0.pid().cast_signed()), Signal::SIGSTOP).unwrap();
+        eventually(REACH, "the silent backend to be noticed", || ups(node) == [true, false, false]).unwrap();
     });
-    assert_eq!((done.into_inner(), failed.into_inner()), (LOAD.0 * LOAD.1, 0));
+    let (done, failed, lost) = (done.into_inner(), failed.into_inner(), lost.into_inner());
+    assert_eq!((done + lost, failed), (4 * LOAD.0 * LOAD.1, 0));
+    assert!(lost <= 2 * LOAD.0, "{lost} POSTs were lost");
     let it = service(node);
-    let ups: Vec<bool> =
-        it["routes"][0]["backends"].as_array().unwrap().iter().map(|it| it["up"] == true).collect();
-    assert!(ups[0] && !ups[1], "{it}");
-    let served: Vec<u64> = it["routes"][0]["backends"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|it| it["served"].as_u64())
-        .collect();
+    let backends = it["routes"][0]["backends"].as_array().unwrap();
+    let served: Vec<u64> = backends.iter().filter_map(|it| it["served"].as_u64()).collect();
     assert!(served.iter().all(|count| *count > 0), "all had their share: {served:?}");
 }
 

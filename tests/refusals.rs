@@ -84,6 +84,7 @@ fn bad_input_gets_a_clear_error() {
     let stage = Stage::set();
     let mut story = Story::default();
     story.scene("links that are none", || wrong_links(&stage));
+    story.scene("failures as JSON", || failures_as_json(&stage));
     story.scene("a wrong token", || wrong_tokens(&stage));
     story.scene("a revoked share", || revoked(&stage));
     story.scene("a peer that is offline, and comes back", || offline(&stage));
@@ -131,6 +132,31 @@ fn wrong_links(stage: &Stage) {
     let said = stage.fetcher.say(&["fetch", &good, "--out", "nowhere"]).unwrap();
     refused(&said, 1, &["nowhere is no folder", "make it first"]);
     assert_eq!(stage.fetcher.status().unwrap()["fetches"], serde_json::json!([]), "nothing was begun");
+}
+
+/// Whoever reads JSON reads why it failed there, too.
+fn failures_as_json(stage: &Stage) {
+    let path = stage.files.join("json.bin");
+    content::write_file(&path, SIZE, 4).unwrap();
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["fetch", "nonsense", "--out", ".", "--json"], 2, "starts with http://"),
+        (&["fetch", "nonsense", "--json"], 2, "--out"),
+        (&["share", "/nowhere", "--json"], 1, "check the path"),
+        (&["share", text(&path), "--piece-length", "20000", "--json"], 2, "power of two"),
+        (&["publish", "00", "--json"], 1, "64 hexadecimal digits"),
+        (&["forget", "7777", "--json"], 1, "bulbil list"),
+        (&["hash", "/nowhere", "--json"], 1, "nowhere"),
+    ];
+    for (line, code, words) in cases {
+        let said = stage.seed.say(line).unwrap();
+        assert_eq!(said.code, Some(code), "{said:?}");
+        let told = said.json().unwrap();
+        assert_eq!(told.as_object().unwrap().len(), 1, "{said:?}");
+        assert!(told["error"].as_str().unwrap().contains(words), "{words:?} is not in {said:?}");
+        assert!(!said.err.is_empty(), "the same for people: {said:?}");
+    }
+    let said = stage.seed.say(&["share", text(&path), "--piece-length", "20000"]).unwrap();
+    refused(&said, 2, &["power of two"]);
 }
 
 /// The link with another token.

@@ -20,6 +20,7 @@ mod services;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bulbil_tests::browser::{BROWSER, Browser, Look};
@@ -31,7 +32,7 @@ use bulbil_tests::story::Story;
 use bulbil_tests::wait::eventually;
 
 use bridges::enter_bridges;
-use everybody::{before_the_first_run, everybody};
+use everybody::{before_the_first_run, everybody, must_suit};
 use files::{fetch_a_link, publish, publish_cleaned, share_a_folder, trust_and_search, withdraw};
 use onion::own_onion;
 use power_cut::power_cut;
@@ -55,6 +56,8 @@ struct Stage {
     board: Node,
     files: Scratch,
     pictures: PathBuf,
+    /// Where the page shows what a search found.
+    found: OnceLock<String>,
 }
 
 #[test]
@@ -67,7 +70,8 @@ fn the_page_in_a_browser() {
     let board = Node::start(&network, settings).unwrap();
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("web");
     fs::create_dir_all(&pictures).unwrap();
-    let mut stage = Stage { seed, board, files: Scratch::new("web").unwrap(), pictures };
+    let files = Scratch::new("web").unwrap();
+    let mut stage = Stage { seed, board, files, pictures, found: OnceLock::new() };
     let plain = Browser::start(&Look { scripts: false, ..Look::default() }).unwrap();
     let rich = Browser::start(&Look::default()).unwrap();
     let mut story = Story::default();
@@ -79,7 +83,7 @@ fn the_page_in_a_browser() {
     story.scene("trust a node and search it", || trust_and_search(&stage, &plain));
     story.scene("withdraw", || withdraw(&stage, &plain));
     story.scene("sign in from another browser, with scripts", || sign_in(&stage, &rich));
-    story.scene("the same cleaning, with scripts", || publish_cleaned(&stage, &rich, "evening"));
+    story.scene("the same cleaning, with scripts", || publish_cleaned(&stage, &rich, "evening", must_suit));
     story.scene("give out a key of a service", || give_out_a_key(&stage, &rich));
     story.scene("enter bridges", || enter_bridges(&stage, &network, &plain));
     story.scene("change the password", || change_the_password(&stage, &rich, &plain));

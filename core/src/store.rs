@@ -14,6 +14,8 @@ pub trait Store {
     fn read(&mut self, id: BlockId, proof: &mut [u8], bytes: &mut [u8]) -> Result<(), StoreError>;
 
     /// Keeps one verified block; `leaf` is its SHA-256, kept beside it so that a restart can tell what is there.
+    /// [`StoreError::Changed`]: what was kept of the same piece before was damaged since, and nothing of the piece is here
+    /// any more.
     fn write(&mut self, id: BlockId, leaf: &Hash, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Copies bytes of the info dictionary from `offset` on into `out` and says how many.

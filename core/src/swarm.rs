@@ -260,6 +260,18 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
     }
 
+    /// The store keeps nothing of this piece any more: all of it has to come again.
+    fn lose(&mut self, piece: u32) {
+        for block in 0..self.layout.blocks_in(piece).unwrap_or(0) {
+            let id = BlockId { piece, block };
+            let slot = block_slot(&self.layout, id);
+            if self.blocks.clear(slot) {
+                self.free = self.free.saturating_add(u32::from(!self.asked.get(slot)));
+                self.verified = self.verified.saturating_sub(bytes_of(&self.layout, id));
+            }
+        }
+    }
+
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
         self.peers.iter().flatten().flat_map(Peer::open)
     }

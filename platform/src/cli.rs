@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod client;
 mod fetch;
+mod forget;
 mod friends;
 mod hash;
 mod keep;
@@ -27,7 +28,8 @@ mod trust;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
 use client::Client;
@@ -59,6 +61,8 @@ enum Command {
     Share(share::Args),
     /// Fetch what a link offers
     Fetch(fetch::Args),
+    /// End a fetch, running or over, and serve its copy no longer; what it wrote stays
+    Forget(forget::Args),
     /// List shares and fetches
     List(list::Args),
     /// Tell how the node is
@@ -126,6 +130,8 @@ enum Failure {
     Failed(String),
     /// 2.
     Usage(String),
+    /// 1, and the document on stdout says so already.
+    Told(String),
     /// No failure: whoever started the node reads what to do next from the exit code.
     Power(u8),
 }
@@ -141,19 +147,51 @@ pub fn main() -> ExitCode {
     if let Some(ended) = cat::by_that_name() {
         return ended;
     }
-    let args = Args::parse();
-    match dispatch(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Failed(why)) => {
+    let parsed = Args::command().try_get_matches();
+    let parsed = parsed.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, wants_json(&matches))));
+    let (args, json) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return not_understood(&error),
+    };
+    let (why, code) = match dispatch(args) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Power(code)) => return ExitCode::from(code),
+        Err(Failure::Told(why)) => {
             eprintln!("bulbil: {why}");
-            ExitCode::from(1)
+            return ExitCode::from(1);
         }
-        Err(Failure::Power(code)) => ExitCode::from(code),
-        Err(Failure::Usage(why)) => {
-            eprintln!("bulbil: {why}");
-            ExitCode::from(2)
-        }
+        Err(Failure::Failed(why)) => (why, 1),
+        Err(Failure::Usage(why)) => (why, 2),
+    };
+    if json {
+        tell_failure(&why);
     }
+    eprintln!("bulbil: {why}");
+    ExitCode::from(code)
+}
+
+/// Whether the command was asked for a JSON document.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let asked = matches.try_get_one::<bool>("json").ok().flatten().copied().unwrap_or(false);
+    asked || matches.subcommand().is_some_and(|(_, matches)| wants_json(matches))
+}
+
+/// A line that is no command, or a question about commands.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let mut words = std::env::args_os().take_while(|word| word != "--");
+    if !asked && words.any(|word| word == "--json") {
+        let text = error.render().to_string();
+        let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let line = lines.join(" ");
+        tell_failure(line.strip_prefix("error: ").unwrap_or(&line));
+    }
+    error.exit()
+}
+
+/// The document of a command that failed. If nobody reads it, there is the exit code.
+fn tell_failure(why: &str) {
+    _ = print_json(&serde_json::json!({ "error": why }));
 }
 
 fn dispatch(args: Args) -> Result<(), Failure> {
@@ -189,6 +227,7 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
     match command {
         Command::Share(args) => share::run(client, &args).await,
         Command::Fetch(args) => fetch::run(client, &args).await,
+        Command::Forget(args) => forget::run(client, &args).await,
         Command::List(args) => list::list(client, &args).await,
         Command::Status(args) => list::status(client, &args).await,
         Command::Peers(args) => list::peers(client, &args).await,
@@ -261,6 +300,7 @@ mod tests {
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",
             "fetch http://x --out d --json",
+            "forget 3 --json",
             "list --json",
             "status --json",
             "peers --json",

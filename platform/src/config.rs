@@ -10,6 +10,7 @@ mod page;
 mod proxy;
 pub mod publish;
 mod quantity;
+pub(crate) mod secret;
 mod selfcheck;
 mod share;
 mod tracker;
@@ -302,7 +303,8 @@ impl Config {
         }
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Whether all values are in range and go together; else what to change.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let most = u8::try_from(bulbil_core::limits::MAX_LANES).unwrap_or(u8::MAX);
         let Swarm { lanes_min, lanes_max, .. } = self.swarm;
         let wrong = if self.memory.0 < MIN_MEMORY {

@@ -41,6 +41,7 @@
 
 mod events;
 mod failure;
+mod fetches;
 mod friends;
 pub(crate) mod keep;
 mod mail;

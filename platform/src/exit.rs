@@ -171,7 +171,8 @@ impl Exit {
         self.reach_within(host, port, isolation, REACH_DEADLINE).await
     }
 
-    async fn reach_within(
+    /// The same within a limit of the caller's, for those that know another way.
+    pub(crate) async fn reach_within(
         &self,
         host: &Host,
         port: u16,

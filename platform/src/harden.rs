@@ -106,8 +106,9 @@ fn memory() -> Measure {
         Ok(None) => measure(
             "memory",
             State::Off,
-            "this system swaps and memory may not be locked; switch swap off, set MemorySwapMax=0 for the unit, or allow \
-             locking (LimitMEMLOCK=infinity, in a container `ulimits: memlock: -1`)",
+            "this system swaps and memory may not be locked; switch swap off, or allow locking: LimitMEMLOCK=infinity for \
+             a unit (or MemorySwapMax=0), the lines `ulimits:` and below it `memlock: -1` for a service of a compose file, \
+             --ulimit memlock=-1 for a container (IPC_LOCK in cap_add is not in force for a user other than root)",
         ),
         Err(error) => {
             measure("memory", State::Off, format!("it could not be locked: {error}; raise LimitMEMLOCK"))

@@ -97,9 +97,7 @@ pub fn run(
     piece_length: Option<u32>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Hashed, HashError> {
-    if let Some(bytes) = piece_length.filter(|bytes| !is_piece_len(u64::from(*bytes))) {
-        return Err(HashError::PieceLength(bytes));
-    }
+    piece_length.map(check_piece_length).transpose()?;
     let Found { name, files: found } = walk::find(paths, name)?;
     let size = found.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.length));
     let size = size.ok_or(HashError::TooManyPieces)?;
@@ -136,6 +134,11 @@ pub fn default_piece_length(size: u64) -> u32 {
     let wanted = size.div_ceil(AIM_PIECES).next_power_of_two();
     let (least, most) = (*DEFAULT_PIECE_LEN.start(), *DEFAULT_PIECE_LEN.end());
     u32::try_from(wanted).unwrap_or(most).clamp(least, most)
+}
+
+/// Whether pieces may be this long.
+pub(crate) fn check_piece_length(bytes: u32) -> Result<(), HashError> {
+    if is_piece_len(u64::from(bytes)) { Ok(()) } else { Err(HashError::PieceLength(bytes)) }
 }
 
 fn check_pieces(files: &[walk::Entry], piece_length: u32) -> Result<(), HashError> {

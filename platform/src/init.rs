@@ -98,12 +98,14 @@ async fn run() -> Power {
     power
 }
 
-/// The end of the machine.
+/// The end of the machine. Disks may take their time; what cannot end is ended by the watchdog.
 fn finish(power: Power) -> ! {
+    watchdog::end();
     if let Err(error) = process::stop_all() {
         say(&format!("some programs did not end: {error}"));
     }
     mounts::release();
+    system::flush();
     watchdog::release();
     loop {
         let error = system::end(power);

@@ -4,6 +4,8 @@
 //! Inside the seal (see `seal`) is one JSON document, then blanks. The plain text is in memory only, and wiped.
 
 mod blob;
+mod claim;
+mod disk;
 mod folders;
 mod inventory;
 mod keeper;
@@ -21,6 +23,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+pub use claim::Mark;
+pub(crate) use disk::wait as wait_for_disk;
 pub use inventory::Inventory;
 pub(crate) use keeper::Keeper;
 pub use keeper::{TakenUp, take_up};
@@ -77,7 +81,7 @@ pub enum KeepError {
     Occupied(PathBuf),
     /// Another node's.
     #[error(
-        "{0} is the keep file of another node, or of this one before it lost its memory; name another file, or restore it first with `bulbil keep restore`"
+        "{0} is the keep file of another node, or of this one before it lost its memory: it is left as it is, and nothing is saved. To be that node again, start this machine anew where [keep] names the file, or bring it back with `bulbil keep restore` or on the page of a new node; else move the file away, or name another"
     )]
     Another(PathBuf),
     /// Not an age file with a passphrase.
@@ -175,6 +179,12 @@ impl Kept {
         Self::open(&sealed, passphrase)
     }
 
+    /// Puts `sealed`, which is this, in place of an older one of the same node, or where there is none.
+    pub fn put(&self, path: &Path, sealed: &[u8], passphrase: &Passphrase) -> Result<(), KeepError> {
+        let seen = claim::check(path, passphrase, &self.state, None)?;
+        replace(path, sealed, seen.as_ref())
+    }
+
     /// Brings it back into the state directory of a node that does not run. The state comes last: broken off before, the
     /// node is as it was.
     pub fn restore(&self, into: &StateDir, replace: bool) -> Result<(), KeepError> {
@@ -201,6 +211,19 @@ impl Kept {
 
 /// Puts sealed bytes in place of `path`, whole or not at all, for the owner only. Anything but a keep file stays.
 pub fn write(path: &Path, sealed: &[u8]) -> Result<(), KeepError> {
+    put_at(path, sealed, || Ok(()))
+}
+
+/// The same, where what was `seen` there is there still: a disk may be mounted over the folder at any moment.
+fn replace(path: &Path, sealed: &[u8], seen: Option<&Mark>) -> Result<(), KeepError> {
+    put_at(path, sealed, || {
+        let now = Mark::read(path).map_err(io::Error::other)?;
+        let changed = || io::Error::other("another keep file came there meanwhile");
+        if now.as_ref() == seen { Ok(()) } else { Err(changed()) }
+    })
+}
+
+fn put_at(path: &Path, sealed: &[u8], still: impl FnOnce() -> io::Result<()>) -> Result<(), KeepError> {
     let failed = |error| KeepError::Write(path.to_owned(), error);
     if path.symlink_metadata().is_ok() && !looks_sealed(path) {
         return Err(KeepError::Occupied(path.to_owned()));
@@ -208,7 +231,7 @@ pub fn write(path: &Path, sealed: &[u8]) -> Result<(), KeepError> {
     let name = path.file_name().and_then(OsStr::to_str);
     let name = name.ok_or_else(|| failed(io::Error::other("the name is not plain text")))?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    put::put(&mut put::Folder::new(folder), name, sealed).map_err(failed)
+    put::put(&mut put::Folder::new(folder), name, sealed, still).map_err(failed)
 }
 
 fn now() -> u64 {

@@ -3,6 +3,7 @@
 //! They are for trends: counts are rounded down to a multiple, memory to MiB, and the same text is told for a while, so that
 //! nobody can tell from them what a person did when. They hold no address, no name of a share and no target.
 
+mod services;
 mod text;
 
 use std::collections::BTreeMap;
@@ -20,8 +21,9 @@ const MIB: u64 = 1024 * 1024;
 /// Seconds are told as multiples of this.
 const MINUTE: u64 = 60;
 
-/// What is counted as a circuit.
-const CIRCUITS: &str = "Circuits to exits that streams called for: one for each isolation in ten minutes.";
+/// What is counted as a circuit. Arti does not tell how many it built.
+const CIRCUITS: &str = "Circuits that streams called for, one for each isolation in ten minutes: an estimate, since Tor may \
+                        have had one ready, or have built more.";
 
 /// What `/metrics` answers with.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -65,6 +67,7 @@ pub fn render(status: &Status, round: u64) -> String {
         add(kinds.entry(&listener.kind).or_default(), listener);
     }
     listeners(&mut text, &kinds, round);
+    services::write(&mut text, &status.publish, round);
     text.end()
 }
 
@@ -143,6 +146,7 @@ fn listeners(text: &mut Text, kinds: &BTreeMap<&str, Listener>, round: u64) {
             let bound = LATENCY_S.get(class).map_or_else(|| "+Inf".to_owned(), ToString::to_string);
             text.sample("_bucket", &[("listener", kind), ("le", &bound)], down(sum, round));
         }
+        text.sample("_sum", &[("listener", kind)], down(listener.latency_ms / 1000, round));
         text.sample("_count", &[("listener", kind)], down(sum, round));
     }
 }
@@ -156,6 +160,7 @@ fn add(all: &mut Listener, one: &Listener) {
     if one.state != ListenerState::Listening {
         all.state = one.state.clone();
     }
+    all.latency_ms = all.latency_ms.saturating_add(one.latency_ms);
     for (word, count) in &one.errors {
         let sum = all.errors.entry(word.clone()).or_default();
         *sum = sum.saturating_add(*count);
@@ -169,6 +174,7 @@ fn add(all: &mut Listener, one: &Listener) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::publish::{Backend, Published, Route};
 
     fn status() -> Status {
         let latency = vec![3, 4, 5, 0, 0, 0, 0, 0, 8];
@@ -181,10 +187,25 @@ mod tests {
             open: 12,
             errors,
             latency,
+            latency_ms: 61_700,
             ..Listener::default()
         };
         let mut status = Status { version: "1.0 \"x\"".into(), uptime_s: 3_599, ..Status::default() };
         status.proxy.listeners = vec![listener.clone(), listener];
+        let backend = |up| Backend { target: "10.0.0.7:80".into(), up, ..Backend::default() };
+        let route = Route { port: 80, backends: vec![backend(true), backend(false), backend(true)] };
+        let shop = Published {
+            name: "shop".into(),
+            host: "secret.onion".into(),
+            reachable: Some(true),
+            routes: vec![route.clone(), route],
+            streams: 17,
+            refused: 23,
+            received: 5 * MIB + 1,
+            sent: 1,
+            ..Published::default()
+        };
+        status.publish = vec![Published::default(), shop];
         status
     }
 
@@ -227,11 +248,22 @@ mod tests {
             "bulbil_response_seconds_bucket{listener=\"http\",le=\"0.1\"} 0",
             "bulbil_response_seconds_bucket{listener=\"http\",le=\"1\"} 20",
             "bulbil_response_seconds_bucket{listener=\"http\",le=\"+Inf\"} 40",
+            "bulbil_response_seconds_sum{listener=\"http\"} 120",
             "bulbil_response_seconds_count{listener=\"http\"} 40",
+            "bulbil_service_reachable{service=\"1\"} 0",
+            "bulbil_service_reachable{service=\"2\"} 1",
+            "bulbil_service_backends{service=\"2\"} 6",
+            "bulbil_service_backends_up{service=\"2\"} 4",
+            "bulbil_service_streams{service=\"2\"} 10",
+            "bulbil_service_refused_total{service=\"2\"} 20",
+            "bulbil_service_received_bytes_total{service=\"2\"} 5242880",
+            "bulbil_service_sent_bytes_total{service=\"2\"} 0",
         ] {
             assert!(text.lines().any(|told| told == line), "{line} is missing in {text}");
         }
-        assert!(!text.contains("127.0.0.1"));
+        for word in ["127.0.0.1", "10.0.0.7", "shop", "onion\"", "secret"] {
+            assert!(!text.contains(word), "{word} in {text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod dial;
 mod door;
 mod dropped;
 mod fetch;
+mod fetches;
 mod friends;
 mod halves;
 mod herald;
@@ -19,6 +20,7 @@ mod page;
 mod porch;
 mod primary;
 mod proxy;
+mod remember;
 mod report;
 mod room;
 mod run;
@@ -42,12 +44,12 @@ use crate::metrics::Metrics;
 use crate::status::{Event, Meeting, Share, Status};
 
 pub use about::About;
+pub use fetches::{Forgotten, MAX_FETCHES, Which};
 pub use friends::{AcceptRequest, InviteRequest};
 pub use history::{History, POINTS, Point, STEPS};
 pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub(crate) use page::PageCommand;
 pub(crate) use porch::Place;
-pub use run::MAX_FETCHES;
 pub(crate) use run::run;
 pub use shares::MAX_SHARES;
 pub use tracker::command::{MirrorRequest, TrustRequest};
@@ -76,13 +78,20 @@ pub struct ShareRequest {
 }
 
 /// What to fetch.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FetchRequest {
     /// A link.
     pub link: String,
     /// Absolute path of the folder to write into.
     pub out: PathBuf,
+}
+
+impl std::fmt::Debug for FetchRequest {
+    /// Without the link.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FetchRequest").finish_non_exhaustive()
+    }
 }
 
 /// Why the node refused. The text says what to do next, and goes to the owner only.
@@ -117,6 +126,7 @@ pub struct Handle {
 pub(crate) enum Command {
     Share(ShareRequest, oneshot::Sender<Result<Share, NodeError>>),
     Fetch(FetchRequest, oneshot::Sender<Result<u64, NodeError>>),
+    Forget(Which, oneshot::Sender<Result<Forgotten, NodeError>>),
     Unshare(String, oneshot::Sender<Result<(), NodeError>>),
     Mail(mail::Ask),
     Friend(friends::Ask),
@@ -169,6 +179,11 @@ impl Handle {
     /// Starts a fetch and returns its number; [`status`](Self::status) tells how it goes.
     pub async fn fetch(&self, request: FetchRequest) -> Result<u64, NodeError> {
         self.ask(|reply| Command::Fetch(request, reply)).await?
+    }
+
+    /// Ends a fetch, at once, and serves its copy no longer. What it wrote stays.
+    pub async fn forget(&self, which: Which) -> Result<Forgotten, NodeError> {
+        self.ask(|reply| Command::Forget(which, reply)).await?
     }
 
     /// Withdraws a share, at once.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 
-pub use carry::{End, carry};
+pub use carry::{End, carry_within};
 pub use gate::{Conn, Gate};
 pub use meter::{Meter, Meters};
 

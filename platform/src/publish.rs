@@ -9,6 +9,7 @@ pub mod keys;
 mod pool;
 mod route;
 mod service;
+mod talk;
 #[cfg(test)]
 mod tests;
 

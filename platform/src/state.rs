@@ -2,6 +2,7 @@
 
 mod mail;
 mod page;
+mod secret;
 pub mod tracker;
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
@@ -11,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, Zeroizing};
+
+pub use secret::{Secret, SecretText};
 
 pub use page::{Audience, MAX_FOLDERS, PageEntry};
 
@@ -84,11 +87,14 @@ pub struct FetchEntry {
     /// Number on this node.
     pub id: u64,
     /// The link.
-    pub link: String,
+    pub link: SecretText,
     /// Folder it is written into, absolute.
     pub out: PathBuf,
     /// 64 hexadecimal digits, once known: name of the `.torrent` beside the state file.
     pub info_hash: Option<String>,
+    /// Whether it came to its end: what is gone then was taken away, and is not fetched again unasked.
+    #[serde(default)]
+    pub done: bool,
     /// Seed of the onion service at which other fetchers reach us.
     pub onion: Secret<32>,
     /// Seed of our key in its swarm.
@@ -117,35 +123,6 @@ impl State {
             damaged(format!("line {} column {} is not understood", error.line(), error.column()))
         })
     }
-}
-
-/// Bytes that nobody should see: wiped when dropped, hidden from `Debug`, hexadecimal in the file.
-#[derive(Clone, Eq, PartialEq, ZeroizeOnDrop)]
-pub struct Secret<const N: usize>(pub [u8; N]);
-
-impl<const N: usize> std::fmt::Debug for Secret<N> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
-
-impl<const N: usize> Serialize for Secret<N> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Zeroizing::new(data_encoding::HEXLOWER.encode(&self.0)))
-    }
-}
-
-impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
-        let bytes =
-            Zeroizing::new(data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong::<D>(N))?);
-        bytes.as_slice().try_into().map(Self).map_err(|_| wrong::<D>(N))
-    }
-}
-
-fn wrong<'de, D: serde::Deserializer<'de>>(bytes: usize) -> D::Error {
-    serde::de::Error::custom(format_args!("expected {} hexadecimal digits", bytes * 2))
 }
 
 /// The state directory, held by this process alone.
@@ -292,9 +269,10 @@ mod tests {
             }],
             fetches: vec![FetchEntry {
                 id: 3,
-                link: "http://x".into(),
+                link: SecretText("http://x".into()),
                 out: "/srv".into(),
                 info_hash: None,
+                done: true,
                 onion: Secret([4; 32]),
                 peer: Secret([5; 32]),
             }],
@@ -315,7 +293,8 @@ mod tests {
         dir.save(&state()).unwrap();
         assert_eq!(dir.load().unwrap(), state());
         assert_eq!(fs::metadata(path.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(!format!("{:?}", state()).contains('7'));
+        let shown = format!("{:?}", state());
+        assert!(!shown.contains('7') && !shown.contains("http"), "{shown}");
     }
 
     #[test]

@@ -267,6 +267,11 @@ pub enum Event {
     },
     /// A fetch moved on (at most four times a second each).
     Fetch(Fetch),
+    /// A fetch was forgotten.
+    Forgotten {
+        /// The number it had.
+        id: u64,
+    },
     /// A peer was dropped.
     Dropped(Dropped),
     /// A message came, left, or could not be delivered.

@@ -1,16 +1,18 @@
 //! What files tell about who made them: places, cameras, names, home folders. And copies of them that do not.
 //!
 //! Reads little of each file and never the content of pictures; what it finds it names, it does not repeat it. It knows the
-//! usual kinds of pictures and documents and says which files it did not look at; it cannot promise that nothing is left.
+//! usual kinds of pictures, sounds, films and documents, and says which files it did not look at or does not understand; it
+//! cannot promise that nothing is left.
 
 mod document;
 mod jpeg;
 mod png;
+mod riff;
 mod tiff;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,6 +45,8 @@ pub enum Trace {
     Remark,
     /// A folder of somebody's home.
     HomeFolder,
+    /// Something behind the end of a picture, which programs that show it pass over.
+    Behind,
 }
 
 /// One file that tells something.
@@ -67,6 +71,15 @@ pub struct Report {
     pub looked: usize,
     /// Files that were not: too many, too slow, or not to be read.
     pub unseen: usize,
+    /// Files of kinds that are not understood here, in which nothing was found.
+    pub unknown: usize,
+}
+
+/// What was seen in one file.
+struct Look {
+    finding: Option<Finding>,
+    /// Whether its kind is understood: otherwise that nothing was found means nothing.
+    understood: bool,
 }
 
 /// The kinds of files that are understood.
@@ -74,6 +87,7 @@ pub struct Report {
 enum Kind {
     Jpeg,
     Png,
+    Riff,
     Other,
 }
 
@@ -88,6 +102,7 @@ impl Trace {
             Self::Software => "program",
             Self::Remark => "remarks",
             Self::HomeFolder => "home folder",
+            Self::Behind => "a film, picture or other data behind the picture",
         }
     }
 }
@@ -103,24 +118,42 @@ pub fn look(files: &[PathBuf]) -> Report {
         report.looked += 1;
         match look_at(path) {
             Err(_) => report.unseen += 1,
-            Ok(None) => {}
-            Ok(Some(_)) if report.findings.len() >= NAMED => report.more += 1,
-            Ok(Some(finding)) => report.findings.push(finding),
+            Ok(Look { finding: None, understood }) => report.unknown += usize::from(!understood),
+            Ok(_) if report.findings.len() >= NAMED => report.more += 1,
+            Ok(Look { finding: Some(finding), .. }) => report.findings.push(finding),
         }
     }
     report
 }
 
-fn look_at(path: &Path) -> io::Result<Option<Finding>> {
+impl Report {
+    /// Files that were looked at and understood.
+    pub const fn understood(&self) -> usize {
+        self.looked.saturating_sub(self.unseen).saturating_sub(self.unknown)
+    }
+}
+
+impl Kind {
+    /// Whether [`clean`] knows it.
+    const fn is_cleanable(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png)
+    }
+}
+
+fn look_at(path: &Path) -> io::Result<Look> {
     let mut file = File::open(path)?;
     let kind = kind(&mut file)?;
-    let traces = match kind {
-        Kind::Jpeg => jpeg::traces(&mut file)?,
-        Kind::Png => png::traces(&mut file)?,
-        Kind::Other => document::traces(&ends(&mut file)?),
+    let (traces, understood) = match kind {
+        Kind::Jpeg => (jpeg::traces(&mut BufReader::new(file))?, true),
+        Kind::Png => (png::traces(&mut file)?, true),
+        Kind::Riff => (riff::traces(&mut file)?, true),
+        Kind::Other => {
+            let (bytes, whole) = (ends(&mut file)?, file.metadata()?.len() <= ENDS.0 as u64);
+            document::traces(&bytes, whole)
+        }
     };
-    let finding = Finding { path: path.to_owned(), traces, cleanable: kind != Kind::Other };
-    Ok((!finding.traces.is_empty()).then_some(finding))
+    let finding = Finding { path: path.to_owned(), traces, cleanable: kind.is_cleanable() };
+    Ok(Look { finding: (!finding.traces.is_empty()).then_some(finding), understood })
 }
 
 /// Writes a copy of a picture without what it tells. The size, colours and rotation of the picture stay.
@@ -129,15 +162,16 @@ fn look_at(path: &Path) -> io::Result<Option<Finding>> {
 pub fn clean(from: &Path, to: &Path) -> io::Result<bool> {
     let mut source = File::open(from)?;
     let kind = kind(&mut source)?;
-    if kind == Kind::Other {
+    if !kind.is_cleanable() {
         return Ok(false);
     }
-    let mut target = File::create_new(to)?;
+    let mut target = BufWriter::new(File::create_new(to)?);
     let done = match kind {
-        Kind::Jpeg => jpeg::clean(&mut source, &mut target),
+        Kind::Jpeg => jpeg::clean(&mut BufReader::new(source), &mut target),
         Kind::Png => png::clean(&mut source, &mut target),
-        Kind::Other => Ok(()),
+        Kind::Riff | Kind::Other => Ok(()),
     };
+    let done = done.and_then(|()| target.flush());
     if done.is_err() {
         let _ = fs::remove_file(to); // half a picture is of no use
     }
@@ -145,7 +179,7 @@ pub fn clean(from: &Path, to: &Path) -> io::Result<bool> {
 }
 
 fn kind(file: &mut File) -> io::Result<Kind> {
-    let mut head = [0; 8];
+    let mut head = [0; 12];
     file.rewind()?;
     let mut read = 0;
     while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
@@ -157,20 +191,36 @@ fn kind(file: &mut File) -> io::Result<Kind> {
     file.rewind()?;
     Ok(if head.starts_with(&[0xff, 0xd8, 0xff]) {
         Kind::Jpeg
-    } else if head == png::SIGNATURE {
+    } else if head.starts_with(&png::SIGNATURE) {
         Kind::Png
+    } else if head.starts_with(b"RIFF")
+        && [*b"WEBP", *b"WAVE", *b"AVI "].iter().any(|kind| head.ends_with(kind))
+    {
+        Kind::Riff
     } else {
         Kind::Other
     })
 }
 
-/// The beginning and the end of a file, one after the other.
-fn ends(file: &mut File) -> io::Result<Vec<u8>> {
+/// What lies behind a picture that was read to its end; padding is nothing.
+fn behind(file: &mut (impl Read + Seek)) -> io::Result<BTreeSet<Trace>> {
+    let bytes = ends(file)?;
+    if bytes.iter().all(|byte| matches!(byte, 0 | 0xff)) {
+        return Ok(BTreeSet::new());
+    }
+    let mut found = document::of_film(&bytes);
+    found.insert(Trace::Behind);
+    Ok(found)
+}
+
+/// The beginning and the end of what is left to read of a file, one after the other.
+fn ends(file: &mut (impl Read + Seek)) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
+    let from = file.stream_position()?.saturating_add(ENDS.0 as u64);
     file.by_ref().take(ENDS.0 as u64).read_to_end(&mut bytes)?;
-    let length = file.metadata()?.len();
-    if length > ENDS.0 as u64 {
-        file.seek(SeekFrom::Start(length.saturating_sub(ENDS.1 as u64).max(ENDS.0 as u64)))?;
+    let length = file.seek(SeekFrom::End(0))?;
+    if length > from {
+        file.seek(SeekFrom::Start(length.saturating_sub(ENDS.1 as u64).max(from)))?;
         file.by_ref().take(ENDS.1 as u64).read_to_end(&mut bytes)?;
     }
     Ok(bytes)

@@ -198,6 +198,7 @@ fn deeds() -> Router<Shared> {
         .route("/trust/degree", post(trust::degree))
         .route("/fetches/new", post(fetches::draft))
         .route("/fetches/add", post(fetches::add))
+        .route("/fetches/{number}/forget", post(fetches::forget))
         .route("/friends", post(friends::change))
         .route("/messages/send", post(messages::send))
         .route("/messages/discard", post(messages::discard))

@@ -50,7 +50,7 @@ pub(crate) fn is_refused(stage: &Stage) {
     }
     fs::write(folder.join("f"), "five!").unwrap();
     let said = stage.seed.say(&["share", text(&folder.join("f")), "--piece-length", "20000"]).unwrap();
-    refused(&said, 1, &["not a power of two"]);
+    refused(&said, 2, &["not a power of two"]);
     let said = stage.seed.say(&["hash", text(&folder.join("f")), "--piece-length", "8192"]).unwrap();
     refused(&said, 2, &["not a power of two from 16384"]);
     symlink("/etc/passwd", folder.join("link")).unwrap();

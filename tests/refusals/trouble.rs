@@ -48,12 +48,16 @@ pub(crate) fn file_changes(stage: &Stage) {
 }
 
 pub(crate) fn target_exists(stage: &Stage) {
-    let (link, _) = stage.share("taken.bin", &[]);
+    let (link, sha256) = stage.share("taken.bin", &[]);
     let out = Scratch::new("out").unwrap();
     fs::write(out.join("taken.bin"), "mine").unwrap();
     let said = stage.fetcher.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
     refused(&said, 1, &["exists already and is something else", "move it away"]);
     assert_eq!(fs::read_to_string(out.join("taken.bin")).unwrap(), "mine");
+    fs::rename(out.join("taken.bin"), out.join("moved.bin")).unwrap();
+    let said = stage.fetcher.say(&["fetch", &link, "--out", text(out.path())]).unwrap();
+    assert_eq!(said.code, Some(0), "what stood in the way is gone: {said:?}");
+    assert_eq!(content::digest(&out.join("taken.bin")).unwrap(), sha256);
 }
 
 pub(crate) fn disk_full(stage: &Stage) {

@@ -131,7 +131,7 @@ pub fn start_http(scratch: &Scratch, folder: &Path, port: u16) -> io::Result<Pro
          http {{\n  access_log off;\n  sendfile on;\n  default_type application/octet-stream;\n\
          client_body_temp_path {0}/body;\n  proxy_temp_path {0}/proxy;\n  fastcgi_temp_path {0}/fastcgi;\n\
          uwsgi_temp_path {0}/uwsgi;\n  scgi_temp_path {0}/scgi;\n\
-         server {{ listen 127.0.0.1:{port}; root \"{1}\"; }}\n}}\n",
+         server {{ listen 127.0.0.1:{port}; listen unix:{0}/web.sock; root \"{1}\"; error_page 405 =200 $uri; }}\n}}\n",
         own.display(),
         folder.display()
     );

@@ -90,6 +90,13 @@ impl Board {
         namespace::run(&["ip", "link", "set", THEIRS, "netns", &init]).map(drop)
     }
 
+    /// Puts in another cable, whose ends have these names here and there. Nothing is connected before our end is switched on.
+    pub fn plug_dead(&self, here: &str, there: &str) -> io::Result<()> {
+        let init = self.init()?.to_string();
+        namespace::run(&["ip", "link", "add", here, "type", "veth", "peer", "name", there])?;
+        namespace::run(&["ip", "link", "set", there, "netns", &init]).map(drop)
+    }
+
     /// What it has said so far.
     pub fn console(&self) -> io::Result<String> {
         fs::read_to_string(self.folder.join("console"))
@@ -97,8 +104,14 @@ impl Board {
 
     /// Waits until it has said this.
     pub fn says(&self, words: &str, limit: Duration) -> io::Result<()> {
-        let said =
-            wait::eventually(limit, words, || self.console().is_ok_and(|console| console.contains(words)));
+        self.says_times(words, 1, limit)
+    }
+
+    /// Waits until it has said this so many times.
+    pub fn says_times(&self, words: &str, times: usize, limit: Duration) -> io::Result<()> {
+        let said = wait::eventually(limit, words, || {
+            self.console().is_ok_and(|console| console.matches(words).count() >= times)
+        });
         said.map_err(|error| {
             io::Error::other(format!("{error}; the board said:\n{}", self.console().unwrap_or_default()))
         })

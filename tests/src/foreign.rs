@@ -1,5 +1,8 @@
 //! Other people's programs, so that nothing is only ever spoken to by our own.
 
+pub mod lookups;
+pub mod matrix;
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -21,11 +24,23 @@ pub const PROGRAMS: [Need; 6] = [
     Need { program: "python3 -m ensurepip", package: "python3-venv" },
 ];
 
+/// What only the table of all clients needs.
+pub const NODE: [Need; 2] = [
+    Need { program: "node", package: "nodejs" },
+    Need { program: "/usr/share/nodejs/socks/package.json", package: "node-socks" },
+];
+
 /// From the Python index.
 const WHEELS: [&str; 3] = ["PySocks==1.7.1", "python-socks==2.7.2", "dnspython==2.7.0"];
 
 /// SOCKS clients in Python.
 const SOCKS: &str = include_str!("foreign/socks.py");
+
+/// A program that knows nothing of proxies, to be run by one that does.
+const SCRIPT_WRAPPED: &str = include_str!("foreign/wrapped.py");
+
+/// A SOCKS client in Node.
+const SCRIPT_NODE: &str = include_str!("foreign/socks.js");
 
 /// DNS clients in Python.
 const DNS: &str = include_str!("foreign/dns.py");
@@ -60,18 +75,22 @@ impl Python {
     /// Runs the SOCKS clients: a list of targets `[case, host, port]` for each, and what became of them:
     /// `{"client": {"case": "answer or reply code"}}`.
     pub fn socks(&self, proxy: u16, targets: &Value) -> io::Result<Value> {
-        self.json(SOCKS, &[&proxy.to_string(), &targets.to_string()])
+        self.socks_by(proxy, targets, &["pysocks", "python_socks", "plain"], LIMIT)
+    }
+
+    /// The same of some of them.
+    fn socks_by(&self, proxy: u16, targets: &Value, clients: &[&str], limit: Duration) -> io::Result<Value> {
+        self.json(SOCKS, &[&proxy.to_string(), &targets.to_string(), &clients.join(",")], limit)
     }
 
     /// Asks so many questions on one connection before it reads an answer. Returns how many were answered.
     pub fn pipeline(&self, dns: u16, questions: u32) -> io::Result<Value> {
-        self.json(DNS, &[&dns.to_string(), &questions.to_string()])
+        self.json(DNS, &[&dns.to_string(), &questions.to_string()], LIMIT)
     }
 
-    fn json(&self, script: &str, arguments: &[&str]) -> io::Result<Value> {
+    fn json(&self, script: &str, arguments: &[&str], limit: Duration) -> io::Result<Value> {
         let mut command = Command::new(&self.0);
-        let said = run(command.args(["-c", script]).args(arguments), LIMIT)?;
-        said.json()
+        run(command.args(["-c", script]).args(arguments), limit)?.json()
     }
 }
 

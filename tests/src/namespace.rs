@@ -65,6 +65,8 @@ impl Yard {
         run(&["ip", "link", "set", "cable0", "up"])?;
         yard.run(&["ip", "link", "set", "lo", "up"])?;
         yard.run(&["ip", "address", "add", theirs, "dev", "cable1"])?;
+        // Else the kernel looks for IPv6 routers of its own accord.
+        yard.run(&["ip", "link", "set", "cable1", "addrgenmode", "none"])?;
         yard.run(&["ip", "link", "set", "cable1", "up"])?;
         yard.run(&["ip", "route", "add", "default", "via", gateway])?;
         Ok(yard)

@@ -13,7 +13,7 @@ use nix::sys::socket::{Backlog, listen};
 /// `PUT` says how many bytes came, `GET /wait` never answers. Ends when dropped.
 #[derive(Debug)]
 pub struct Outside {
-    port: u16,
+    addresses: Vec<SocketAddr>,
     over: Arc<AtomicBool>,
 }
 
@@ -32,30 +32,37 @@ const STACK: usize = 256 * 1024;
 impl Outside {
     /// Starts it.
     pub fn start() -> io::Result<Self> {
+        Self::start_at(&[])
+    }
+
+    /// Starts it at these addresses of this machine, too.
+    pub fn start_at(more: &[Ipv4Addr]) -> io::Result<Self> {
         let four = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = four.local_addr()?.port();
-        let six = TcpListener::bind((Ipv6Addr::LOCALHOST, port))?;
+        let mut listeners = vec![four, TcpListener::bind((Ipv6Addr::LOCALHOST, port))?];
+        for address in more {
+            listeners.push(TcpListener::bind((*address, port))?);
+        }
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?;
         let over = Arc::<AtomicBool>::default();
-        for listener in [four, six] {
+        for listener in listeners {
             let over = Arc::clone(&over);
             thread::Builder::new().name("outside".into()).spawn(move || accept(&listener, &over))?;
         }
-        Ok(Self { port, over })
+        Ok(Self { addresses, over })
     }
 
     /// Where it listens.
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub fn port(&self) -> u16 {
+        self.addresses.first().map_or(0, SocketAddr::port)
     }
 }
 
 impl Drop for Outside {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
-        for address in
-            [SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)), (Ipv6Addr::LOCALHOST, self.port).into()]
-        {
+        for address in &self.addresses {
             let _ = TcpStream::connect(address); // wakes the listener
         }
     }
@@ -138,7 +145,12 @@ const FULL: Duration = Duration::from_millis(300);
 impl Silent {
     /// Fills the queue.
     pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        Self::start_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same at another address of this machine.
+    pub fn start_at(address: Ipv4Addr) -> io::Result<Self> {
+        let listener = TcpListener::bind((address, 0))?;
         listen(&listener, Backlog::new(1)?)?;
         let address = listener.local_addr()?;
         let mut queue = Vec::new();

@@ -33,6 +33,12 @@ impl Visitor {
         Ok(Self { _client: client, socks, _scratch: scratch, _ports: ports })
     }
 
+    /// The port of its SOCKS listener, on 127.0.0.1.
+    #[must_use]
+    pub const fn socks(&self) -> u16 {
+        self.socks
+    }
+
     /// Runs curl with these arguments. Says what it printed; with `-D -` that begins with the head of the answer.
     pub fn curl(&self, arguments: &[&str]) -> io::Result<Said> {
         let mut command = Command::new("curl");

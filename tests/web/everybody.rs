@@ -6,7 +6,7 @@ use std::process::Command;
 
 use bulbil_tests::browser::{Browser, Look};
 
-use super::{NEW_PASSWORD, Stage};
+use super::{NEW_PASSWORD, Stage, shows};
 
 /// The narrowest screen, in CSS pixels.
 const NARROW: u32 = 360;
@@ -33,12 +33,20 @@ const PAGES: [&str; 16] = [
 /// The first run, which nobody sees later; and the checker is awake: it finds what is wrong with a page that was spoilt.
 pub(crate) fn before_the_first_run(stage: &Stage, browser: &Browser) {
     let checker = fs::read_to_string(axe()).unwrap();
-    stage.open(browser, "/first");
-    let faults = check(browser, &checker, "/first", "{}");
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for path in ["/first/restore", "/first"] {
+        stage.open(browser, path);
+        must_suit(browser, path);
+    }
     browser.run("document.querySelector('main').append(document.createElement('img'))").unwrap();
     let spoilt = check(browser, &checker, "a picture without words", "{}");
     assert!(spoilt.iter().any(|fault| fault.contains("image-alt")), "{spoilt:?}");
+}
+
+/// The page that is open has nothing that axe calls serious or critical. The browser must run scripts.
+#[track_caller]
+pub(crate) fn must_suit(browser: &Browser, place: &str) {
+    let faults = check(browser, &fs::read_to_string(axe()).unwrap(), place, "{}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 /// What axe calls serious or critical, on every page; colours in dark too, and no page wider than a narrow screen.
@@ -59,14 +67,27 @@ pub(crate) fn everybody(stage: &Stage, browser: &Browser) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Looks at every page, and at one share; gives what is wrong.
+/// Looks at every page, at those whose address tells what they are about, and at one that is none; gives what is wrong.
 fn walk(stage: &Stage, browser: &Browser, checker: &str, look: &str, options: &str) -> Vec<String> {
     let share = stage.board.status().unwrap()["shares"][0]["info_hash"].as_str().unwrap().to_owned();
-    let share = format!("/shares/{share}");
+    stage.open(browser, "/files");
+    let folder =
+        browser.run("return document.querySelector('main a[href^=\"/files/\"]').getAttribute('href')");
+    let folder = folder.unwrap().as_str().unwrap().to_owned();
+    let more = [
+        ("share", format!("/shares/{share}")),
+        ("into", folder.replace("/files/", "/fetches/new/")),
+        ("folder-root", folder),
+        ("found-again", stage.found.get().unwrap().clone()),
+        ("nowhere", "/nowhere".to_owned()),
+    ];
+    let named = more.iter().map(|(name, path)| ((*name).to_owned(), path.as_str()));
+    let all = PAGES.into_iter().map(|path| (path.trim_matches('/').replace('/', "-"), path)).chain(named);
     let mut faults = Vec::new();
-    for path in PAGES.into_iter().chain([share.as_str()]) {
-        let name = if path == share { "share".to_owned() } else { path.trim_matches('/').replace('/', "-") };
+    for (name, path) in all {
         stage.open(browser, path);
+        let missing = shows(browser, "Nothing here");
+        assert_eq!(missing, name == "nowhere", "{path}");
         stage.keep(browser, &format!("{look}-{}", if name.is_empty() { "overview" } else { &name }));
         faults.extend(check(browser, checker, &format!("{path}, {look}"), options));
         let wider = browser.run("return document.documentElement.scrollWidth - innerWidth").unwrap();

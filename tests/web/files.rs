@@ -67,7 +67,8 @@ pub(crate) fn fetch_a_link(stage: &Stage, browser: &Browser) {
 }
 
 /// A picture with a remark that names someone, in a folder; its public copy does not have it.
-pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
+/// `look` is shown the pages that lead there.
+pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str, look: fn(&Browser, &str)) {
     let picture = b"\xff\xd8\xff\xfe\0\x14taken by Alice Doe\xff\xda\0\x02river\xff\xd9";
     let (folder, copy) = (stage.files.join(name), format!("{name}, cleaned"));
     fs::create_dir(&folder).unwrap();
@@ -75,11 +76,16 @@ pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
     browser.press("Files").unwrap();
     browser.press(stage.files.path().to_str().unwrap()).unwrap();
     browser.press(&format!("{name}/")).unwrap();
+    must_show(browser, "river.jpg");
+    look(browser, "a folder");
     browser.press("Share this whole folder").unwrap();
+    must_show(browser, "Who is meant to fetch it?");
+    look(browser, "the question before sharing");
     browser.press("Share").unwrap();
     must_show(browser, "Give the link");
     browser.press("Publish").unwrap();
     must_show(browser, "1 file tells something about who made it");
+    look(browser, "publish, with findings");
     stage.keep(browser, &format!("publish-{name}"));
     browser.fill("#tags", "river, ferry").unwrap();
     browser.fill("#text", "The river in summer.").unwrap();
@@ -105,7 +111,7 @@ pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str) {
 }
 
 pub(crate) fn publish(stage: &Stage, browser: &Browser) {
-    publish_cleaned(stage, browser, "holiday");
+    publish_cleaned(stage, browser, "holiday", |_, _| {});
     browser.press("Make it private again").unwrap();
     must_show(browser, "It is private again");
     assert!(stage.link_of("holiday, cleaned").contains("/private/"));
@@ -145,6 +151,7 @@ pub(crate) fn trust_and_search(stage: &Stage, browser: &Browser) {
     })
     .unwrap();
     stage.keep(browser, "found");
+    stage.found.set(url_path(browser)).unwrap();
     browser.press("Fetch").unwrap();
     must_show(browser, "Fetch something");
     assert!(browser.source().unwrap().contains("/public/"), "the link is filled in");

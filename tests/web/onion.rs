@@ -11,6 +11,7 @@ use bulbil_tests::ports::Ports;
 use bulbil_tests::process::Process;
 use bulbil_tests::wait::found;
 
+use super::everybody::must_suit;
 use super::{NEW_PASSWORD, Stage, TOR_LIMIT, must_show, shows};
 
 /// Chromium behind a C tor client that was given the client key.
@@ -24,6 +25,7 @@ pub(crate) fn own_onion(stage: &Stage, network: &Network, browser: &Browser) {
     })
     .unwrap();
     stage.keep(browser, "tor-onion");
+    must_suit(browser, "/tor with its onion on");
     let url = browser.read("code.select").unwrap();
     let key = browser.run("return document.querySelectorAll('code.select')[1].textContent").unwrap();
     let host = url.trim_start_matches("http://").trim_end_matches('/').to_owned();

@@ -5,6 +5,7 @@ use std::fs;
 use bulbil_tests::browser::Browser;
 use bulbil_tests::wait::eventually;
 
+use super::everybody::must_suit;
 use super::{NEW_PASSWORD, PASSPHRASE, SOON, Stage, must_show};
 
 /// What lay in memory is gone; the page of the new node brings the old one back from its keep file.
@@ -23,6 +24,7 @@ pub(crate) fn power_cut(stage: &mut Stage, browser: &Browser) {
     browser.press("Bring it back").unwrap();
     must_show(browser, "does not open this keep file");
     stage.keep(browser, "bring-back");
+    must_suit(browser, "bringing back, refused");
     browser.fill("#passphrase", PASSPHRASE).unwrap();
     browser.press("Bring it back").unwrap();
     must_show(browser, "The node starts again as the one it was");

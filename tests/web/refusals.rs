@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use bulbil_tests::browser::{Browser, Look};
 use bulbil_tests::wait::eventually;
 
+use super::everybody::must_suit;
 use super::{SOON, Stage, must_show};
 
 pub(crate) fn refusals(stage: &Stage, browser: &Browser) {
@@ -33,6 +34,7 @@ pub(crate) fn refusals(stage: &Stage, browser: &Browser) {
     browser.run("for (const token of document.querySelectorAll('[name=token]')) token.value = 'x'").unwrap();
     browser.press("Save").unwrap();
     must_show(browser, "This form is out of date");
+    must_suit(browser, "a form that is out of date");
     for (header, status) in [("Host: evil.example", "421"), ("Host: 127.0.0.1:1", "421")] {
         assert!(raw(port, header).starts_with(&format!("HTTP/1.1 {status}")), "{header}");
     }

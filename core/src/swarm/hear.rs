@@ -5,7 +5,7 @@ use crate::content::{Span, merkle};
 use crate::id::BlockId;
 use crate::limits::MAX_NAME;
 use crate::peer::{Cancel, MAX_EXTRA, Name, Reply, Words};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::time::Millis;
 use crate::wire::Message;
 
@@ -239,6 +239,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return Ok(Event::Quiet);
         }
         if let Err(fault) = store.write(block.id, &leaf, block.bytes) {
+            if fault == StoreError::Changed {
+                self.lose(block.id.piece);
+            }
             self.fault = Some(fault);
             return Ok(Event::Fault(fault));
         }

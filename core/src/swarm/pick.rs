@@ -353,6 +353,13 @@ mod tests {
             }
             check(&swarm);
         }
+        let piece = (0..40).rev().find(|piece| !swarm.pieces.get(*piece)).unwrap();
+        let block = (0..2).rev().find(|block| !swarm.blocks.get(piece * 2 + block)).unwrap();
+        swarm.keep(BlockId { piece, block: u16::try_from(1 - block).unwrap() });
+        let before = swarm.verified;
+        swarm.lose(piece);
+        assert_eq!(before - swarm.verified, 16_384);
+        check(&swarm);
         let have = Message::Have(39).encode(&mut buf).unwrap().to_vec();
         swarm.hear(NOW, lanes[1], &have, &mut store).unwrap();
         swarm.lane_closed(NOW, lanes[0]);

@@ -33,7 +33,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Ok(());
     }
     let fault = report.bad.map(|bad| bad.text).or(report.error);
-    Err(Failure::Failed(fault.unwrap_or_else(|| "the metadata is not valid".to_owned())))
+    let fault = fault.unwrap_or_else(|| "the metadata is not valid".to_owned());
+    Err(if args.json { Failure::Told(fault) } else { Failure::Failed(fault) })
 }
 
 fn describe(report: &CheckReport) -> Result<(), Failure> {

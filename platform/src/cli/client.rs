@@ -56,7 +56,12 @@ impl Client {
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
-        self.ask(Method::DELETE, path, Bytes::new()).await.map(drop)
+        self.delete_with(path).await.map(drop)
+    }
+
+    /// The same where the answer has something to say.
+    pub(super) async fn delete_with(&self, path: &str) -> Result<Bytes, Failure> {
+        self.ask(Method::DELETE, path, Bytes::new()).await
     }
 
     /// Everything that happens from now on.

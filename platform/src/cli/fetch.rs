@@ -51,11 +51,9 @@ pub(super) async fn fetch(client: &Client, link: &str, how: &How) -> Result<(), 
     let answer = client.post("/fetches", &FetchRequest { link: link.to_owned(), out: out.clone() }).await?;
     let Started { id } = serde_json::from_slice(&answer).map_err(Failure::failed)?;
     let fetch = follow(client, id).await?;
-    if how.json {
-        print_json(&fetch)?;
-    }
     match fetch.state {
-        FetchState::Done if !how.json => {
+        FetchState::Done if how.json => print_json(&fetch),
+        FetchState::Done => {
             let name = fetch.name.unwrap_or_default();
             print(format_args!("{} ({}, verified)", out.join(name).display(), size(fetch.done)))
         }
@@ -76,6 +74,12 @@ async fn follow(client: &Client, id: u64) -> Result<Fetch, Failure> {
                     progress.end();
                     return Ok(fetch);
                 }
+            }
+            Event::Forgotten { id: gone } if gone == id => {
+                progress.end();
+                return Err(Failure::Failed(
+                    "the fetch was ended with `bulbil forget` or on the page; fetch it again to go on from what was verified".to_owned(),
+                ));
             }
             Event::Net(net) => progress.net(&net),
             _ => {}

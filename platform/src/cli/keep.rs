@@ -11,7 +11,7 @@ use super::passphrase;
 use super::{Failure, print, print_json};
 use crate::config::Config;
 use crate::control::keep::SealRequest;
-use crate::keep::{self, Inventory, Kept, Passphrase};
+use crate::keep::{self, Inventory, KeepError, Kept, Passphrase};
 use crate::state::{State, StateDir, StateError};
 use crate::sys::{process, terminal};
 use crate::words::span;
@@ -19,12 +19,15 @@ use crate::words::span;
 /// What to do with a keep file.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Save the node, running or stopped, to FILE; one that is there is replaced, whole or not at all
+    /// Save the node, running or stopped, to FILE; an older one of this node is replaced, whole or not at all
     Save {
         /// The keep file
         file: PathBuf,
         #[command(flatten)]
         passphrase: passphrase::Args,
+        /// Replace the keep file of another node too, or one with another passphrase
+        #[arg(long)]
+        replace: bool,
     },
     /// Tell what FILE holds; no secrets
     Show {
@@ -55,7 +58,7 @@ pub(super) fn run(command: &Command, config: &Config, runtime: &Runtime) -> Resu
     // Secrets pass through this process too: no core dump may hold them.
     process::harden().map_err(Failure::failed)?;
     match command {
-        Command::Save { file, passphrase } => save(file, passphrase, config, runtime),
+        Command::Save { file, passphrase, replace } => save(file, passphrase, *replace, config, runtime),
         Command::Show { file, passphrase, json } => show(file, &passphrase.to_open()?, *json),
         Command::Restore { file, passphrase, old_board_is_off, replace } => {
             restore(file, passphrase, config, *old_board_is_off, *replace)
@@ -66,6 +69,7 @@ pub(super) fn run(command: &Command, config: &Config, runtime: &Runtime) -> Resu
 fn save(
     file: &Path,
     passphrase: &passphrase::Args,
+    replace: bool,
     config: &Config,
     runtime: &Runtime,
 ) -> Result<(), Failure> {
@@ -81,9 +85,15 @@ fn save(
         runtime.block_on(client.post("/keep", &request))?.into()
     };
     let whole = std::path::absolute(file).map_err(Failure::failed)?;
-    keep::write(&whole, &sealed).map_err(Failure::failed)?;
     // Opened again, because a keep file that does not open is worse than none.
-    let kept = Kept::load(&whole, &passphrase).map_err(Failure::failed)?;
+    let kept = Kept::open(&sealed, &passphrase).map_err(Failure::failed)?;
+    let written = if replace { keep::write(&whole, &sealed) } else { kept.put(&whole, &sealed, &passphrase) };
+    written.map_err(|why| match why {
+        KeepError::Another(_) | KeepError::Passphrase => {
+            Failure::Failed(format!("{why}; --replace puts this node in its place"))
+        }
+        why => Failure::failed(why),
+    })?;
     print(format_args!("saved to {}: {}", file.display(), Inventory::of(&kept.state)))
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn list(client: &Client, args: &Args) -> Result<(), Failure> {
         let name = fetch.name.as_deref().unwrap_or("(name not known yet)");
         let done = fetch.size.map_or(0, |size| percent(fetch.done, size));
         print(format_args!("fetch  {name}  {done} %  {}", fetch_state(&fetch.state)))?;
-        print(format_args!("       into {}", fetch.out))?;
+        print(format_args!("       number {}, into {}", fetch.id, fetch.out))?;
     }
     missing.iter().try_for_each(print)
 }

@@ -29,9 +29,10 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     }
     // Before a passphrase is read. How it went is told below, with all other measures.
     _ = process::harden();
-    from_environment(&mut config)?;
+    from_environment(&mut config, |name| std::env::var(name).ok())?;
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
+    forget_password(&config, &state)?;
     let measures = harden::apply(&config, state.path(), file);
     if let Some(why) = harden::refusal(&config, measures) {
         return Err(Failure::Failed(why));
@@ -56,39 +57,74 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
 fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     let Some(file) = &config.keep.file else { return Ok(()) };
+    if !keep::wait_for_disk(file) {
+        log::warn!(
+            "the disk of the keep file did not come: this node begins anew, and is the one of before when it is started \
+             with that disk"
+        );
+    }
     let source = config.keep.passphrase_file.as_deref();
     let (passphrase, new) = (passphrase::for_node(source)?, !file.exists());
     if new {
         Passphrase::to_seal(passphrase.reveal()).map_err(Failure::failed)?;
     }
-    match keep::take_up(file, &passphrase, state).map_err(Failure::failed)? {
+    let (taken_up, mark) = keep::take_up(file, &passphrase, state).map_err(Failure::failed)?;
+    match taken_up {
         TakenUp::Restored => log::info!("restored from the keep file"),
         TakenUp::Present => log::info!("the state of before is there; the keep file is older"),
         TakenUp::Nothing => log::info!("there is no keep file yet; it will be made"),
+        TakenUp::Another => log::warn!(
+            "the keep file is not this node's: it is left as it is, and nothing is saved; `bulbil status` says what to do"
+        ),
     }
-    config.keep.passphrase = Some(passphrase);
+    (config.keep.passphrase, config.keep.mark) = (Some(passphrase), mark);
     Ok(())
 }
 
-/// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened.
-fn from_environment(config: &mut Config) -> Result<(), Failure> {
-    if let Ok(router) = std::env::var("HS_ROUTER") {
+/// Forgets the page's password where the owner asked for it in the configuration; also one that a keep file brought back.
+fn forget_password(config: &Config, state: &StateDir) -> Result<(), Failure> {
+    if !config.page.reset {
+        return Ok(());
+    }
+    log::warn!(
+        "page.reset is set: the page has no password until its first run sets one, and forgets it at each start; take \
+         reset out of the configuration again"
+    );
+    let mut all = state.load().map_err(Failure::failed)?;
+    if all.page.password.is_none() {
+        return Ok(());
+    }
+    all.page = all.page.forgotten();
+    state.save(&all).map_err(Failure::failed)
+}
+
+/// The names that existing deployments use: `HS_ROUTER` publishes, `SECMEM_STRICT=1` refuses to run half-hardened. As everywhere,
+/// an empty variable counts as none.
+fn from_environment(config: &mut Config, get: impl Fn(&str) -> Option<String>) -> Result<(), Failure> {
+    let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());
+    if let Some(router) = get("HS_ROUTER") {
+        if config.publish.iter().any(|service| service.name == publish::ROUTER_NAME) {
+            return Err(Failure::Usage(format!(
+                "HS_ROUTER publishes a service called {0}, and a [[publish]] block is called {0} as well; rename that block",
+                publish::ROUTER_NAME
+            )));
+        }
         // A volume that was mounted there was mounted for this.
         let volume = PathBuf::from(VOLUME);
         let kept = mount::is_mount_point(&volume).then(|| volume.join(publish::ROUTER_NAME));
         config.publish.push(Publish::from_router(&router, kept).map_err(Failure::Usage)?);
         // Its neighbours look for SOCKS where C tor has it.
         let socks = &mut config.proxy.socks.listen;
-        if std::env::var_os("COMMON_SOCKS_PROXY_PORT").is_none() && socks.port() == OUR_SOCKS {
+        if get("COMMON_SOCKS_PROXY_PORT").is_none() && socks.port() == OUR_SOCKS {
             socks.set_port(TOR_SOCKS);
         }
     }
-    match std::env::var("SECMEM_STRICT").as_deref() {
-        Ok("1") => config.harden.strict = true,
-        Ok("0" | "") | Err(_) => {}
-        Ok(_) => return Err(Failure::Usage("SECMEM_STRICT is 0 or 1".into())),
+    match get("SECMEM_STRICT").as_deref().map(str::trim) {
+        Some("1") => config.harden.strict = true,
+        Some("0") | None => {}
+        Some(_) => return Err(Failure::Usage("SECMEM_STRICT is 0 or 1".into())),
     }
-    Ok(())
+    config.check().map_err(|why| Failure::Usage(why.to_string()))
 }
 
 /// The usual port of our SOCKS listener, and of C tor's.
@@ -152,4 +188,68 @@ fn page_failure(config: &Config, error: &std::io::Error) -> Failure {
     Failure::Failed(format!(
         "cannot open the page at {listen}: {error}; set page.listen, or page.enabled = false"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{PageEntry, Secret, State};
+    use crate::sys::scratch::Scratch;
+
+    fn with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+        let mut config = Config::parse(text).unwrap();
+        let get = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        match from_environment(&mut config, get) {
+            Ok(()) => Ok(config),
+            Err(Failure::Usage(why)) => Err(why),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn empty_variables_count_as_none() {
+        let empty = [("HS_ROUTER", ""), ("SECMEM_STRICT", ""), ("COMMON_SOCKS_PROXY_PORT", "")];
+        assert_eq!(with("", &empty).unwrap(), Config::parse("").unwrap());
+        let config = with("", &[("HS_ROUTER", "web:8000:80"), ("COMMON_SOCKS_PROXY_PORT", "")]).unwrap();
+        assert_eq!((config.publish.len(), config.proxy.socks.listen.port()), (1, TOR_SOCKS));
+        let config = with("", &[("HS_ROUTER", "web:8000:80"), ("COMMON_SOCKS_PROXY_PORT", "9150")]).unwrap();
+        assert_eq!(config.proxy.socks.listen.port(), OUR_SOCKS);
+    }
+
+    #[test]
+    fn what_the_environment_adds_is_checked_with_the_rest() {
+        let block = |name: &str| {
+            format!("[[publish]]\nname = \"{name}\"\n[publish.ports]\n80 = [\"127.0.0.1:8000\"]\n")
+        };
+        let router = [("HS_ROUTER", "web:8000:80")];
+        let why = with(&block("hidden_service"), &router).unwrap_err();
+        assert!(why.contains("hidden_service") && why.contains("HS_ROUTER"), "{why}");
+        assert_eq!(with(&block("shop"), &router).unwrap().publish.len(), 2);
+        let most: String = (0..publish::MAX_SERVICES).map(|number| block(&format!("s{number}"))).collect();
+        assert!(with(&most, &router).unwrap_err().contains("16"));
+        assert!(with("", &[("SECMEM_STRICT", "yes")]).unwrap_err().contains("SECMEM_STRICT"));
+    }
+
+    #[test]
+    fn a_password_is_forgotten_when_the_configuration_says_so() {
+        let scratch = Scratch::new("reset");
+        let dir = StateDir::open(&scratch.path().join("state"), true).unwrap();
+        let page = PageEntry {
+            password: Some("hash".into()),
+            seal: Some(Secret([1; 32])),
+            folders: vec!["/srv".into()],
+            ..PageEntry::default()
+        };
+        let state = State { catalogue: Some(Secret([2; 32])), page, ..State::default() };
+        dir.save(&state).unwrap();
+        forget_password(&Config::default(), &dir).unwrap();
+        assert_eq!(dir.load().unwrap(), state);
+        let config = Config::parse("[page]\nreset = true").unwrap();
+        forget_password(&config, &dir).unwrap();
+        let after = dir.load().unwrap();
+        assert_eq!((after.page.password, after.page.seal), (None, None));
+        assert_eq!((after.page.folders, after.catalogue), (vec!["/srv".into()], Some(Secret([2; 32]))));
+    }
 }

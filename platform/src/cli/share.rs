@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::{Failure, print, print_json};
+use crate::hash;
 use crate::node::ShareRequest;
 use crate::status::Share;
 use crate::words::size;
@@ -37,6 +38,8 @@ pub(super) async fn run(client: &Client, args: &Args) -> Result<(), Failure> {
     if args.paths.len() > 1 && args.name.is_none() {
         return Err(Failure::Usage("several paths need a name for the share: add --name NAME".to_owned()));
     }
+    let length = args.piece_length.map(hash::check_piece_length).transpose();
+    length.map_err(|error| Failure::Usage(error.to_string()))?;
     let mut paths = Vec::with_capacity(args.paths.len());
     for path in &args.paths {
         let whole = std::path::absolute(path).map_err(Failure::failed)?;

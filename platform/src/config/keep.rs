@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::keep::Passphrase;
+use crate::keep::{Mark, Passphrase};
 
 /// What survives a reboot. Without `file`, nothing does but what `bulbil keep save` saved.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -17,4 +17,7 @@ pub struct Keep {
     /// The passphrase, as given at start. Never in the configuration.
     #[serde(skip)]
     pub passphrase: Option<Passphrase>,
+    /// What tells the file that was taken up at start from any other that comes there later.
+    #[serde(skip)]
+    pub mark: Option<Mark>,
 }

@@ -25,6 +25,8 @@ pub struct Page {
     pub folders: Vec<PathBuf>,
     /// Whether the page has an onion service of its own from the moment there is a password.
     pub onion: bool,
+    /// Forgets the password at each start, for who forgot it and has no shell on this machine.
+    pub reset: bool,
 }
 
 /// From where the password may be set for the first time.
@@ -48,6 +50,7 @@ impl Default for Page {
             first_run: FirstRun::Machine,
             folders: Vec::new(),
             onion: false,
+            reset: false,
         }
     }
 }

@@ -11,13 +11,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use tokio::sync::watch;
 
 use super::events;
 use super::failure::Failure;
-use super::{friends, keep, tracker};
-use crate::node::{FetchRequest, Handle, ShareRequest};
+use super::{fetches, friends, keep, tracker};
+use crate::node::{Handle, ShareRequest};
 
 /// Bytes of a request's body at most: a share of some thousand paths.
 const BODY: usize = 1024 * 1024;
@@ -43,16 +42,12 @@ pub(super) fn router(node: Handle, stop: watch::Receiver<bool>) -> Router {
             get(|State(api): State<Api>| async move { Json(&api.node.status().peers).into_response() }),
         )
         .route(
-            "/fetches",
-            get(|State(api): State<Api>| async move { Json(&api.node.status().fetches).into_response() }),
-        )
-        .route(
             "/shares",
             get(|State(api): State<Api>| async move { Json(&api.node.status().shares).into_response() }),
         )
         .route("/shares", post(share))
         .route("/shares/{info_hash}", delete(unshare))
-        .route("/fetches", post(fetch))
+        .merge(fetches::router())
         .merge(super::metrics::router())
         .merge(super::proxy::router())
         .route("/events", get(follow))
@@ -80,16 +75,6 @@ async fn share(State(api): State<Api>, request: Request) -> Result<Response, Fai
     }
     let share = api.node.share(request).await?;
     Ok((StatusCode::CREATED, Json(share)).into_response())
-}
-
-async fn fetch(State(api): State<Api>, request: Request) -> Result<Response, Failure> {
-    let request: FetchRequest = read(request).await?;
-    if !request.out.is_absolute() {
-        return Err(bad("out must be an absolute path"));
-    }
-    request.link.parse::<crate::link::Link>().map_err(|error| bad(&error.to_string()))?;
-    let id = api.node.fetch(request).await?;
-    Ok((StatusCode::CREATED, Json(json!({ "id": id }))).into_response())
 }
 
 async fn unshare(State(api): State<Api>, Path(info_hash): Path<String>) -> Result<StatusCode, Failure> {

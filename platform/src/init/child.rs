@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,8 +18,14 @@ use crate::power;
 use crate::sys::board::process::{self, Ended, Limits};
 use crate::sys::board::system::Power;
 
-/// The node's folder, in memory: its settings and its state.
-const HOME: &str = "/run/bulbil";
+/// Where both of these are, in memory; only we can write there.
+const RUN: &str = "/run";
+
+/// The node's own folder: its state. Nothing in it is ever written by us, as any name there may be a link that the node made.
+const HOME: &str = "bulbil";
+
+/// The node's settings, which it may read.
+const CONFIG: &str = "bulbil.toml";
 
 /// User and group of the node; nobody else has them.
 pub(super) const ID: u32 = 10_001;
@@ -112,18 +118,58 @@ async fn wait(pid: u32, ends: &mut mpsc::Receiver<Ended>) -> Option<i32> {
 }
 
 fn start(settings: &NodeSettings) -> io::Result<u32> {
-    let home = Path::new(HOME);
-    if !home.is_dir() {
-        DirBuilder::new().mode(0o700).create(home)?;
-        process::give(home, LIMITS.id)?;
-    }
-    let config = home.join("config.toml");
-    fs::write(&config, settings.text())?;
-    fs::set_permissions(&config, fs::Permissions::from_mode(0o600))?;
-    process::give(&config, LIMITS.id)?;
+    let config = prepare(Path::new(RUN), &settings.text(), (LIMITS.id, LIMITS.id))?;
     // Ports below 1024 need no right on a machine with one user.
     let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     let arguments = ["run", "--config"].map(OsStr::new);
     let arguments = [&arguments[..], &[config.as_os_str()]].concat();
     process::start(OsStr::new("/init"), "bulbil", &arguments, LIMITS)
+}
+
+/// Makes the node's folder and its settings within `run`, for this user and group, and returns where the settings are.
+fn prepare(run: &Path, settings: &str, (user, group): (u32, u32)) -> io::Result<PathBuf> {
+    let home = run.join(HOME);
+    if !home.is_dir() {
+        DirBuilder::new().mode(0o700).create(&home)?;
+        process::give(&home, Some(user), group)?;
+    }
+    let (config, fresh) = (run.join(CONFIG), run.join(CONFIG).with_extension("new"));
+    let _ = fs::remove_file(&fresh); // none is there unless the last start failed
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    file.write_all(settings.as_bytes())?;
+    process::give(&fresh, None, group)?;
+    file.set_permissions(fs::Permissions::from_mode(0o640))?;
+    fs::rename(&fresh, &config)?;
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn nothing_is_written_where_the_node_may_put_links() {
+        let folder = Scratch::new("child");
+        let run = folder.path();
+        let about = fs::metadata(run).unwrap();
+        let own = (about.uid(), about.gid());
+        prepare(run, "first", own).unwrap();
+        let (home, victim) = (run.join(HOME), run.join("victim"));
+        fs::write(&victim, "whole").unwrap();
+        fs::set_permissions(&victim, fs::Permissions::from_mode(0o604)).unwrap();
+        for name in ["config.toml", CONFIG, "bulbil.new"] {
+            symlink(&victim, home.join(name)).unwrap();
+        }
+        let config = prepare(run, "second", own).unwrap();
+        assert_eq!(fs::read_to_string(&config).unwrap(), "second");
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "whole");
+        assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o604);
+        assert_eq!(config.parent(), Some(run), "beside the node's folder, not in it");
+        let modes = [&config, &home].map(|path| fs::metadata(path).unwrap().mode() & 0o777);
+        assert_eq!(modes, [0o640, 0o700]);
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 3, "only the links");
+    }
 }

@@ -2,6 +2,7 @@
 //! relays, or a server that the owner names, tell the rest.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -37,13 +38,11 @@ const BEFORE: &str = "that is before the image was made";
 const AFTER: &str = "that is 20 years after the image was made";
 
 impl Clock {
-    /// Moves the clock to the image's own time (seconds since 1970) when it is before that.
+    /// Moves the clock to the image's own time (seconds since 1970) when it is before that, and says so.
     pub(super) fn start(epoch: u64) -> Self {
         let floor = SystemTime::UNIX_EPOCH + Duration::from_secs(epoch);
-        if SystemTime::now() < floor
-            && let Err(error) = system::set_clock(floor)
-        {
-            say(&format!("the clock is before the image was made and cannot be set: {error}"));
+        if let Some(words) = raise(SystemTime::now(), floor, system::set_clock) {
+            say(&words);
         }
         Self { floor, steps: Cell::new(0), last: RefCell::new(None) }
     }
@@ -99,6 +98,20 @@ impl Clock {
     }
 }
 
+/// Sets a clock that is before `floor`: what to tell of it.
+fn raise(
+    now: SystemTime,
+    floor: SystemTime,
+    set: impl FnOnce(SystemTime) -> io::Result<()>,
+) -> Option<String> {
+    let behind = floor.duration_since(now).ok().filter(|behind| !behind.is_zero())?;
+    let what = format!("the clock is {} s before the image was made", behind.as_secs());
+    Some(match set(floor) {
+        Ok(()) => format!("{what}; it was set to the image's date, and Tor's relays tell the rest"),
+        Err(error) => format!("{what} and cannot be set: {error}"),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +135,23 @@ mod tests {
         );
         assert_eq!(clock.target(at(1_700_000_001), Duration::from_secs(LIFE_S), true), Err(AFTER));
         assert_eq!(clock.target(at(1_700_000_000), Duration::MAX, true), Err(AFTER), "no time at all");
+    }
+
+    #[test]
+    fn a_clock_before_the_image_is_raised_and_told_of() {
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let set = Cell::new(None);
+        let done = |to| {
+            set.set(Some(to));
+            Ok(())
+        };
+        assert_eq!(raise(at(100), at(100), done), None);
+        assert_eq!((raise(at(101), at(100), done), set.get()), (None, None), "it is late enough");
+        let words = raise(at(40), at(100), done).unwrap();
+        assert_eq!(set.get(), Some(at(100)));
+        assert!(words.starts_with("the clock is 60 s before the image was made; it was set to"), "{words}");
+        let words = raise(at(40), at(100), |_| Err(io::ErrorKind::PermissionDenied.into())).unwrap();
+        assert!(words.contains("cannot be set"), "{words}");
     }
 
     #[test]

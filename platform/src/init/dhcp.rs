@@ -4,12 +4,13 @@ mod message;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::network::Way;
+use super::network::{PULLED, Way};
 use super::settings::Network;
 use crate::sys::board::link;
 use message::{Kind, Lease, Message, Offer, Reply};
@@ -34,7 +35,6 @@ const SILENCE: u32 = 3;
 const ANSWER: usize = 1500;
 
 /// What is told when there is no address any more.
-const PULLED: &str = "no cable, or no Wi-Fi network joined";
 const REFUSED: &str = "the DHCP server took the address back; asking for another";
 const OVER: &str = "the DHCP server did not renew the address in time; asking for another";
 
@@ -45,18 +45,19 @@ const NO_ANSWER: &str = "no DHCP server answers; check the router, or set board.
 const UNRENEWED: &str = "the DHCP server does not renew the address; it is kept until the lease ends";
 
 /// Keeps an address on one interface, for ever.
-pub(super) async fn run(way: Way) {
+pub(super) async fn run(way: Rc<Way>) {
     if let Err(error) = way.links.up(&way.interface) {
         return way.tell(None, &format!("cannot be switched on: {error}"));
     }
     loop {
-        if !way.is_connected() {
+        let Some(connection) = way.connection() else {
             way.tell(None, PULLED);
-            while !way.is_connected() {
+            while way.connection().is_none() {
                 sleep(LOOK).await;
             }
-        }
-        let ended = hold(&way).await;
+            continue;
+        };
+        let ended = hold(&way, connection).await;
         // Whatever ended it, the address is not ours any more.
         way.unset();
         match ended {
@@ -69,10 +70,12 @@ pub(super) async fn run(way: Way) {
     }
 }
 
-/// Gets an address and keeps it until the server takes it back, the lease runs out or the cable is pulled: returns which.
-async fn hold(way: &Way) -> io::Result<&'static str> {
+/// Gets an address and keeps it until the server takes it back, the lease runs out or this connection ends: returns which.
+async fn hold(way: &Way, connection: u64) -> io::Result<&'static str> {
     let hardware = way.hardware().ok_or_else(|| io::Error::other("the interface has no hardware address"))?;
     let client = Client {
+        way,
+        connection,
         socket: UdpSocket::from_std(link::on_device(
             &way.interface,
             SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT),
@@ -80,32 +83,21 @@ async fn hold(way: &Way) -> io::Result<&'static str> {
         hardware,
         number: getrandom::u32().map_err(io::Error::other)?,
     };
-    let Some(mut lease) = client.ask(way).await? else { return Ok(PULLED) };
+    let Some(mut lease) = client.ask().await? else { return Ok(PULLED) };
     let mut since = Instant::now();
     set(way, &lease)?;
-    while watch(way, since + lease.renew).await {
-        match client.renew(way, &lease, since).await? {
+    while client.watch(since + lease.renew).await {
+        match client.renew(&lease, since).await? {
             Some(Reply::Leased(newer)) => {
                 since = Instant::now();
                 lease = newer;
                 set(way, &lease)?;
             }
             Some(Reply::Refused) => return Ok(REFUSED),
-            None => return Ok(if way.is_connected() { OVER } else { PULLED }),
+            None => return Ok(if client.is_connected() { OVER } else { PULLED }),
         }
     }
     Ok(PULLED)
-}
-
-/// Waits for `until`; false at once when the cable is pulled.
-async fn watch(way: &Way, until: Instant) -> bool {
-    while Instant::now() < until {
-        if !way.is_connected() {
-            return false;
-        }
-        sleep(LOOK.min(until - Instant::now())).await;
-    }
-    true
 }
 
 fn set(way: &Way, lease: &Lease) -> io::Result<()> {
@@ -113,19 +105,38 @@ fn set(way: &Way, lease: &Lease) -> io::Result<()> {
 }
 
 /// One interface's side of the conversation.
-struct Client {
+struct Client<'a> {
+    way: &'a Way,
+    /// The conversation is over when this is.
+    connection: u64,
     socket: UdpSocket,
     hardware: [u8; 6],
     /// Tells answers to us from those to others.
     number: u32,
 }
 
-impl Client {
+impl Client<'_> {
+    /// Whether this is still the same cable or network.
+    fn is_connected(&self) -> bool {
+        self.way.connection() == Some(self.connection)
+    }
+
+    /// Waits for `until`; false at once when the cable is pulled.
+    async fn watch(&self, until: Instant) -> bool {
+        while Instant::now() < until {
+            if !self.is_connected() {
+                return false;
+            }
+            sleep(LOOK.min(until - Instant::now())).await;
+        }
+        true
+    }
+
     /// Asks everyone until somebody leases an address; `None` when the cable is pulled.
-    async fn ask(&self, way: &Way) -> io::Result<Option<Lease>> {
+    async fn ask(&self) -> io::Result<Option<Lease>> {
         let mut wait = WAIT.0;
         let mut unheard = 0;
-        while way.is_connected() {
+        while self.is_connected() {
             if let Some(offer) = self.offer(wait).await?
                 && let Some(lease) = self.accept(&offer, wait).await?
             {
@@ -133,7 +144,7 @@ impl Client {
             }
             unheard += 1;
             if unheard == SILENCE {
-                way.tell(None, NO_ANSWER);
+                self.way.tell(None, NO_ANSWER);
             }
             wait = (wait * 2).min(WAIT.1);
         }
@@ -157,11 +168,11 @@ impl Client {
 
     /// Asks for more time: first the server alone, then everyone (RFC 2131, section 4.4.5). `None` when the time is over, or the cable
     /// is pulled.
-    async fn renew(&self, way: &Way, lease: &Lease, since: Instant) -> io::Result<Option<Reply>> {
+    async fn renew(&self, lease: &Lease, since: Instant) -> io::Result<Option<Reply>> {
         let request = Message { kind: Kind::Request, number: self.number, hardware: self.hardware };
         let bytes = request.bytes(lease.address, None);
         let (rebind, end) = (since + lease.rebind, since + lease.time);
-        while Instant::now() < end && way.is_connected() {
+        while Instant::now() < end && self.is_connected() {
             let alone = Instant::now() < rebind;
             let to = if alone { lease.server } else { Ipv4Addr::BROADCAST };
             // A server that cannot be reached is one that does not answer.
@@ -174,7 +185,9 @@ impl Client {
             {
                 return Ok(Some(answer));
             }
-            way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), UNRENEWED);
+            if self.is_connected() {
+                self.way.tell(Some(format!("{}/{}", lease.address, lease.prefix)), UNRENEWED);
+            }
         }
         Ok(None)
     }
@@ -183,14 +196,17 @@ impl Client {
         self.socket.send_to(bytes, SocketAddrV4::new(to, SERVER)).await.map(drop)
     }
 
-    /// The first answer that means something, or `None` when the time is over.
+    /// The first answer that means something, or `None` when the time is over, or the cable is pulled.
     async fn hear<T>(
         &self,
         until: Instant,
         mut read: impl FnMut(&[u8]) -> Option<T>,
     ) -> io::Result<Option<T>> {
         let mut buffer = [0; ANSWER];
-        while let Ok(received) = timeout_at(until, self.socket.recv(&mut buffer)).await {
+        // A lease may be renewed for days; nothing but a look tells about the cable.
+        while Instant::now() < until && self.is_connected() {
+            let look = until.min(Instant::now() + LOOK);
+            let Ok(received) = timeout_at(look, self.socket.recv(&mut buffer)).await else { continue };
             if let Some(meaning) = read(buffer.get(..received?).unwrap_or_default()) {
                 return Ok(Some(meaning));
             }

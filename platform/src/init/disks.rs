@@ -3,7 +3,13 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::{JoinHandle, spawn_local};
+use tokio::time::{sleep, timeout};
 
 use super::child::ID;
 use super::console::say;
@@ -22,32 +28,75 @@ const HOME: &str = "/disks";
 /// Bytes at the start of a file system that tell which one it is.
 const HEAD: usize = 2048;
 
-/// A disk that is mounted.
-#[derive(Debug)]
-struct Disk {
-    device: PathBuf,
-    at: PathBuf,
-}
+/// Devices that are watched at most; most of them hold no file system.
+const MAX_DEVICES: usize = 128;
+
+/// What a disk may take to be mounted before its owner hears of it. One that must start to turn and read its journal takes less.
+const SLOW: Duration = Duration::from_secs(30);
 
 /// Serves all disks, for ever.
 pub(super) async fn run() {
-    let mut disks: Vec<Disk> = Vec::new();
-    let mut refused: Vec<PathBuf> = Vec::new();
+    let room = Rc::new(Semaphore::new(MAX_DISKS));
+    let mut served: Vec<(PathBuf, JoinHandle<()>)> = Vec::new();
     loop {
-        disks.retain(|disk| disk.device.exists() || take_off(disk));
-        refused.retain(|device| device.exists());
+        served.retain(|(_, task)| !task.is_finished());
         for device in partition::devices() {
-            let known = disks.iter().any(|disk| disk.device == device) || refused.contains(&device);
-            if known || disks.len() == MAX_DISKS {
+            let known = served.iter().any(|(known, _)| *known == device);
+            if known || served.len() == MAX_DEVICES {
                 continue;
             }
-            match put_on(&device) {
-                Some(at) => disks.push(Disk { device, at }),
-                None => refused.push(device),
-            }
+            served.push((device.clone(), spawn_local(serve(device, Rc::clone(&room)))));
         }
-        tokio::time::sleep(LOOK).await;
+        sleep(LOOK).await;
     }
+}
+
+/// One device, until it is pulled. A disk takes room from the first look at it on.
+async fn serve(device: PathBuf, room: Rc<Semaphore>) {
+    let Ok(place) = room.acquire().await else { return };
+    let name = device.file_name().unwrap_or_default().to_owned();
+    let slow = || {
+        let (name, seconds) = (name.display(), SLOW.as_secs());
+        say(&format!(
+            "{name} is not ready after {seconds} s; if it stays so, pull it and check it on another machine"
+        ));
+    };
+    let own = device.clone();
+    let Some(at) = aside(move || put_on(&own), SLOW, slow).await.flatten() else {
+        drop(place);
+        return gone(&device).await;
+    };
+    gone(&device).await;
+    say(&format!("the disk at {} was pulled", at.display()));
+    let still =
+        || say(&format!("{} is still in use; its port may need the board to start anew", name.display()));
+    aside(move || take_off(&at), SLOW, still).await;
+}
+
+async fn gone(device: &Path) {
+    while device.exists() {
+        sleep(LOOK).await;
+    }
+}
+
+/// Does what may take as long as a disk likes on a thread of its own, so that everything else goes on. After `patience`, `slow` is called,
+/// once; nothing can end a thread that waits for a disk. `None` if there is no thread.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    patience: Duration,
+    slow: impl FnOnce(),
+) -> Option<T> {
+    let (tell, mut told) = oneshot::channel();
+    let work = move || drop(tell.send(work())); // nobody waits at the end of the machine
+    if let Err(error) = thread::Builder::new().name("disk".to_owned()).spawn(work) {
+        say(&format!("a disk cannot be looked at: {error}"));
+        return None;
+    }
+    if let Ok(done) = timeout(patience, &mut told).await {
+        return done.ok();
+    }
+    slow();
+    told.await.ok()
 }
 
 /// Mounts what is on a device, if it is anything.
@@ -74,12 +123,10 @@ fn put_on(device: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Always false: the disk is not ours any more.
-fn take_off(disk: &Disk) -> bool {
-    say(&format!("the disk at {} was pulled", disk.at.display()));
-    let _ = unmount(&disk.at, true); // the kernel may have done it
-    let _ = fs::remove_dir(&disk.at);
-    false
+/// The disk is not ours any more.
+fn take_off(at: &Path) {
+    let _ = unmount(at, true); // the kernel may have done it
+    let _ = fs::remove_dir(at);
 }
 
 /// The kernel's name of a file system, and options that let the node use it. FAT knows no owners: all of it is the node's.
@@ -100,6 +147,35 @@ fn kind(head: &[u8]) -> Option<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[tokio::test]
+    async fn a_slow_disk_is_told_of_and_keeps_nobody_waiting() {
+        let (release, disk) = std::sync::mpsc::channel();
+        // Only who goes on meanwhile can let it end.
+        let done = aside(move || disk.recv(), Duration::from_millis(1), || release.send(7).unwrap());
+        assert_eq!(timeout(Duration::from_secs(20), done).await, Ok(Some(Ok(7))));
+        let done = aside(|| 7, Duration::from_secs(20), || panic!("it was quick"));
+        assert_eq!(done.await, Some(7));
+    }
+
+    #[tokio::test]
+    async fn a_device_without_a_file_system_is_left_alone() {
+        let folder = Scratch::new("disks");
+        let device = folder.path().join("sda");
+        fs::write(&device, [0; HEAD]).unwrap();
+        let room = Rc::new(Semaphore::new(1));
+        let served = serve(device.clone(), Rc::clone(&room));
+        let pull = async {
+            while room.available_permits() == 0 {
+                tokio::task::yield_now().await;
+            }
+            fs::remove_file(&device).unwrap();
+        };
+        let both = async { tokio::join!(served, pull) };
+        timeout(Duration::from_secs(20), both).await.unwrap();
+        assert_eq!(room.available_permits(), 1);
+    }
 
     #[test]
     fn file_systems_are_told_by_their_marks() {

@@ -35,7 +35,7 @@ pub(super) async fn run(clock: Rc<Clock>, light: Rc<Light>) {
 fn open(place: &Path) -> io::Result<UnixDatagram> {
     let socket = UnixDatagram::bind(place)?;
     fs::set_permissions(place, fs::Permissions::from_mode(0o600))?;
-    process::give(place, ID)?;
+    process::give(place, Some(ID), ID)?;
     Ok(socket)
 }
 

@@ -58,7 +58,11 @@ pub(super) async fn run(voice: Voice, mut address: watch::Receiver<Option<Networ
             Some(network) => {
                 voice.own.borrow_mut().push(network.address);
                 let ended = speak(&voice, network, &mut address).await;
-                voice.own.borrow_mut().retain(|own| *own != network.address);
+                // One of them: another interface may have got this address already.
+                let mut own = voice.own.borrow_mut();
+                if let Some(at) = own.iter().position(|own| *own == network.address) {
+                    own.swap_remove(at);
+                }
                 ended
             }
             None => address.changed().await.is_err(),

@@ -1,10 +1,9 @@
-//! The way to the local network: every Ethernet interface that appears is switched on and gets an address.
+//! The way to the local network: every Ethernet interface that appears is switched on and gets an address, until it is gone again.
+
+mod fixed;
+mod way;
 
 use std::cell::RefCell;
-use std::fs;
-use std::io;
-use std::net::Ipv4Addr;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -16,22 +15,18 @@ use super::console::say;
 use super::dhcp;
 use super::mdns::{self, Own, Voice};
 use super::report::Report;
-use super::settings::{BoardSettings, Network};
+use super::settings::BoardSettings;
 use super::wifi::{self, WifiSettings};
-use crate::status::board::Link;
+use crate::status::board::Verdict;
 use crate::sys::board::link::Links;
 use crate::sys::board::system;
-
-/// The kernel's list of interfaces.
-const CLASS: &str = "/sys/class/net";
-
-/// `ARPHRD_ETHER`: what Wi-Fi calls itself too.
-const ETHERNET: &str = "1";
+use way::Interface;
+pub(super) use way::{PULLED, Way};
 
 /// A machine's name when its owner gave none.
 const NAME: &str = "bulbil";
 
-/// Pause between two looks for new interfaces: USB adapters may come at any time.
+/// Pause between two looks at the interfaces: USB adapters may come and go at any time.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Interfaces that are served at most.
@@ -57,22 +52,13 @@ fn wanted_name(settings: &BoardSettings) -> &str {
 #[derive(Debug)]
 pub(super) struct Lan {
     search: JoinHandle<()>,
-    served: Rc<RefCell<Served>>,
-}
-
-/// What runs for the interfaces.
-#[derive(Debug, Default)]
-struct Served {
-    /// Who gets addresses.
-    ways: Vec<JoinHandle<()>>,
-    /// Who answers to the machine's name; ends by itself when there is no way any more.
-    voices: Vec<JoinHandle<()>>,
+    served: Rc<RefCell<Vec<Served>>>,
 }
 
 impl Lan {
     /// Serves every interface there is and will be.
     pub(super) fn start(settings: BoardSettings, wifi: WifiSettings, report: Rc<Report>) -> Self {
-        let served = Rc::<RefCell<Served>>::default();
+        let served = Rc::<RefCell<Vec<Served>>>::default();
         let search = spawn_local(search(settings, wifi, report, Rc::clone(&served)));
         Self { search, served }
     }
@@ -80,8 +66,8 @@ impl Lan {
     /// Says goodbye. Addresses stay until the machine ends.
     pub(super) async fn stop(self) {
         self.search.abort();
-        let Served { ways, voices } = self.served.take();
-        ways.iter().for_each(JoinHandle::abort);
+        let voices = self.served.take().into_iter().filter_map(|mut served| served.voice.take());
+        let voices: Vec<_> = voices.collect();
         let all = async {
             for voice in voices {
                 let _ = voice.await; // one that failed has no more to say
@@ -91,11 +77,43 @@ impl Lan {
     }
 }
 
+/// What an interface is there for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    /// For the address in bulbil.toml, if it is connected first.
+    Wait,
+    /// It has that address.
+    Fixed,
+    /// It leases one.
+    Lease,
+}
+
+/// What runs for one interface; ends with it.
+#[derive(Debug)]
+struct Served {
+    interface: Interface,
+    way: Rc<Way>,
+    /// What it is there for, and the task that gets it an address.
+    role: Option<(Role, Option<JoinHandle<()>>)>,
+    /// Joins a Wi-Fi network.
+    radio: Option<JoinHandle<()>>,
+    /// Who answers to the machine's name; says goodbye and ends when nobody holds the way any more.
+    voice: Option<JoinHandle<()>>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let role = self.role.take().and_then(|(_, task)| task);
+        role.into_iter().chain(self.radio.take()).for_each(|task| task.abort());
+    }
+}
+
+/// Looks for interfaces, for ever.
 async fn search(
     settings: BoardSettings,
     wifi: WifiSettings,
     report: Rc<Report>,
-    served: Rc<RefCell<Served>>,
+    served: Rc<RefCell<Vec<Served>>>,
 ) {
     let links = match Links::open() {
         Ok(links) => Rc::new(links),
@@ -104,119 +122,131 @@ async fn search(
     if let Err(error) = links.up("lo") {
         say(&format!("loopback cannot be switched on: {error}"));
     }
-    let mut seen: Vec<String> = Vec::new();
-    let own = Own::default();
-    let mut fixed = settings.address;
+    let mut search = Search { settings, wifi, report, links, own: Own::default(), holder: None };
     loop {
-        for interface in interfaces() {
-            if seen.contains(&interface) || seen.len() == MAX_LINKS {
-                continue;
-            }
-            seen.push(interface.clone());
-            let (tell, address) = watch::channel(None);
-            let mut served = served.borrow_mut();
-            if settings.mdns != Some(false) {
-                let (interface, name) = (interface.clone(), wanted_name(&settings).to_owned());
-                let (own, report) = (Rc::clone(&own), Rc::clone(&report));
-                let voice = Voice { interface, name, own, report };
-                served.voices.push(spawn_local(mdns::run(voice, address)));
-            }
-            if wifi::is_wireless(&interface) {
-                let (settings, links) = (wifi.clone(), Rc::clone(&links));
-                let run = wifi::run(interface.clone(), settings, links, Rc::clone(&report));
-                served.ways.push(spawn_local(run));
-            }
-            let way = Way { interface, links: Rc::clone(&links), report: Rc::clone(&report), address: tell };
-            // An address can be had once; the first interface gets it.
-            served.ways.push(match fixed.take() {
-                Some(network) => spawn_local(fix(way, network, settings.gateway)),
-                None => spawn_local(dhcp::run(way)),
-            });
-        }
+        search.look(&mut served.borrow_mut());
         sleep(LOOK).await;
     }
 }
 
-/// Gives an interface the address that the owner wrote down, for ever.
-async fn fix(way: Way, network: Network, router: Option<Ipv4Addr>) {
-    let set = way.links.up(&way.interface).and_then(|()| way.set(network, router, "as bulbil.toml says"));
-    if let Err(error) = set {
-        way.unset();
-        way.tell(None, &format!("the address in bulbil.toml cannot be set: {error}"));
-    }
-    std::future::pending::<()>().await;
+struct Search {
+    settings: BoardSettings,
+    wifi: WifiSettings,
+    report: Rc<Report>,
+    links: Rc<Links>,
+    own: Own,
+    /// The interface that has the address of `settings`.
+    holder: Option<String>,
 }
 
-/// One interface and whom to tell about it.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) interface: String,
-    pub(super) links: Rc<Links>,
-    pub(super) report: Rc<Report>,
-    /// The address it has now, for whoever needs to know.
-    pub(super) address: watch::Sender<Option<Network>>,
-}
-
-impl Way {
-    /// Gives it an address, and tells everyone; `from` says where it came from.
-    pub(super) fn set(&self, network: Network, router: Option<Ipv4Addr>, from: &str) -> io::Result<()> {
-        self.links.set_address(&self.interface, network.address, network.prefix)?;
-        if let Some(router) = router {
-            self.links.set_router(&self.interface, router)?;
+impl Search {
+    fn look(&mut self, all: &mut Vec<Served>) {
+        let present = way::interfaces();
+        all.retain(|served| {
+            let stays = present.contains(&served.interface);
+            if !stays {
+                self.report.forget(&served.interface.name);
+            }
+            stays
+        });
+        for interface in present {
+            if all.iter().all(|served| served.interface != interface) && all.len() < MAX_LINKS {
+                all.push(self.take_up(interface));
+            }
         }
-        self.say_address(Some(network));
-        self.tell(Some(network.to_string()), from);
-        Ok(())
+        self.assign(all);
     }
 
-    /// Takes its address away. One that is gone already is fine.
-    pub(super) fn unset(&self) {
-        self.say_address(None);
-        let _ = self.links.set_address(&self.interface, Ipv4Addr::UNSPECIFIED, 0);
+    fn take_up(&self, interface: Interface) -> Served {
+        let name = &interface.name;
+        let (tell, address) = watch::channel(None);
+        let way = Way {
+            interface: name.clone(),
+            links: Rc::clone(&self.links),
+            report: Rc::clone(&self.report),
+            address: tell,
+        };
+        let voice = (self.settings.mdns != Some(false)).then(|| {
+            let voice = Voice {
+                interface: name.clone(),
+                name: wanted_name(&self.settings).to_owned(),
+                own: Rc::clone(&self.own),
+                report: Rc::clone(&self.report),
+            };
+            spawn_local(mdns::run(voice, address))
+        });
+        let radio = wifi::is_wireless(name).then(|| {
+            let (links, report) = (Rc::clone(&self.links), Rc::clone(&self.report));
+            spawn_local(wifi::run(name.clone(), self.wifi.clone(), links, report))
+        });
+        Served { way: Rc::new(way), interface, role: None, radio, voice }
     }
 
-    /// A lease that was renewed is no news.
-    fn say_address(&self, network: Option<Network>) {
-        self.address.send_if_modified(|now| std::mem::replace(now, network) != network);
-    }
-
-    /// Tells the owner.
-    pub(super) fn tell(&self, address: Option<String>, doing: &str) {
-        self.report.set_link(&Link { interface: self.interface.clone(), address, doing: doing.to_owned() });
-    }
-
-    /// Whether a cable is in, or a Wi-Fi network is joined.
-    pub(super) fn is_connected(&self) -> bool {
-        self.attribute("carrier").as_deref() == Some("1")
-    }
-
-    /// Its hardware address.
-    pub(super) fn hardware(&self) -> Option<[u8; 6]> {
-        let text = self.attribute("address")?;
-        let mut bytes = [0; 6];
-        let mut parts = text.split(':');
-        for byte in &mut bytes {
-            *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
+    /// Gives everyone something to do. An address can be had once, so it is taken from one interface before another gets it.
+    fn assign(&mut self, all: &mut [Served]) {
+        if self.settings.address.is_some() {
+            let mut able: Vec<_> = all
+                .iter()
+                .map(|served| (served.interface.name.as_str(), served.way.connection().is_some()))
+                .filter(|(name, _)| self.may_hold(name))
+                .collect();
+            able.sort_unstable();
+            self.holder = fixed::holder(self.holder.as_deref(), &able).map(str::to_owned);
+            self.note_interface(able.is_empty());
         }
-        Some(bytes)
+        let roles: Vec<Role> = all.iter().map(|served| self.role(&served.interface.name)).collect();
+        for fixed in [false, true] {
+            for (served, role) in all.iter_mut().zip(&roles) {
+                if (*role == Role::Fixed) == fixed {
+                    self.put(served, *role);
+                }
+            }
+        }
     }
 
-    fn attribute(&self, name: &str) -> Option<String> {
-        attribute(&self.interface, name)
+    fn may_hold(&self, name: &str) -> bool {
+        self.settings.interface.as_ref().is_none_or(|only| only.0 == name)
     }
-}
 
-fn interfaces() -> Vec<String> {
-    let Ok(entries) = fs::read_dir(CLASS) else { return Vec::new() };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let loopback = |name: &String| name == "lo";
-    let ethernet = |name: &String| attribute(name, "type").as_deref() == Some(ETHERNET);
-    let mut names: Vec<String> = names.filter(|name| !loopback(name) && ethernet(name)).collect();
-    names.sort();
-    names
-}
+    fn role(&self, name: &str) -> Role {
+        match self.holder.as_deref() {
+            Some(holder) if holder == name => Role::Fixed,
+            None if self.settings.address.is_some() && self.may_hold(name) => Role::Wait,
+            _ => Role::Lease,
+        }
+    }
 
-fn attribute(interface: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(Path::new(CLASS).join(interface).join(name)).ok()?;
-    Some(text.trim().to_owned())
+    fn put(&self, served: &mut Served, role: Role) {
+        if let Some((old, task)) = &served.role {
+            if *old == role {
+                return;
+            }
+            task.iter().for_each(JoinHandle::abort);
+            served.way.unset();
+        }
+        let way = Rc::clone(&served.way);
+        let task = match (role, self.settings.address) {
+            (Role::Fixed, Some(network)) => {
+                Some(spawn_local(fixed::run(way, network, self.settings.gateway)))
+            }
+            (Role::Wait, _) => {
+                fixed::prepare(&way);
+                None
+            }
+            _ => Some(spawn_local(dhcp::run(way))),
+        };
+        served.role = Some((role, task));
+    }
+
+    /// Says so when the interface that the owner named is not there.
+    fn note_interface(&self, missing: bool) {
+        if self.settings.interface.is_some() {
+            let (verdict, words) = if missing {
+                (Verdict::Wrong, "no interface of this name is there; board.address waits for it")
+            } else {
+                (Verdict::Understood, "it is there")
+            };
+            self.report.note("board.interface", verdict, words);
+        }
+    }
 }

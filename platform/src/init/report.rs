@@ -9,6 +9,11 @@ use super::image::Image;
 use super::settings::Settings;
 use crate::status::board::{Board, FILE, Link, Note, Verdict};
 
+/// The key of notes about a radio.
+pub(super) fn wifi_key(interface: &str) -> String {
+    format!("Wi-Fi {interface}")
+}
+
 /// The one account of the machine.
 #[derive(Debug)]
 pub(super) struct Report(RefCell<Board>);
@@ -67,6 +72,18 @@ impl Report {
             }
             self.write();
         }
+    }
+
+    /// An interface is gone, and what was told of it.
+    pub(super) fn forget(&self, interface: &str) {
+        {
+            let mut board = self.0.borrow_mut();
+            board.links.retain(|link| link.interface != interface);
+            let radio = wifi_key(interface);
+            board.notes.retain(|note| note.key != radio);
+        }
+        say(&format!("{interface}: it is gone; whatever comes in its place is taken up"));
+        self.write();
     }
 
     /// Whole or not at all, as the node may read at any time.

@@ -13,6 +13,7 @@ use super::imager::{self, Wish};
 use super::mdns;
 use super::wifi::{self, WifiSettings};
 use crate::config::Config;
+use crate::config::secret::is_secret;
 use crate::status::board::{Note, Verdict};
 use crate::sys::board::link;
 use crate::sys::board::process::machine_memory;
@@ -38,6 +39,8 @@ pub(super) struct BoardSettings {
     pub(super) name: Option<HostName>,
     /// An address instead of DHCP.
     pub(super) address: Option<Network>,
+    /// The only interface that may have `address`; without, it is at the first that is connected.
+    pub(super) interface: Option<InterfaceName>,
     /// The router, with `address`.
     pub(super) gateway: Option<Ipv4Addr>,
     /// Whether `name.local` is answered for on the local network; it is unless told otherwise.
@@ -63,6 +66,25 @@ impl TryFrom<String> for HostName {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
             Err("a name has 1 to 63 letters, digits and hyphens")
+        }
+    }
+}
+
+/// The kernel's name of a network interface, such as `eth0`.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(super) struct InterfaceName(pub(super) String);
+
+impl TryFrom<String> for InterfaceName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fits = (1..=15).contains(&text.len());
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'/');
+        if fits && plain {
+            Ok(Self(text))
+        } else {
+            Err("an interface has a name such as \"eth0\" or \"wlan0\"")
         }
     }
 }
@@ -188,6 +210,10 @@ fn understand(text: &str, more: &[Wish], defaults: Table) -> Settings {
     });
     let board = section(&mut wishes, "board", more, &mut settings.notes, &judge::<BoardSettings>);
     settings.board = judge(&board).unwrap_or_default();
+    if settings.board.interface.is_some() && settings.board.address.is_none() {
+        let (key, why) = ("board.interface".to_owned(), NO_ADDRESS.to_owned());
+        settings.notes.push(Note { key, verdict: Verdict::Ignored, why });
+    }
     let wifi = section(&mut wishes, "wifi", more, &mut settings.notes, &judge::<WifiSettings>);
     settings.wifi = judge(&wifi).unwrap_or_default();
     if let Some((key, why)) = settings.wifi.fault() {
@@ -214,6 +240,9 @@ fn takes_the_port(node: &Table) -> bool {
     let dns = Config::parse(&toml::to_string(node).unwrap_or_default()).map(|config| config.proxy.dns);
     dns.is_ok_and(|dns| dns.enabled && dns.listen.port() == mdns::PORT && dns.listen.ip().is_unspecified())
 }
+
+/// What becomes of an interface without an address.
+const NO_ADDRESS: &str = "says where board.address belongs, and there is none";
 
 /// What is told then.
 const PORT_TAKEN: &str =
@@ -258,7 +287,11 @@ fn section<T>(
                 table = tried;
                 notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
             }
-            Err(why) => notes.push(Note { key, verdict: Verdict::Wrong, why: without_secret(wish.key, why) }),
+            Err(why) => notes.push(Note {
+                key,
+                verdict: Verdict::Wrong,
+                why: without_secret(wish.key, &wish.value, why),
+            }),
         }
     }
     table
@@ -267,11 +300,31 @@ fn section<T>(
 /// What becomes of a wish that comes second.
 const SAID: &str = "bulbil.toml, or a file read before this one, says it already";
 
-/// Words that repeat a secret are left out; ours do not.
-fn without_secret(key: &str, why: String) -> String {
-    let secret = key.contains("password") || key.contains("key");
-    if secret && why != wifi::PASSWORD { "is not what it should be".to_owned() } else { why }
+/// Words that repeat a value which is, or may be, a secret are left out; our own do not. A value of the wrong kind may stand where a
+/// section with secrets belongs.
+fn without_secret(key: &str, value: &Value, why: String) -> String {
+    if let Some((_, kind)) = why.strip_prefix(WRONG_KIND).and_then(|rest| rest.rsplit_once(", expected ")) {
+        return format!("must be {kind}");
+    }
+    // The node's own checks begin with the key.
+    let plain =
+        why == wifi::PASSWORD || why.starts_with(NAMES_ONLY) || why.starts_with(key) && !repeats(&why, value);
+    if is_secret(key) && !plain {
+        "is not what it should be; it is not repeated here".to_owned()
+    } else {
+        why
+    }
 }
+
+/// Whether the words have any part of this value that says something.
+fn repeats(why: &str, value: &Value) -> bool {
+    let (why, value) = (why.to_lowercase(), value.to_string().to_lowercase());
+    value.split(|letter: char| !letter.is_alphanumeric()).any(|part| part.len() > 2 && why.contains(part))
+}
+
+/// How the reader of TOML begins when it goes on with a value, and when it goes on with names of keys.
+const WRONG_KIND: &str = "invalid type: ";
+const NAMES_ONLY: &str = "unknown field ";
 
 /// Puts `wishes` over `ground`, leaving out what `judge` refuses. A key may need another one, so those refused get a second chance.
 fn sift<T>(
@@ -295,7 +348,7 @@ fn sift<T>(
                     notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
                 }
                 Err(why) if last => {
-                    let why = without_secret(&key, why);
+                    let why = without_secret(&key, &value, why);
                     notes.push(Note { key, verdict: Verdict::Wrong, why });
                 }
                 Err(_) => open.push((path, value)),
@@ -391,6 +444,38 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_is_repeated() {
+        for (text, key) in [
+            ("[metrics]\ntoken = 12345678", "metrics.token"),
+            ("metrics = \"12345678\"", "metrics"),
+            ("[metrics]\ntoken = \"12345678\"", "metrics.token"),
+            ("[net.tor]\nbridges = [12345678]", "net.tor.bridges"),
+            ("[net.tor]\nbridges = \"obfs4 12345678\"", "net.tor.bridges"),
+            ("[keep]\npassphrase_file = 12345678", "keep.passphrase_file"),
+            ("[wifi]\nssid = \"a\"\npassword = 12345678", "wifi.password"),
+            ("[wifi]\nssid = \"a\"\npasword = 12345678", "wifi.pasword"),
+            ("wifi = \"12345678\"", "wifi"),
+            ("[[publish]]\nname = \"a\"\nclients = 12345678", "publish"),
+        ] {
+            let settings = understand(text, &[], defaults());
+            let note = settings.notes.iter().find(|note| note.key == key);
+            let note = note.unwrap_or_else(|| panic!("{text}: {:?}", settings.notes));
+            assert_eq!(note.verdict, Verdict::Wrong, "{text}: {note:?}");
+            assert!(!format!("{:?}", settings.notes).contains("12345678"), "{:?}", settings.notes);
+            assert!(!note.why.is_empty());
+        }
+        let settings = understand("[wifi]\npasword = 1\n[swarm]\nlanes_max = \"many\"", &[], defaults());
+        let why = |key: &str| settings.notes.iter().find(|note| note.key == key).unwrap().why.clone();
+        assert!(why("wifi.pasword").contains("unknown field"));
+        let said = |value: &str| {
+            let value = Value::from(value);
+            without_secret("a.token", &value, "a.token is easy to guess: abc12345".to_owned())
+        };
+        assert!(said("xyz").contains("easy to guess") && !said("x abc").contains("abc"));
+        assert!(why("swarm.lanes_max").starts_with("must be "), "{}", why("swarm.lanes_max"));
+    }
+
+    #[test]
     fn one_port_is_not_for_two() {
         let with = |port: u16| {
             let text = format!("[proxy.dns]\nlisten = \"0.0.0.0:{port}\"\nopen = true\n");
@@ -408,6 +493,10 @@ mod tests {
         assert!(network.holds([192, 168, 1, 255].into()) && !network.holds([192, 168, 2, 1].into()));
         for text in ["192.168.1.20", "192.168.1/24", "1.2.3.4/0", "1.2.3.4/33", ""] {
             assert!(Network::try_from(text.to_owned()).is_err(), "{text:?}");
+        }
+        assert!(InterfaceName::try_from("wlan0".to_owned()).is_ok());
+        for text in ["", "a b", "a/b", "a234567890123456"] {
+            assert!(InterfaceName::try_from(text.to_owned()).is_err(), "{text:?}");
         }
         for text in ["", "-a", "a-", "a b", "ä", "a.b"] {
             assert!(HostName::try_from(text.to_owned()).is_err(), "{text:?}");

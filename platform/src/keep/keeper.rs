@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
 use super::folders::{self, Files};
-use super::{Inventory, KeepError, Kept, Passphrase};
+use super::{Inventory, KeepError, Kept, Mark, Passphrase, claim};
 use crate::config;
 use crate::net::Guards;
 use crate::state::{State, StateDir};
@@ -36,20 +36,31 @@ pub enum TakenUp {
     Present,
     /// There is no such file yet.
     Nothing,
+    /// It is another node's, or this one's of before it lost its memory. It stays as it is, and nothing is saved.
+    Another,
 }
 
-/// At the start of a node with a keep file: brings back what it holds if the state directory is empty. Opens the file in
-/// any case: a mistyped passphrase must not seal the next one.
-pub fn take_up(file: &Path, passphrase: &Passphrase, state: &StateDir) -> Result<TakenUp, KeepError> {
-    if !file.exists() {
-        return Ok(TakenUp::Nothing);
-    }
+/// At the start of a node with a keep file: brings back what it holds if the state directory is empty, or that of a node
+/// which began anew because the file's disk was late, and has nothing to lose. Opens the file in any case: a mistyped
+/// passphrase must not seal the next one. The mark is of a file that turned out to be this node's.
+pub fn take_up(
+    file: &Path,
+    passphrase: &Passphrase,
+    state: &StateDir,
+) -> Result<(TakenUp, Option<Mark>), KeepError> {
+    let Some(mark) = Mark::read(file)? else { return Ok((TakenUp::Nothing, None)) };
     let kept = Kept::load(file, passphrase)?;
-    if !state.is_new() {
-        return Ok(TakenUp::Present);
+    let own = state.load()?;
+    if claim::is_same(&kept.state, &own) {
+        return Ok((TakenUp::Present, Some(mark)));
+    }
+    let bare =
+        Inventory::of(&own).is_empty() && folders::collect(state.path()).is_ok_and(|files| files.is_empty());
+    if !state.is_new() && !bare {
+        return Ok((TakenUp::Another, None));
     }
     kept.restore(state, false)?;
-    Ok(TakenUp::Restored)
+    Ok((TakenUp::Restored, Some(mark)))
 }
 
 /// See the module. Lives on the node's thread; the heavy part runs on another.
@@ -64,6 +75,10 @@ pub(crate) struct Keeper {
     /// One save at a time: each takes memory.
     turn: Mutex<()>,
     last: RefCell<Option<Saved>>,
+    /// The keep file that is known to be this node's.
+    known: RefCell<Option<Mark>>,
+    /// One that is known not to be: not opened again and again.
+    refused: RefCell<Option<Mark>>,
     failed: RefCell<Option<String>>,
     /// As of when the node was last saved by itself.
     saved: Cell<Option<u64>>,
@@ -89,6 +104,8 @@ impl Keeper {
             changes: state.changes(),
             turn: Mutex::default(),
             last: RefCell::default(),
+            known: RefCell::new(config.mark.clone()),
+            refused: RefCell::default(),
             failed: RefCell::default(),
             saved: Cell::new(None),
         })
@@ -139,17 +156,8 @@ impl Keeper {
     /// From now on the node keeps itself in `file`, which is written before this returns. A keep file that is there already
     /// must be this node's own and open with the same passphrase: another one would be lost.
     pub(crate) async fn keep_to(&self, file: PathBuf, passphrase: Passphrase) -> Result<(), KeepError> {
-        let (there, key, folder) = (file.clone(), passphrase.clone(), self.folder.clone());
-        blocking(move || {
-            if there.symlink_metadata().is_err() || !super::looks_sealed(&there) {
-                return Ok(()); // what is no keep file is refused when it is written
-            }
-            let (kept, own) = (Kept::load(&there, &key)?, Kept::collect(&folder)?);
-            let same = kept.state.catalogue == own.state.catalogue;
-            if same { Ok(()) } else { Err(KeepError::Another(there)) }
-        })
-        .await?;
-        self.save_to(file.clone(), passphrase.clone()).await?;
+        self.save_to(file.clone(), passphrase.clone(), None).await?;
+        self.refused.replace(None);
         self.automatic.replace(Some((file, passphrase)));
         Ok(())
     }
@@ -173,26 +181,48 @@ impl Keeper {
     /// Saves; tells whether that worked.
     async fn save(&self) -> bool {
         let Some((file, passphrase)) = self.automatic.borrow().clone() else { return true };
-        match self.save_to(file, passphrase).await {
-            Ok(()) => true,
-            Err(why) => {
-                warn!("the node could not be saved to its keep file; `bulbil status` says why");
-                self.failed.replace(Some(why.to_string()));
-                false
-            }
+        let seen = {
+            let file = file.clone();
+            blocking(move || Mark::read(&file)).await.ok().flatten()
+        };
+        if seen.is_some() && *self.refused.borrow() == seen {
+            return false; // what was said of it stands
         }
+        let known = self.known.borrow().clone();
+        let Err(why) = self.save_to(file, passphrase, known).await else { return true };
+        if let KeepError::Another(_) = why {
+            warn!(
+                "the keep file that is there now is not this node's: it is left as it is, and nothing is saved; start the \
+                 machine anew to take it up, or move it away"
+            );
+        } else {
+            warn!("the node could not be saved to its keep file; its page and `bulbil status` say why");
+        }
+        let lasting = !matches!(why, KeepError::Read(..) | KeepError::Write(..) | KeepError::State(_));
+        self.refused.replace(seen.filter(|_| lasting));
+        self.failed.replace(Some(why.to_string()));
+        false
     }
 
-    async fn save_to(&self, file: PathBuf, passphrase: Passphrase) -> Result<(), KeepError> {
+    /// Saves to a file that may be replaced: see [`claim::check`].
+    async fn save_to(
+        &self,
+        file: PathBuf,
+        passphrase: Passphrase,
+        known: Option<Mark>,
+    ) -> Result<(), KeepError> {
         let _turn = self.turn.lock().await;
         let (folder, number) = (self.folder.clone(), *self.changes.borrow());
-        let saved = blocking(move || {
+        let (saved, mark) = blocking(move || {
+            let seen = claim::check(&file, &passphrase, &State::read(&folder)?, known.as_ref())?;
             let kept = Kept::collect(&folder)?;
-            super::write(&file, &kept.seal(&passphrase)?)?;
-            Ok(Saved::of(kept))
+            let sealed = kept.seal(&passphrase)?;
+            super::replace(&file, &sealed, seen.as_ref())?;
+            Ok((Saved::of(kept), Mark::of(&sealed)))
         })
         .await?;
         self.last.replace(Some(saved));
+        self.known.replace(mark);
         self.saved.set(Some(number));
         self.failed.replace(None);
         Ok(())

@@ -24,13 +24,19 @@ pub(super) trait Disk {
     fn remove(&mut self, name: &str);
 }
 
-/// Puts `bytes` in place of what `name` held. When it fails, `name` is as it was before.
-pub(super) fn put(disk: &mut impl Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+/// Puts `bytes` in place of what `name` held. When it fails, `name` is as it was before. `still` has the last word.
+pub(super) fn put(
+    disk: &mut impl Disk,
+    name: &str,
+    bytes: &[u8],
+    still: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
     let fresh = format!(".{name}.new");
     let written = (|| {
         disk.create(&fresh)?;
         bytes.chunks(STEP).try_for_each(|part| disk.write(part))?;
         disk.sync()?; // before the name: or a power cut may leave an empty file under it
+        still()?; // as late as can be: on a disk that came since, there is no `fresh` to rename
         disk.rename(&fresh, name)
     })();
     if written.is_err() {
@@ -202,7 +208,7 @@ mod tests {
         for survives in [false, true] {
             for left in 0..=7 {
                 let mut disk = Model::with_old(left, survives);
-                let done = put(&mut disk, "keep", &new).is_ok();
+                let done = put(&mut disk, "keep", &new, || Ok(())).is_ok();
                 let outcomes = disk.outcomes("keep");
                 assert!(outcomes.iter().all(|seen| *seen == old || *seen == fresh), "cut after {left} steps");
                 if done {
@@ -235,14 +241,14 @@ mod tests {
         let path = scratch.path().join("keep");
         fs::write(&path, "old").unwrap();
         fs::write(scratch.path().join(".keep.new"), "left by a cut").unwrap();
-        put(&mut Folder::new(scratch.path()), "keep", b"new").unwrap();
+        put(&mut Folder::new(scratch.path()), "keep", b"new", || Ok(())).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
         let gone = scratch.path().join("gone");
-        assert!(put(&mut Folder::new(&gone), "keep", b"new").is_err());
+        assert!(put(&mut Folder::new(&gone), "keep", b"new", || Ok(())).is_err());
         fs::create_dir(scratch.path().join("folder")).unwrap();
-        assert!(put(&mut Folder::new(scratch.path()), "folder", b"new").is_err());
+        assert!(put(&mut Folder::new(scratch.path()), "folder", b"new", || Ok(())).is_err());
         assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2, "a failure leaves nothing");
     }
 }

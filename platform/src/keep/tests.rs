@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::tracker::{MirrorEntry, Tracker, TrustEntry};
-use crate::state::{FetchEntry, Secret, ShareEntry};
+use crate::state::{FetchEntry, Secret, SecretText, ShareEntry};
 use crate::sys::scratch::Scratch;
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -27,8 +27,9 @@ fn full(folder: &Path) -> StateDir {
         text: String::new(),
     };
     let fetch = FetchEntry {
+        done: false,
         id: 7,
-        link: "http://x".into(),
+        link: SecretText("http://x".into()),
         out: "/srv".into(),
         info_hash: None,
         onion: Secret([4; 32]),
@@ -138,14 +139,106 @@ fn at_start_the_file_is_taken_up_only_by_an_empty_node_with_the_right_passphrase
     let scratch = Scratch::new("keep");
     let file = scratch.path().join("keep.age");
     let old = full(&scratch.path().join("old"));
-    assert_eq!(take_up(&file, &passphrase(), &old).unwrap(), TakenUp::Nothing);
+    assert_eq!(take_up(&file, &passphrase(), &old).unwrap(), (TakenUp::Nothing, None));
     write(&file, &Kept::collect(old.path()).unwrap().seal(&passphrase()).unwrap()).unwrap();
     let new = StateDir::open(&scratch.path().join("new"), true).unwrap();
     let wrong = Passphrase::to_open("something else").unwrap();
     assert!(matches!(take_up(&file, &wrong, &old), Err(KeepError::Passphrase)));
     assert!(matches!(take_up(&file, &wrong, &new), Err(KeepError::Passphrase)));
     assert!(new.is_new());
-    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), TakenUp::Restored);
-    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), TakenUp::Present);
+    let mark = Mark::read(&file).unwrap();
+    assert!(mark.is_some());
+    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), (TakenUp::Restored, mark.clone()));
+    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), (TakenUp::Present, mark));
     assert_eq!(new.load().unwrap(), old.load().unwrap());
+}
+
+/// A node that keeps itself in `file`, as far as it concerns the keep file.
+fn keeper(file: &Path, state: &StateDir, mark: Option<Mark>) -> std::rc::Rc<Keeper> {
+    let (file, passphrase_file, passphrase) = (Some(file.to_owned()), None, Some(passphrase()));
+    Keeper::new(&crate::config::Keep { file, passphrase_file, passphrase, mark }, state)
+}
+
+/// A new node's state, whatever file it should have been.
+fn fresh(folder: &Path) -> StateDir {
+    let state = StateDir::open(folder, true).unwrap();
+    state.save(&State { catalogue: Some(Secret([9; 32])), ..State::default() }).unwrap();
+    state
+}
+
+#[tokio::test]
+async fn a_disk_that_comes_late_keeps_the_file_that_is_on_it() {
+    let scratch = Scratch::new("keep");
+    let (place, disk) = (scratch.path().join("place"), scratch.path().join("disk"));
+    let file = place.join("keep.age");
+    let old = full(&scratch.path().join("old"));
+    fs::create_dir(&disk).unwrap();
+    let sealed = Kept::collect(old.path()).unwrap().seal(&passphrase()).unwrap();
+    write(&disk.join("keep.age"), &sealed).unwrap();
+
+    let new = fresh(&scratch.path().join("new"));
+    assert_eq!(take_up(&file, &passphrase(), &new).unwrap(), (TakenUp::Nothing, None));
+    let node = keeper(&file, &new, None);
+    node.finish().await;
+    let failed = || node.view(&new.load().unwrap()).failed;
+    assert!(failed().unwrap().contains("check the folder"), "the place of the disk is not even there");
+    fs::create_dir(&place).unwrap();
+    node.finish().await;
+    assert_eq!(failed(), None);
+    assert!(file.exists(), "saved below the disk, where nothing was");
+
+    fs::rename(&place, scratch.path().join("below")).unwrap();
+    fs::rename(&disk, &place).unwrap();
+    for _ in 0..2 {
+        new.touch();
+        node.finish().await;
+        assert!(fs::read(&file).unwrap() == sealed, "the file of before is as it was");
+        assert!(failed().unwrap().contains("left as it is"));
+    }
+    let refused = node.keep_to(file.clone(), passphrase()).await;
+    assert!(matches!(refused, Err(KeepError::Another(_))) && fs::read(&file).unwrap() == sealed);
+
+    // Started again, a node with nothing to lose is the one of before; one with a share stays, and saves nothing.
+    let share = old.load().unwrap().shares;
+    let busy = fresh(&scratch.path().join("busy"));
+    busy.save(&State { shares: share, ..busy.load().unwrap() }).unwrap();
+    assert_eq!(take_up(&file, &passphrase(), &busy).unwrap(), (TakenUp::Another, None));
+    keeper(&file, &busy, None).finish().await;
+    assert!(fs::read(&file).unwrap() == sealed);
+    let (taken_up, mark) = take_up(&file, &passphrase(), &new).unwrap();
+    assert_eq!((taken_up, new.load().unwrap()), (TakenUp::Restored, old.load().unwrap()));
+    keeper(&file, &new, mark).finish().await;
+    assert!(fs::read(&file).unwrap() != sealed, "and saves itself there again");
+}
+
+#[test]
+fn a_file_that_comes_while_another_is_written_stays() {
+    let scratch = Scratch::new("keep");
+    let file = scratch.path().join("keep.age");
+    let dir = full(&scratch.path().join("state"));
+    let seal = || Kept::collect(dir.path()).unwrap().seal(&passphrase()).unwrap();
+    let (first, second, third) = (seal(), seal(), seal());
+    replace(&file, &first, None).unwrap();
+    assert!(matches!(replace(&file, &second, None), Err(KeepError::Write(..))));
+    assert!(matches!(replace(&file, &second, Mark::of(&third).as_ref()), Err(KeepError::Write(..))));
+    assert!(fs::read(&file).unwrap() == first);
+    replace(&file, &second, Mark::of(&first).as_ref()).unwrap();
+    assert!(fs::read(&file).unwrap() == second);
+}
+
+#[test]
+fn by_hand_too_only_the_same_node_is_replaced() {
+    let scratch = Scratch::new("keep");
+    let file = scratch.path().join("keep.age");
+    let put = |folder: &Path, words: &str| {
+        let (kept, passphrase) = (Kept::collect(folder).unwrap(), Passphrase::to_seal(words).unwrap());
+        let sealed = kept.seal(&passphrase).unwrap();
+        kept.put(&file, &sealed, &passphrase)
+    };
+    let (one, other) = (full(&scratch.path().join("one")), fresh(&scratch.path().join("other")));
+    put(one.path(), "correct horse battery").unwrap();
+    put(one.path(), "correct horse battery").unwrap();
+    assert!(matches!(put(other.path(), "correct horse battery"), Err(KeepError::Another(_))));
+    assert!(matches!(put(one.path(), "another passphrase"), Err(KeepError::Passphrase)));
+    assert_eq!(Kept::load(&file, &passphrase()).unwrap().state, one.load().unwrap());
 }

@@ -63,8 +63,10 @@ struct Shared {
     access: Arc<AccessBook>,
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
-    /// What streams may cost.
+    /// What streams may cost that can be replaced, or are visitors'.
     budget: Budget,
+    /// The same of other programs' streams to targets, which nothing can replace.
+    lasting: Budget,
     /// Which streams to targets outside are steady.
     steady: Steady,
     services: service::Ground,

@@ -1,6 +1,8 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
+mod finish;
 mod learn;
+mod part;
 mod touch;
 
 use std::cell::{Cell, RefCell};
@@ -22,15 +24,12 @@ use super::door::{self, Callee, Guide};
 use super::halves::Halves;
 use super::open::name_of;
 use super::room::{self, Ground, Pass, Room};
-use super::shelf::{Shelf, explain_write};
+use super::shelf::Shelf;
 use super::tracker::{LinkRecords, Source, Tracker};
 use crate::link::Link;
 use crate::net::ServiceKey;
 use crate::status::{self, FetchState};
 use crate::store::{Content, Fetched, OpenError};
-
-/// A fetch that heard from nobody for so long is given up; what is verified stays.
-const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// Milliseconds between two tries to reach the link, doubling.
 const RETRY_MS: (u64, u64) = (2_000, 60_000);
@@ -46,6 +45,8 @@ pub(crate) struct FetchParts {
     pub(crate) fsync: crate::config::Fsync,
     /// Known from before a restart.
     pub(crate) metadata: Option<Arc<Content>>,
+    /// It was done before a restart.
+    pub(crate) was_done: bool,
     /// Knows who else serves it, and whom to tell that we do.
     pub(crate) tracker: Option<Rc<Tracker>>,
 }
@@ -58,8 +59,12 @@ pub(crate) struct Fetch {
     state: RefCell<FetchState>,
     metadata: RefCell<Option<Arc<Content>>>,
     room: RefCell<Option<Rc<Room>>>,
-    /// Told when the metadata becomes known, so that the node can keep it.
-    learned: Learned,
+    tell: Tell,
+    /// Bytes that were verified when it failed.
+    verified: Cell<u64>,
+    /// When somebody was last heard, and by what sign: the bytes verified and the lanes opened until then.
+    heard: Cell<Instant>,
+    sign: Cell<(u64, u64)>,
     reachable: Cell<bool>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
@@ -67,8 +72,18 @@ pub(crate) struct Fetch {
     task: RefCell<Option<JoinHandle<()>>>,
 }
 
-/// Hears the number of a fetch and what was learned about it.
-pub(crate) type Learned = Rc<dyn Fn(u64, &Content)>;
+/// What the node hears of a fetch.
+pub(crate) enum News<'n> {
+    /// The metadata became known.
+    Learned(&'n Content),
+    /// Every byte is verified and in its place.
+    Done,
+    /// It was done before a restart, and its files are no longer there.
+    Gone,
+}
+
+/// Hears the number of a fetch and what there is to say of it.
+pub(crate) type Tell = Rc<dyn Fn(u64, News<'_>)>;
 
 /// A conversation that was opened and carries no blocks yet.
 struct Lane {
@@ -85,6 +100,8 @@ enum Trouble {
     Busy,
     /// The owner has to do something.
     Final(String),
+    /// See [`News::Gone`].
+    Gone,
 }
 
 /// What is said of a node all of whose places are taken.
@@ -94,7 +111,7 @@ fn busy(wait: Duration) -> String {
 
 impl Fetch {
     /// Starts it.
-    pub(crate) fn start(parts: FetchParts, ground: Ground, number: u64, learned: Learned) -> Rc<Self> {
+    pub(crate) fn start(parts: FetchParts, ground: Ground, number: u64, tell: Tell) -> Rc<Self> {
         let fetch = Rc::new(Self {
             state: RefCell::default(),
             metadata: RefCell::new(parts.metadata.clone()),
@@ -102,7 +119,10 @@ impl Fetch {
             ground,
             number,
             room: RefCell::default(),
-            learned,
+            tell,
+            verified: Cell::default(),
+            heard: Cell::new(Instant::now()),
+            sign: Cell::default(),
             reachable: Cell::new(false),
             known: RefCell::default(),
             links: RefCell::default(),
@@ -118,6 +138,16 @@ impl Fetch {
         self.parts.out == out && self.parts.link == *link
     }
 
+    /// Whether it has come to an end, good or bad.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(*self.state.borrow(), FetchState::Done | FetchState::Failed(_))
+    }
+
+    /// What is fetched, once known.
+    pub(crate) fn info_hash(&self) -> Option<String> {
+        self.metadata.borrow().as_ref().map(|metadata| metadata.info_hash().to_string())
+    }
+
     /// Ends it where it is. What is verified is on disk.
     pub(crate) fn close(&self) {
         if let Some(task) = self.task.take() {
@@ -125,6 +155,7 @@ impl Fetch {
         }
         if let Some(room) = self.room.take() {
             room.close();
+            room.store(Shelf::let_go);
         }
     }
 
@@ -144,10 +175,11 @@ impl Fetch {
         let metadata = self.metadata.borrow();
         let mut view = status::Fetch {
             id: self.parts.id,
-            info_hash: metadata.as_ref().map(|metadata| metadata.info_hash().to_string()),
+            info_hash: self.info_hash(),
             name: metadata.as_ref().map(|metadata| metadata.name().to_owned()),
             out: self.parts.out.display().to_string(),
             size: metadata.as_ref().map(|metadata| metadata.layout().total()),
+            done: self.verified.get(),
             state: self.state.borrow().clone(),
             ..status::Fetch::default()
         };
@@ -169,17 +201,20 @@ impl Fetch {
 
     async fn run(self: Rc<Self>) {
         let mut retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
-        let began = Instant::now();
         let outcome = loop {
             match self.attempt(&mut retry).await {
                 Ok(()) => break None,
+                Err(Trouble::Gone) => return (self.tell)(self.parts.id, News::Gone),
                 Err(Trouble::Final(why)) => break Some(why),
+                Err(Trouble::Busy) if self.is_given_up() => {
+                    break Some("gave up after 24 hours: the node is busy".into());
+                }
                 Err(Trouble::Busy) => {
                     let wait = Duration::from_millis(retry.failed(0));
                     self.set_state(FetchState::Waiting(busy(wait)));
                     tokio::time::sleep(wait).await;
                 }
-                Err(Trouble::Passing(why)) if began.elapsed() > GIVE_UP => {
+                Err(Trouble::Passing(why)) if self.is_given_up() => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
                 Err(Trouble::Passing(why)) => {
@@ -193,12 +228,17 @@ impl Fetch {
             None => {
                 info!("a fetch is done: every byte is verified and written");
                 self.set_state(FetchState::Done); // and served on until the node stops
+                if !self.parts.was_done {
+                    (self.tell)(self.parts.id, News::Done);
+                }
                 self.declare();
             }
             Some(why) => {
                 warn!("a fetch failed; `bulbil list` says which and why");
                 if let Some(room) = self.room.take() {
+                    self.verified.set(room.look(room::Swarm::verified));
                     room.close();
+                    room.store(Shelf::let_go);
                 }
                 self.set_state(FetchState::Failed(why));
             }
@@ -209,9 +249,12 @@ impl Fetch {
     async fn attempt(self: &Rc<Self>, retry: &mut Backoff) -> Result<(), Trouble> {
         let mut lane = None;
         if self.metadata.borrow().is_none() {
+            if self.parts.was_done {
+                return Err(Trouble::Gone); // what is not known cannot be looked for
+            }
             let (metadata, opened) = self.learn().await?;
             retry.succeeded();
-            (self.learned)(self.parts.id, &metadata);
+            (self.tell)(self.parts.id, News::Learned(&metadata));
             self.metadata.replace(Some(Arc::new(metadata)));
             lane = Some(opened);
         }
@@ -232,18 +275,21 @@ impl Fetch {
         }
         let metadata =
             self.metadata.borrow().clone().ok_or_else(|| Trouble::Passing("not learned yet".into()))?;
-        let (out, fsync) = (self.parts.out.clone(), self.parts.fsync);
+        let (out, fsync, was_done) = (self.parts.out.clone(), self.parts.fsync, self.parts.was_done);
         // Looking at what is there already hashes it all: not on this thread.
         let opening = tokio::task::spawn_blocking({
             let metadata = Arc::clone(&metadata);
             move || {
+                if was_done && !Fetched::is_there(&metadata, &out) {
+                    return Ok(None);
+                }
                 let store = Fetched::open(metadata, &out, fsync)?;
-                Ok::<_, OpenError>((here(&store), store))
+                Ok::<_, OpenError>(Some((here(&store), store)))
             }
         });
         let opened =
             opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
-        let (blocks, store) = opened.map_err(open_trouble)?;
+        let (blocks, store) = opened.map_err(open_trouble)?.ok_or(Trouble::Gone)?;
         let layout = metadata.layout().clone();
         let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(
@@ -293,49 +339,16 @@ impl Fetch {
             self.declare();
         }
     }
-
-    /// Waits for the last block, and puts everything in its place.
-    async fn finish(&self, room: &Rc<Room>) -> Result<(), Trouble> {
-        loop {
-            let (whole, fault, alone) = room.look(|swarm| {
-                (swarm.is_whole(), swarm.fault(), swarm.peers(self.ground.clock.now()).next().is_none())
-            });
-            if whole {
-                return room.store(Shelf::finish).map_err(|why| Trouble::Final(why.to_string()));
-            }
-            if let Some(fault) = fault {
-                let why = explain_write(fault);
-                self.set_state(FetchState::Waiting(why));
-                tokio::time::sleep(FAULT_PAUSE).await; // there may be room again
-                room.change(room::Swarm::resume);
-                continue;
-            }
-            match room.trouble() {
-                _ if alone && room.is_busy() => self.set_state(FetchState::Waiting(busy(room.until_due()))),
-                (_, true) if alone => return Err(Trouble::Final(REFUSED.into())),
-                (Some(why), _) if alone => self.set_state(FetchState::Waiting(why.to_string())),
-                _ => self.set_state(FetchState::Fetching),
-            }
-            // Woken by events; the tick only refreshes what is shown.
-            _ = tokio::time::timeout(TICK, room.turned.notified()).await;
-        }
-    }
 }
-
-/// Until it is tried again to write to a full disk.
-const FAULT_PAUSE: Duration = Duration::from_secs(5);
-
-/// How often the state is looked at without an event.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The one thing that is said of wrong tokens, revoked and missing shares.
 const REFUSED: &str =
     "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
 
-/// Room may be made while we wait; everything else is the owner's to change.
+/// Room may be made while we wait, and another fetch may end; everything else is the owner's to change.
 fn open_trouble(why: OpenError) -> Trouble {
     match why {
-        OpenError::Full(..) => Trouble::Passing(why.to_string()),
+        OpenError::Full(..) | OpenError::Busy(_) => Trouble::Passing(why.to_string()),
         other => Trouble::Final(other.to_string()),
     }
 }

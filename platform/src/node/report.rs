@@ -83,6 +83,10 @@ impl Reporter {
                 _ = self.events.send(Event::Fetch(Fetch::clone(fetch)));
             }
         }
+        let is_here = |gone: &&Fetch| status.fetches.iter().any(|fetch| fetch.id == gone.id);
+        for gone in self.last.fetches.iter().filter(|fetch| !is_here(fetch)) {
+            _ = self.events.send(Event::Forgotten { id: gone.id });
+        }
     }
 }
 

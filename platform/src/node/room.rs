@@ -7,7 +7,6 @@ mod members;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use bulbil_core::bits::{Bits, words_for};
 use bulbil_core::content::{Layout, Span};
@@ -102,6 +101,8 @@ pub(crate) struct Room {
     pub(crate) turned: Notify,
     tasks: RefCell<JoinSet<()>>,
     last_error: Cell<Option<NetError>>,
+    /// Lanes that were opened so far.
+    opened: Cell<u64>,
     refused: Cell<bool>,
     /// The last one called had no place for us.
     busy: Cell<bool>,
@@ -160,6 +161,7 @@ impl Room {
             turned: Notify::new(),
             tasks: RefCell::default(),
             last_error: Cell::new(None),
+            opened: Cell::new(0),
             refused: Cell::new(false),
             busy: Cell::new(false),
             origin: RefCell::default(),
@@ -217,15 +219,9 @@ impl Room {
         (self.last_error.get(), self.refused.get())
     }
 
-    /// Whether the last one called was there and had no place for us.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy.get()
-    }
-
-    /// How long it is until the machine has something to do by itself, such as the next call.
-    pub(crate) fn until_due(&self) -> Duration {
-        let now = self.ground.clock.now();
-        Duration::from_millis(self.look(Swarm::poll_timeout).unwrap_or(now).since(now))
+    /// How many lanes were opened so far, by either side.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.get()
     }
 
     pub(crate) fn call_failed(&self, name: &[u8], error: Option<NetError>) {
@@ -252,6 +248,7 @@ impl Room {
             }
         };
         self.last_error.set(None);
+        self.opened.set(self.opened.get().saturating_add(1));
         self.refused.set(false);
         self.busy.set(false);
         let notify = Rc::new(Notify::new());

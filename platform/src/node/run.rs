@@ -3,7 +3,6 @@
 mod mail;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,28 +12,23 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::door::Callee;
 use super::dropped::DroppedList;
-use super::fetch::{Fetch, FetchParts};
+use super::fetch::Fetch;
 use super::friends::Friends;
 use super::mail::Post;
 use super::offer::Offer;
 use super::primary::Primary;
-use super::room::{Ground, Pass};
+use super::room::Ground;
 use super::standing::{self, StandingList};
 use super::tracker::Tracker;
-use super::{Command, FetchRequest, Inbox, NodeError, report};
+use super::{Command, Inbox, NodeError, report};
 use crate::clock::TokioClock;
 use crate::config::Config;
 use crate::keep::Keeper;
 use crate::landing::House;
-use crate::link::Link;
-use crate::net::{AccessKey, Network, ServiceKey};
+use crate::net::{Network, ServiceKey};
 use crate::proxy::Proxies;
 use crate::publish::Publisher;
-use crate::state::{FetchEntry, Secret, State, StateDir};
-use crate::store::Content;
-
-/// Fetches of one node, finished ones too.
-pub const MAX_FETCHES: usize = 256;
+use crate::state::{Secret, State, StateDir};
 
 /// Files hashed at once: more only fight for the disk.
 const HASHING: usize = 1;
@@ -67,6 +61,8 @@ pub(super) struct Node {
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
     numbers: Cell<u64>,
+    /// Something happened that could not be saved yet.
+    pub(super) unsaved: Cell<bool>,
     /// How often the status was brought up to date.
     reports: Cell<u64>,
     pub(super) hashing: Semaphore,
@@ -164,6 +160,7 @@ fn make(
         publisher,
         state: RefCell::new(state),
         numbers: Cell::new(0),
+        unsaved: Cell::new(false),
         reports: Cell::new(0),
         hashing: Semaphore::new(HASHING),
     }))
@@ -207,11 +204,7 @@ impl Node {
                 }
             }
         }
-        for record in fetches {
-            if let Err(why) = self.start_fetch(record) {
-                warn!("a fetch of before could not be taken up: {why}");
-            }
-        }
+        self.take_up(fetches);
     }
 
     async fn obey(self: Rc<Self>, command: Command) {
@@ -224,6 +217,11 @@ impl Node {
             }
             Command::Fetch(request, reply) => {
                 let done = self.fetch(&request);
+                self.show().await;
+                _ = reply.send(done);
+            }
+            Command::Forget(which, reply) => {
+                let done = self.forget(&which);
                 self.show().await;
                 _ = reply.send(done);
             }
@@ -258,82 +256,12 @@ impl Node {
         }
     }
 
-    fn fetch(self: &Rc<Self>, request: &FetchRequest) -> Result<u64, NodeError> {
-        if self.fetches.borrow().len() >= MAX_FETCHES {
-            return Err(NodeError::Failed(format!(
-                "{MAX_FETCHES} fetches are the limit; restart the node to forget the finished ones"
-            )));
-        }
-        let link: Link =
-            request.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
-        if !request.out.is_dir() {
-            return Err(NodeError::Bad("the folder to fetch into does not exist; create it first".into()));
-        }
-        let again = self
-            .fetches
-            .borrow()
-            .iter()
-            .find(|fetch| fetch.is(&link, &request.out))
-            .map(|fetch| fetch.parts.id);
-        if let Some(id) = again {
-            return Ok(id); // the same fetch: its caller watches it like the first one did
-        }
-        let id = {
-            let mut state = self.state.borrow_mut();
-            state.last_fetch = state.last_fetch.saturating_add(1);
-            state.last_fetch
-        };
-        let record = FetchEntry {
-            id,
-            link: request.link.clone(),
-            out: request.out.clone(),
-            info_hash: None,
-            onion: random()?,
-            peer: random()?,
-        };
-        self.state.borrow_mut().fetches.push(record.clone());
-        self.save()?;
-        self.start_fetch(record)?;
-        Ok(id)
-    }
-
-    fn start_fetch(self: &Rc<Self>, record: FetchEntry) -> Result<(), NodeError> {
-        let link: Link =
-            record.link.parse().map_err(|why: crate::link::BadLink| NodeError::Bad(why.to_string()))?;
-        let access = (!link.public).then(|| AccessKey::derive(link.token.as_bytes()));
-        let pass = Pass { token: link.token.clone(), seed: record.peer, access };
-        let parts = FetchParts {
-            id: record.id,
-            link,
-            out: record.out,
-            pass,
-            key: ServiceKey::from_seed(record.onion.0),
-            fsync: self.config.swarm.fsync,
-            metadata: record.info_hash.and_then(|info_hash| self.load(&info_hash)).map(Arc::new),
-            tracker: self.tracker.clone(),
-        };
-        let node = Rc::downgrade(self);
-        let learned = Rc::new(move |id, metadata: &Content| {
-            if let Some(node) = node.upgrade() {
-                node.learned(id, metadata);
-            }
-        });
-        let fetch = Fetch::start(parts, self.ground.clone(), self.number(), learned);
-        self.fetches.borrow_mut().push(fetch);
-        Ok(())
-    }
-
-    /// Keeps what a restart needs to go on without asking again.
-    fn learned(&self, id: u64, metadata: &Content) {
-        for record in self.state.borrow_mut().fetches.iter_mut().filter(|record| record.id == id) {
-            record.info_hash = Some(metadata.info_hash().to_string());
-        }
-        if let Err(why) = self.keep(metadata).and_then(|()| self.save()) {
-            warn!("a restart would have to learn a share again: {why}");
-        }
-    }
-
     fn close(&self) {
+        if self.unsaved.get()
+            && let Err(why) = self.save()
+        {
+            warn!("what happened last could not be saved: {why}");
+        }
         self.friends.close();
         self.publisher.close();
         self.offers.borrow().iter().for_each(|offer| offer.close());
@@ -352,28 +280,7 @@ impl Node {
 
     /// Keeps what the owner wants of the tracker.
     pub(super) fn set_plan(&self, plan: crate::state::tracker::Tracker) -> Result<(), NodeError> {
-        self.state.borrow_mut().tracker = plan;
-        self.save()
-    }
-
-    pub(super) fn save(&self) -> Result<(), NodeError> {
-        self.state_dir.save(&self.state.borrow()).map_err(|why| NodeError::Failed(why.to_string()))
-    }
-
-    pub(super) fn torrent_path(&self, info_hash: &str) -> PathBuf {
-        self.state_dir.path().join(format!("{info_hash}.torrent"))
-    }
-
-    /// Keeps metadata beside the state, as a `.torrent`.
-    pub(super) fn keep(&self, metadata: &Content) -> Result<(), NodeError> {
-        std::fs::write(self.torrent_path(&metadata.info_hash().to_string()), metadata.to_torrent()).map_err(
-            |why| NodeError::Failed(format!("the state directory cannot be written: {why}; make room there")),
-        )
-    }
-
-    pub(super) fn load(&self, info_hash: &str) -> Option<Content> {
-        let bytes = std::fs::read(self.torrent_path(info_hash)).ok()?;
-        Content::from_torrent(&bytes).ok().filter(|metadata| metadata.info_hash().to_string() == info_hash)
+        self.amend(|state| state.tracker = plan)
     }
 
     /// A number nothing else of this run has: rooms on the same circuit would be linkable.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulbil_core::id::InfoHash;
+use log::warn;
 
 use super::about::About;
 use super::offer::{Offer, OfferParts};
@@ -60,9 +61,8 @@ impl Node {
             tags: String::new(),
             text: String::new(),
         };
-        self.keep(&metadata)?;
-        self.state.borrow_mut().shares.push(record.clone());
-        self.save()?;
+        let kept = self.keep(&metadata).and_then(|()| self.amend(|state| state.shares.push(record.clone())));
+        kept.inspect_err(|_| self.drop_torrent(&record.info_hash))?;
         let offer = self.offer(record, Arc::new(metadata), None);
         Ok(offer.view())
     }
@@ -114,20 +114,24 @@ impl Node {
         self.fetches.borrow().iter().for_each(|fetch| fetch.declare());
     }
 
-    pub(super) fn unshare(&self, info_hash: &str) -> Result<(), NodeError> {
-        let offer = self.take_offer(info_hash)?;
+    pub(super) fn unshare(self: &Rc<Self>, info_hash: &str) -> Result<(), NodeError> {
+        let offer = self.find_offer(info_hash)?;
+        self.take(&offer);
         self.withdraw(&offer);
         self.state.borrow_mut().shares.retain(|record| record.info_hash != offer.info_hash);
-        _ = std::fs::remove_file(self.torrent_path(&offer.info_hash)); // in RAM, and useless from now on
-        self.save()
+        self.drop_torrent(&offer.info_hash);
+        self.note(|_| ()).map_err(|why| {
+            NodeError::Failed(format!(
+                "the share is withdrawn, but that could not be saved: {why}; the node goes on trying, and until then a restart would bring the share back"
+            ))
+        })
     }
 
     /// Moves a share into the public catalogue. If it is there already, what is said about it may still change.
     pub(super) fn publish(self: &Rc<Self>, info_hash: &str, about: About) -> Result<Share, NodeError> {
         let about = about.checked()?;
-        let offer = self.take_offer(info_hash)?;
+        let offer = self.find_offer(info_hash)?;
         if offer.parts.public {
-            self.offers.borrow_mut().push(Rc::clone(&offer));
             if !about.is_empty() {
                 let entry = self.edit_entry(&offer.info_hash, |entry| describe(entry, about))?;
                 offer.set_about(entry.tags, entry.text);
@@ -139,6 +143,7 @@ impl Node {
             entry.public = true;
             describe(entry, about);
         })?;
+        self.take(&offer);
         let moved = self.offer(entry, Arc::clone(&offer.parts.metadata), offer.parts.links.clone());
         moved.succeed(&offer);
         self.moving.borrow_mut().push(Rc::clone(&offer));
@@ -156,16 +161,19 @@ impl Node {
     /// Takes a share out of the public catalogue.
     pub(super) fn unpublish(self: &Rc<Self>, info_hash: &str) -> Result<Share, NodeError> {
         let (onion, token, peer) = (random()?, random()?, random()?);
-        let offer = self.take_offer(info_hash)?;
+        let offer = self.find_offer(info_hash)?;
         if !offer.parts.public {
-            self.offers.borrow_mut().push(Rc::clone(&offer));
             return Ok(offer.view());
         }
-        self.withdraw(&offer);
         let entry = self.edit_entry(&offer.info_hash, |entry| {
             entry.public = false;
             (entry.onion, entry.token, entry.peer) = (onion, token, peer);
         })?;
+        self.take(&offer);
+        self.withdraw(&offer);
+        if let Err(why) = self.note(|_| ()) {
+            warn!("that a share was taken back in public could not be saved yet: {why}");
+        }
         let moved = self.offer(entry, Arc::clone(&offer.parts.metadata), None);
         moved.succeed(&offer);
         Ok(moved.view())
@@ -187,13 +195,15 @@ impl Node {
         }
     }
 
-    fn take_offer(&self, info_hash: &str) -> Result<Rc<Offer>, NodeError> {
+    fn find_offer(&self, info_hash: &str) -> Result<Rc<Offer>, NodeError> {
         let wanted = info_hash.to_ascii_lowercase();
-        let mut offers = self.offers.borrow_mut();
-        let found = offers.iter().position(|offer| offer.info_hash == wanted);
+        let found = self.offers.borrow().iter().find(|offer| offer.info_hash == wanted).cloned();
         found
-            .map(|at| offers.remove(at))
             .ok_or_else(|| NodeError::Missing("no share has this info-hash; `bulbil list` shows them".into()))
+    }
+
+    fn take(&self, offer: &Rc<Offer>) {
+        self.offers.borrow_mut().retain(|other| !Rc::ptr_eq(other, offer));
     }
 
     fn edit_entry(
@@ -201,16 +211,12 @@ impl Node {
         info_hash: &str,
         edit: impl FnOnce(&mut ShareEntry),
     ) -> Result<ShareEntry, NodeError> {
-        let entry = {
-            let mut state = self.state.borrow_mut();
-            let entry = state.shares.iter_mut().find(|entry| entry.info_hash == info_hash);
-            let entry = entry
-                .ok_or_else(|| NodeError::Failed("the share is not remembered; share it again".into()))?;
+        let edited = self.amend(|state| {
+            let entry = state.shares.iter_mut().find(|entry| entry.info_hash == info_hash)?;
             edit(entry);
-            entry.clone()
-        };
-        self.save()?;
-        Ok(entry)
+            Some(entry.clone())
+        })?;
+        edited.ok_or_else(|| NodeError::Failed("the share is not remembered; share it again".into()))
     }
 }
 

@@ -32,6 +32,13 @@ impl Shelf {
         }
     }
 
+    /// Lets another fetch write where this one did.
+    pub(crate) fn let_go(&mut self) {
+        if let Self::Fetched(fetched) = self {
+            fetched.let_go();
+        }
+    }
+
     fn inner(&self) -> &dyn Store {
         match self {
             Self::Served(served) => served,
@@ -93,7 +100,10 @@ pub(crate) fn explain_write(fault: StoreError) -> String {
     match fault {
         StoreError::Full => "no room left where the fetch is written; free some, it goes on by itself",
         StoreError::Failed => "the fetched files cannot be written; check permissions and the device",
-        StoreError::Changed | StoreError::Missing => {
+        StoreError::Changed => {
+            "something else damaged what was fetched; that part comes again; check the device if this repeats"
+        }
+        StoreError::Missing => {
             "the fetched files were changed by something else; remove its hidden folder and fetch again"
         }
     }

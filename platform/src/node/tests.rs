@@ -2,12 +2,15 @@
 
 mod busy;
 mod diary;
+mod fetches;
+mod full;
 mod guesses;
 mod landing;
 mod mail;
 mod noon;
 mod shortage;
 mod side;
+mod silence;
 mod spare;
 mod standing;
 mod tracker;

@@ -50,6 +50,8 @@ pub enum End {
     ClientGone,
     /// The path to the target broke; the client must not take what it has for all there was.
     Broken(io::ErrorKind),
+    /// Nothing came from either side for as long as the caller of [`carry_within`] allows.
+    Quiet,
 }
 
 /// One direction.
@@ -68,8 +70,23 @@ enum Fault {
     Writing,
 }
 
-/// Carries until the end. `early` are bytes that the client has sent already.
-pub async fn carry<C, T>(client: &mut C, target: &mut T, early: Vec<u8>, meter: &Meter) -> End
+/// Carries until the end, however long nothing comes. `early` are bytes that the client has sent already.
+pub(super) async fn carry<C, T>(client: &mut C, target: &mut T, early: Vec<u8>, meter: &Meter) -> End
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    carry_within(client, target, early, meter, None).await
+}
+
+/// The same, until nothing has come from either side for `idle`.
+pub async fn carry_within<C, T>(
+    client: &mut C,
+    target: &mut T,
+    early: Vec<u8>,
+    meter: &Meter,
+    idle: Option<Duration>,
+) -> End
 where
     C: AsyncRead + AsyncWrite + Unpin,
     T: AsyncRead + AsyncWrite + Unpin,
@@ -79,11 +96,23 @@ where
         up: Way { kept: early, dirty: true, ..Way::default() },
         down: Way::default(),
         target_spoke_last: false,
+        moved: false,
         wait: None,
         closed: false,
     };
+    let mut quiet = idle.map(Quiet::new);
     meter.up(both.up.kept.len());
-    std::future::poll_fn(|cx| both.poll(cx, Pin::new(&mut *client), Pin::new(&mut *target), meter)).await
+    std::future::poll_fn(|cx| {
+        let end = both.poll(cx, Pin::new(&mut *client), Pin::new(&mut *target), meter);
+        let moved = std::mem::take(&mut both.moved);
+        if let Some(quiet) = &mut quiet
+            && end.is_pending()
+        {
+            return quiet.poll(cx, moved).map(|()| End::Quiet);
+        }
+        end
+    })
+    .await
 }
 
 struct Both {
@@ -92,6 +121,8 @@ struct Both {
     /// The client said something.
     asked: bool,
     target_spoke_last: bool,
+    /// Something came since this was last looked at.
+    moved: bool,
     /// Set once one side has ended.
     wait: Option<Wait>,
     /// The client was told that there is no more.
@@ -126,7 +157,7 @@ impl Both {
                 Poll::Ready(Ok(())) | Poll::Pending => {}
             }
             if std::mem::take(&mut self.up.moved) {
-                (self.asked, self.target_spoke_last) = (true, false);
+                (self.asked, self.target_spoke_last, self.moved) = (true, false, true);
             }
             match self.down.poll(cx, target.as_mut(), client.as_mut(), DOWN, &|n| meter.down(n)) {
                 Poll::Ready(Err(Fault::Reading(kind))) => return Poll::Ready(End::Broken(kind)),
@@ -139,7 +170,7 @@ impl Both {
                 Poll::Pending => {}
             }
             if std::mem::take(&mut self.down.moved) {
-                self.target_spoke_last = true;
+                (self.target_spoke_last, self.moved) = (true, true);
                 if let Some(wait) = &mut self.wait {
                     wait.due = Instant::now() + ANSWER; // the answer is still coming
                 }
@@ -164,11 +195,38 @@ impl Both {
             let due = Instant::now() + limit;
             Wait { alarm: Box::pin(tokio::time::sleep_until(due)), due }
         });
-        while wait.alarm.as_mut().poll(cx).is_ready() {
-            if wait.due <= Instant::now() {
-                return Poll::Ready(end);
+        wait.poll(cx).map(|()| end)
+    }
+}
+
+/// The limit of a connection on which nothing comes.
+struct Quiet {
+    idle: Duration,
+    wait: Wait,
+}
+
+impl Quiet {
+    fn new(idle: Duration) -> Self {
+        let due = Instant::now() + idle;
+        Self { idle, wait: Wait { alarm: Box::pin(tokio::time::sleep_until(due)), due } }
+    }
+
+    /// Ready once the limit is reached, counted from the last time that something had `moved`.
+    fn poll(&mut self, cx: &mut Context<'_>, moved: bool) -> Poll<()> {
+        if moved {
+            self.wait.due = Instant::now() + self.idle;
+        }
+        self.wait.poll(cx)
+    }
+}
+
+impl Wait {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            if self.due <= Instant::now() {
+                return Poll::Ready(());
             }
-            wait.alarm.as_mut().reset(wait.due);
+            self.alarm.as_mut().reset(self.due);
         }
         Poll::Pending
     }

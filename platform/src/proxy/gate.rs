@@ -1,8 +1,8 @@
 //! Takes connections, and keeps those that have not said yet what they want from crowding out those that have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,10 @@ use super::meter::Opened;
 /// served however many others never speak.
 const YOUNG: usize = 512;
 
+/// A client other than this machine has at most one part in so many of a listener's connections, so that one alone cannot
+/// starve the others.
+const SHARE: u32 = 2;
+
 /// After an error that accepting again would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -25,6 +29,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Gate {
     slots: Arc<Semaphore>,
     young: Mutex<Young>,
+    /// Connections of each client that holds some. As many as there are slots at most.
+    held: Mutex<HashMap<IpAddr, u32>>,
+    /// Connections of one client at most.
+    each: u32,
     meter: Arc<Meter>,
 }
 
@@ -55,7 +63,8 @@ struct Place {
 /// A connection that said what it wants, until this is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    _place: Place,
+    place: Place,
+    client: Option<IpAddr>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -63,7 +72,21 @@ impl Gate {
     /// For so many connections that have said what they want.
     pub fn new(connections: u32, meter: Arc<Meter>) -> Arc<Self> {
         let slots = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
-        Arc::new(Self { slots, young: Mutex::default(), meter })
+        let each = connections.div_ceil(SHARE);
+        Arc::new(Self { slots, young: Mutex::default(), held: Mutex::default(), each, meter })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection of this client, unless it has its part already.
+    fn hold(&self, client: IpAddr) -> bool {
+        let mut held = self.held();
+        let count = held.entry(client).or_default();
+        let more = *count < self.each;
+        *count = count.saturating_add(u32::from(more));
+        more
     }
 
     fn young(&self) -> MutexGuard<'_, Young> {
@@ -123,12 +146,39 @@ impl Gate {
 }
 
 impl Conn {
-    /// It said what it wants. `None` for the slot where there are too many already.
+    /// It said what it wants. `None` for the slot where there are too many already, of all or of this client.
     pub fn settle(self) -> (TcpStream, Option<Slot>) {
-        let Self { stream, place, .. } = self;
+        let Self { stream, client, place } = self;
         place.gate.young().waiting.remove(&place.number);
-        let permit = Arc::clone(&place.gate.slots).try_acquire_owned().ok();
-        (stream, permit.map(|permit| Slot { _place: place, _permit: permit }))
+        let client = party(client.ip());
+        let Ok(permit) = Arc::clone(&place.gate.slots).try_acquire_owned() else { return (stream, None) };
+        if client.is_some_and(|client| !place.gate.hold(client)) {
+            return (stream, None);
+        }
+        (stream, Some(Slot { place, client, _permit: permit }))
+    }
+}
+
+/// Whom a connection counts for: its address, or its network of 64 bits, which is what a machine has with IPv6. This
+/// machine counts for nobody.
+fn party(client: IpAddr) -> Option<IpAddr> {
+    match client.to_canonical() {
+        ip if ip.is_loopback() => None,
+        IpAddr::V4(ip) => Some(ip.into()),
+        IpAddr::V6(ip) => Some(std::net::Ipv6Addr::from(u128::from(ip) >> 64 << 64).into()),
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let Some(client) = self.client else { return };
+        let mut held = self.place.gate.held();
+        if let Some(count) = held.get_mut(&client) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                held.remove(&client);
+            }
+        }
     }
 }
 
@@ -182,6 +232,39 @@ mod tests {
         // The oldest of the silent was dropped.
         assert!(silent.first_mut().unwrap().read_u8().await.is_err());
         assert!(meter.view().errors.get("crowded_out").is_some_and(|count| *count >= 20));
+    }
+
+    /// A connection that comes from this address, as far as the gate knows.
+    async fn from(gate: &Arc<Gate>, client: &str) -> Option<Slot> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let place = Place { gate: Arc::clone(gate), number: gate.number(), _open: gate.meter.opened() };
+        Conn { stream, client: SocketAddr::new(client.parse().unwrap(), 1), place }.settle().1
+    }
+
+    #[tokio::test]
+    async fn one_client_of_the_network_leaves_room_for_the_others() {
+        let meter = Meters::default().add("test", ([127, 0, 0, 1], 0).into());
+        let gate = Gate::new(8, meter);
+        let mut slots = Vec::new();
+        for _ in 0..4 {
+            slots.push(from(&gate, "192.168.1.7").await.unwrap());
+        }
+        assert!(from(&gate, "192.168.1.7").await.is_none());
+        assert!(from(&gate, "::ffff:192.168.1.7").await.is_none(), "the same in IPv6's notation");
+        for client in ["fe80::1", "fe80::2"] {
+            slots.push(from(&gate, client).await.unwrap());
+        }
+        assert_eq!(gate.held().len(), 2, "one network is one client");
+        slots.truncate(3);
+        assert!(from(&gate, "192.168.1.7").await.is_some());
+        // This machine may have all that is left.
+        for _ in 0..5 {
+            slots.push(from(&gate, "127.0.0.1").await.unwrap());
+        }
+        assert!(from(&gate, "192.168.1.8").await.is_none());
+        slots.clear();
+        assert!(gate.held().is_empty());
     }
 
     #[tokio::test]

@@ -41,7 +41,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{Conn, End, Gate, Meter, carry};
+use super::{Conn, End, Gate, Meter, carry_within};
 use crate::config;
 use crate::exit::Exit;
 use crate::http::{Config, HttpError, TorHttpClient, Tunnel};
@@ -118,9 +118,11 @@ impl Gateway {
         if let Some((upgrade, mut tunnel)) = handed
             && let Ok(Ok(client)) = timeout(FAREWELL, upgrade).await
         {
-            let end = carry(&mut TokioIo::new(client), &mut tunnel, Vec::new(), &self.meter).await;
-            if let End::Broken(_) = end {
-                self.meter.error("broken");
+            let (mut client, idle) = (TokioIo::new(client), Some(self.idle()));
+            match carry_within(&mut client, &mut tunnel, Vec::new(), &self.meter, idle).await {
+                End::Broken(_) => self.meter.error("broken"),
+                End::Quiet => self.meter.error("tunnel_idle"),
+                End::Whole | End::ClientGone => {}
             }
         }
     }
@@ -155,6 +157,14 @@ impl Gateway {
             Ok(caller) => caller,
             Err(stranger) => return self.refuse(stranger.into()),
         };
+        let known = match (manner, request.uri().path()) {
+            // Health is no secret, and people look at it with a browser.
+            (Manner::Proxy, _) | (_, "/health") => Ok(()),
+            _ => caller::is_asked_by_somebody(&self.config, request.headers()),
+        };
+        if let Err(stranger) = known {
+            return self.refuse(stranger.into());
+        }
         let answer = match manner {
             Manner::Proxy if connect => self.tunnel(request, &caller, handover).await,
             Manner::Proxy => self.forward(request, &caller, manner).await,

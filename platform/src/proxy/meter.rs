@@ -25,6 +25,7 @@ pub struct Meter {
     /// One entry for each word that the program knows.
     errors: Mutex<BTreeMap<&'static str, u64>>,
     latency: [AtomicU64; LATENCY_S.len() + 1],
+    latency_ms: AtomicU64,
 }
 
 /// A connection that is open until this is dropped.
@@ -44,6 +45,7 @@ impl Meters {
             down: AtomicU64::new(0),
             errors: Mutex::default(),
             latency: Default::default(),
+            latency_ms: AtomicU64::new(0),
         });
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&meter));
         meter
@@ -86,6 +88,7 @@ impl Meter {
         if let Some(count) = self.latency.get(class.unwrap_or(LATENCY_S.len())) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+        self.latency_ms.fetch_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Bytes went from a client to a target.
@@ -111,6 +114,7 @@ impl Meter {
             down: self.down.load(Ordering::Relaxed),
             errors: errors.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
             latency: self.latency.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
+            latency_ms: self.latency_ms.load(Ordering::Relaxed),
         }
     }
 }
@@ -139,7 +143,7 @@ mod tests {
         let view = meters.all().remove(0);
         assert_eq!((view.open, view.requests, view.up, view.down), (1, 1, 3, 4));
         assert_eq!(view.errors.get("refused"), Some(&1));
-        assert_eq!(view.latency, [0, 1, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!((view.latency, view.latency_ms), (vec![0, 1, 0, 0, 0, 0, 0, 0, 1], 3_600_200));
         drop(open);
         meter.failed("why".into());
         let view = meters.all().remove(0);

@@ -40,6 +40,12 @@ const NOT_HTTP: &[u8] =
 /// "None of these ways to authenticate" (RFC 1928, section 3).
 const NO_METHOD: &[u8] = &[5, 0xFF];
 
+/// The login is wrong (RFC 1929, section 2).
+const WRONG_LOGIN: &[u8] = &[1, 1];
+
+/// Bytes of a greeting and a login at most: 2 + 255, and 3 + 255 + 255.
+const MAX_LOGIN: usize = 770;
+
 /// "Command not supported" (RFC 1928, section 6): BIND and UDP ASSOCIATE have no meaning in Tor.
 const NO_COMMAND: &[u8] = &[5, 7, 0, 1, 0, 0, 0, 0, 0, 0];
 
@@ -83,7 +89,8 @@ impl Socks {
     }
 
     async fn serve(self: Arc<Self>, mut conn: Conn) {
-        let wish = match timeout(HANDSHAKE, shake_hands(&mut conn.stream)).await {
+        let shaking = shake_hands(&mut conn.stream, self.password.as_ref());
+        let wish = match timeout(HANDSHAKE, shaking).await {
             Ok(Ok(wish)) => wish,
             Ok(Err(word)) => return self.meter.error(word),
             Err(_) => return self.meter.error("handshake_timeout"),
@@ -110,7 +117,8 @@ impl Socks {
     fn allowed(&self, auth: &SocksAuth) -> bool {
         match (&self.password, auth) {
             (None, _) => true,
-            (Some(wanted), SocksAuth::Username(_, given)) => wanted.0.as_bytes().ct_eq(given).into(),
+            (Some(wanted), SocksAuth::Username(_, given)) => is_same(wanted, given),
+            // Versions 4 and 4a have no passwords.
             (Some(_), _) => false,
         }
     }
@@ -156,7 +164,7 @@ impl Socks {
             return self.meter.error("client_gone");
         }
         match carry(&mut stream, &mut target, wish.early, &self.meter).await {
-            End::Whole | End::ClientGone => {}
+            End::Whole | End::ClientGone | End::Quiet => {}
             End::Broken(_) => {
                 self.meter.error("broken");
                 // With a reset, or the client would take what it has for all there was.
@@ -220,19 +228,57 @@ async fn send(stream: &mut TcpStream, request: &SocksRequest, reply: &Reply) -> 
     matches!(timeout(ANSWER, stream.write_all(&bytes)).await, Ok(Ok(())))
 }
 
-/// Until the request is whole. On failure, one word for the statistics.
-async fn shake_hands(stream: &mut TcpStream) -> Result<Wish, &'static str> {
+/// Takes the same time whatever is wrong with it.
+fn is_same(wanted: &Password, given: &[u8]) -> bool {
+    wanted.0.as_bytes().ct_eq(given).into()
+}
+
+/// The password in what a client of version 5 said, once its greeting (RFC 1928, section 3) and its login (RFC 1929, section
+/// 2) are whole.
+fn login(said: &[u8]) -> Option<&[u8]> {
+    // A version, then a field with its length before it.
+    let (_methods, rest) = field(said.get(1..)?)?;
+    let (_user, rest) = field(rest.get(1..)?)?;
+    field(rest).map(|(password, _)| password)
+}
+
+fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
+}
+
+/// What a client must not be told that lacks `password`: that its way to authenticate will do, or that its login is right. The
+/// library says so to everybody, as it knows no passwords.
+fn refusal(answer: &[u8], said: &[u8], password: &Password) -> Option<&'static [u8]> {
+    match answer {
+        [5, 2] => None,
+        [5, _] => Some(NO_METHOD),
+        _ if login(said).is_some_and(|given| is_same(password, given)) => None,
+        _ => Some(WRONG_LOGIN),
+    }
+}
+
+/// Until the request is whole, and with the right password where one is wanted. On failure, one word for the statistics.
+async fn shake_hands(stream: &mut TcpStream, password: Option<&Password>) -> Result<Wish, &'static str> {
+    let mut said = Vec::new();
     let mut buffer = Buffer::new();
     let mut handshake = SocksProxyHandshake::new();
     let mut greeted = false;
     loop {
         match handshake.step(&mut buffer) {
             Ok(NextStep::Send(bytes)) => {
+                if let Some(no) = password.and_then(|password| refusal(&bytes, &said, password)) {
+                    let _ = stream.write_all(no).await; // it may be gone
+                    return Err("wrong_password");
+                }
                 stream.write_all(&bytes).await.map_err(|_| "client_gone")?;
                 greeted = true;
             }
             Ok(NextStep::Recv(mut step)) => {
                 let got = stream.read(step.buf()).await.map_err(|_| "client_gone")?;
+                if password.is_some() && said.len() < MAX_LOGIN {
+                    said.extend_from_slice(step.buf().get(..got).unwrap_or_default());
+                }
                 step.note_received(got).map_err(|_| "client_gone")?;
             }
             Ok(NextStep::Finished(finished)) => {

@@ -1,15 +1,19 @@
-//! One stream: to a backend that answers, and to another if the first one fails before its first byte.
+//! One stream: to a backend that answers, and to another if the first one fails before the first byte of an answer. Where
+//! the stream is HTTP, that holds for each request on it.
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::backend::Conversation;
 use super::header::header;
 use super::route::{Route, Turn};
+use super::talk::Talk;
 use crate::config::publish::Repeat;
 use crate::net::{Knock, Stream};
 
@@ -28,14 +32,32 @@ const SAFE: [&[u8]; 3] = [b"GET ", b"HEAD ", b"OPTIONS "];
 /// What ends the head of a request.
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// What became of the first backend's turn.
-enum First {
-    /// It answers, or the request cannot be given to another: carry on with this one.
-    Stay,
-    /// It failed; another may have its turn.
-    Next,
-    /// The client has gone.
-    Over,
+/// How a backend's turn ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Over {
+    /// The stream is over.
+    Ended,
+    /// Another backend gets the request.
+    Moved,
+}
+
+/// What is known of the exchange under way, and so of whether another backend may have it.
+struct Exchange {
+    talk: Talk,
+    /// The request so far, up to what is kept, while nothing of its answer has come.
+    said: Vec<u8>,
+    /// When the client last spoke, if nothing has come since.
+    asked: Option<Instant>,
+    /// That this was too long ago has been told already.
+    told: bool,
+    /// Something of the answer has come.
+    heard: bool,
+    /// The client has got something of any answer.
+    begun: bool,
+    /// This connection to a backend has never said anything.
+    fresh: bool,
+    /// Backends that had this request.
+    tried: Vec<usize>,
 }
 
 /// Serves whoever knocks, to the end.
@@ -47,23 +69,74 @@ pub(super) async fn carry(knock: Knock, route: Rc<Route>) {
         return knock.refuse().await;
     };
     let Ok(mut client) = knock.accept().await else { return };
-    let mut said = Vec::new();
-    loop {
-        match first(&mut client, &mut backend, &mut said, &route, &turn, &tried).await {
-            First::Stay => break,
-            First::Over => return,
-            First::Next => {}
-        }
+    let exchange = RefCell::new(Exchange::new(tried));
+    while pump(&mut client, backend, &exchange, &route, &turn).await == Over::Moved {
         drop(turn);
+        let mut tried = std::mem::take(&mut exchange.borrow_mut().tried);
         match dial(&route, &mut tried, &head).await {
             Some(next) => (turn, backend) = next,
             None => return,
         }
+        let said = exchange.borrow_mut().anew(tried);
         if send(&mut backend, &said, &route).await.is_err() {
             turn.failed();
         }
     }
-    pump(client, backend, &route, &turn).await;
+}
+
+impl Exchange {
+    fn new(tried: Vec<usize>) -> Self {
+        Self {
+            talk: Talk::default(),
+            said: Vec::new(),
+            asked: None,
+            told: false,
+            heard: false,
+            begun: false,
+            fresh: true,
+            tried,
+        }
+    }
+
+    /// Another backend has its turn: what it must be told.
+    fn anew(&mut self, tried: Vec<usize>) -> Vec<u8> {
+        (self.tried, self.fresh, self.told) = (tried, true, false);
+        self.asked = (!self.said.is_empty()).then(Instant::now);
+        self.said.clone()
+    }
+
+    /// The client said this to the backend at `at`. True where a request begins and the last one is over.
+    fn client(&mut self, bytes: &[u8], at: usize) -> bool {
+        let next = self.talk.client(bytes);
+        if next {
+            (self.heard, self.tried) = (false, vec![at]);
+            self.said.clear();
+        }
+        if !self.heard && self.said.len() <= KEPT {
+            self.said.extend_from_slice(bytes);
+        }
+        (self.asked, self.told) = (Some(Instant::now()), false);
+        next
+    }
+
+    /// The client got this.
+    fn backend(&mut self, bytes: &[u8]) {
+        self.talk.backend(bytes);
+        (self.asked, self.heard, self.begun, self.fresh) = (None, true, true, false);
+        self.said = Vec::new();
+    }
+
+    /// Whether another backend may have the request.
+    fn may_move(&self, repeat: Repeat) -> bool {
+        let known = !self.begun || !self.talk.is_lost();
+        known && !self.heard && (self.said.is_empty() || may_repeat(&self.said, repeat))
+    }
+
+    /// Since when an answer is awaited, if that has not been told.
+    fn waits(&self) -> Option<Instant> {
+        let is_no_answer = self.heard && self.talk.is_lost();
+        self.asked.filter(|_| !self.told && !is_no_answer)
+    }
 }
 
 /// The next backend that takes a connection, with `head` sent. `None` when all were tried.
@@ -91,55 +164,6 @@ async fn send(to: &mut Conversation, bytes: &[u8], route: &Route) -> io::Result<
     timeout(route.answer_limit(), sent).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// Carries until the first byte of the answer, or until the request can no longer be repeated elsewhere.
-async fn first(
-    client: &mut Stream,
-    backend: &mut Conversation,
-    said: &mut Vec<u8>,
-    route: &Route,
-    turn: &Turn,
-    tried: &[usize],
-) -> First {
-    let asked = Instant::now();
-    let (mut ours, mut theirs) = (vec![0; CHUNK], vec![0; CHUNK]);
-    loop {
-        let alone = !route.has_other(tried);
-        let wait = if said.is_empty() || alone { SILENCE } else { route.answer_limit() };
-        tokio::select! {
-            got = backend.read(&mut theirs) => match got {
-                Ok(got) if got > 0 => {
-                    turn.spoke();
-                    let bytes = theirs.get(..got).unwrap_or_default();
-                    route.tally.sent(got);
-                    return if deliver(client, bytes).await.is_ok() { First::Stay } else { First::Over };
-                }
-                _ => {
-                    turn.failed();
-                    return if alone { First::Over } else { First::Next };
-                }
-            },
-            got = client.read(&mut ours) => {
-                let Ok(got) = got else { return First::Over };
-                let Some(bytes) = ours.get(..got).filter(|bytes| !bytes.is_empty()) else { return First::Over };
-                route.tally.received(got);
-                said.extend_from_slice(bytes);
-                let again = may_repeat(said, route.settings.repeat);
-                if send(backend, bytes, route).await.is_err() {
-                    turn.failed();
-                    return if again && !alone { First::Next } else { First::Over };
-                }
-                if !again {
-                    return First::Stay;
-                }
-            }
-            () = tokio::time::sleep(wait) => {
-                turn.hung(asked);
-                return if alone { First::Over } else { First::Next };
-            }
-        }
-    }
-}
-
 /// Whether a backend may be given what another was given before.
 fn may_repeat(said: &[u8], repeat: Repeat) -> bool {
     let safe = || {
@@ -164,38 +188,127 @@ async fn deliver(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result
     timeout(SILENCE, sent).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// Carries both ways until either side ends: Tor knows no half-closed streams.
-async fn pump(client: Stream, backend: Conversation, route: &Route, turn: &Turn) {
+/// Carries both ways until either side ends, as Tor knows no half-closed streams, or until a request that had no answer can
+/// go to another backend.
+async fn pump(
+    client: &mut Stream,
+    backend: Conversation,
+    exchange: &RefCell<Exchange>,
+    route: &Route,
+    turn: &Turn,
+) -> Over {
     let (from_client, mut to_client) = tokio::io::split(client);
     let (from_backend, mut to_backend) = tokio::io::split(backend);
-    let out = one_way(from_backend, &mut to_client, |bytes| {
-        turn.spoke();
-        route.tally.sent(bytes);
-    });
-    let into = one_way(from_client, &mut to_backend, |bytes| route.tally.received(bytes));
-    // How a side ended does not matter to the other.
-    tokio::select! {
-        _ = out => {}
-        _ = into => {}
-    }
-    let goodbye = async {
-        let _ = to_client.shutdown().await;
-        let _ = to_backend.shutdown().await;
+    let rung = Notify::new();
+    let over = tokio::select! {
+        over = answers(from_backend, &mut to_client, exchange, route, turn) => over,
+        over = requests(from_client, &mut to_backend, (exchange, &rung), route, turn) => over,
+        () = hangs((exchange, &rung), route, turn) => Over::Moved,
     };
-    let _ = timeout(route.answer_limit(), goodbye).await;
+    if over == Over::Ended {
+        let goodbye = async {
+            let _ = to_client.shutdown().await;
+            let _ = to_backend.shutdown().await;
+        };
+        let _ = timeout(route.answer_limit(), goodbye).await;
+    }
+    over
 }
 
-async fn one_way(
+/// From the backend to the client.
+async fn answers(
     mut from: impl AsyncRead + Unpin,
     to: &mut (impl AsyncWrite + Unpin),
-    note: impl Fn(usize),
-) -> io::Result<()> {
+    exchange: &RefCell<Exchange>,
+    route: &Route,
+    turn: &Turn,
+) -> Over {
     let mut buffer = vec![0; CHUNK];
     loop {
-        let got = timeout(SILENCE, from.read(&mut buffer)).await.map_err(io::Error::other)??;
-        let Some(bytes) = buffer.get(..got).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-        note(got);
-        deliver(to, bytes).await?;
+        let Ok(got) = timeout(SILENCE, from.read(&mut buffer)).await else { return Over::Ended };
+        let bytes = buffer.get(..got.unwrap_or(0)).unwrap_or_default();
+        if bytes.is_empty() {
+            return broken(exchange, route, turn);
+        }
+        turn.spoke();
+        route.tally.sent(bytes.len());
+        exchange.borrow_mut().heard = true;
+        if !matches!(timeout(SILENCE, to.write_all(bytes)).await, Ok(Ok(()))) {
+            return Over::Ended;
+        }
+        // Only now: what is not written yet would be lost if the next request went elsewhere.
+        exchange.borrow_mut().backend(bytes);
+        if !matches!(timeout(SILENCE, to.flush()).await, Ok(Ok(()))) {
+            return Over::Ended;
+        }
+    }
+}
+
+/// From the client to the backend.
+async fn requests(
+    mut from: impl AsyncRead + Unpin,
+    to: &mut (impl AsyncWrite + Unpin),
+    (exchange, rung): (&RefCell<Exchange>, &Notify),
+    route: &Route,
+    turn: &Turn,
+) -> Over {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let Ok(Ok(got)) = timeout(SILENCE, from.read(&mut buffer)).await else { return Over::Ended };
+        let bytes = buffer.get(..got).unwrap_or_default();
+        if bytes.is_empty() {
+            return Over::Ended;
+        }
+        route.tally.received(got);
+        let next = exchange.borrow_mut().client(bytes, turn.at());
+        if next && route.is_better_elsewhere(turn.at()) {
+            // Nothing of the request was given away: this one may still have it if no other takes it.
+            exchange.borrow_mut().tried.clear();
+            return Over::Moved;
+        }
+        rung.notify_one();
+        if deliver(to, bytes).await.is_err() {
+            return broken(exchange, route, turn);
+        }
+    }
+}
+
+/// The backend has ended or broken off.
+fn broken(exchange: &RefCell<Exchange>, route: &Route, turn: &Turn) -> Over {
+    let mut it = exchange.borrow_mut();
+    if it.heard {
+        return Over::Ended; // with its answer, or within it
+    }
+    if it.fresh {
+        turn.failed();
+        if !route.has_other(&it.tried) {
+            return Over::Ended;
+        }
+    } else {
+        // It hung up while the request was on its way, as servers do with connections that were quiet: a new one will do.
+        it.tried.clear();
+    }
+    if it.may_move(route.settings.repeat) { Over::Moved } else { Over::Ended }
+}
+
+/// Tells the pool when the backend leaves a request without an answer for too long. Ends if another can have it.
+async fn hangs((exchange, rung): (&RefCell<Exchange>, &Notify), route: &Route, turn: &Turn) {
+    loop {
+        let waits = exchange.borrow().waits();
+        let Some(asked) = waits else {
+            rung.notified().await;
+            continue;
+        };
+        tokio::time::sleep_until((asked + route.answer_limit()).into()).await;
+        let mut it = exchange.borrow_mut();
+        if it.waits() != Some(asked) {
+            continue;
+        }
+        turn.hung(asked);
+        it.told = true;
+        if route.has_other(&it.tried) && it.may_move(route.settings.repeat) {
+            return;
+        }
     }
 }
 

@@ -80,6 +80,12 @@ impl Route {
         (0..self.backends.len()).any(|at| !tried.contains(&at))
     }
 
+    /// Whether this backend does not work and another one does.
+    pub(super) fn is_better_elsewhere(&self, at: usize) -> bool {
+        let now = Instant::now();
+        !self.is_up(at, now) && (0..self.backends.len()).any(|other| self.is_up(other, now))
+    }
+
     /// Checks every backend once, all at the same time.
     pub(super) async fn check(&self) {
         let check = &self.settings.check;

@@ -1,3 +1,5 @@
+mod exchanges;
+
 use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;

@@ -31,6 +31,13 @@ pub struct PageEntry {
     pub onion_access: Option<Secret<32>>,
 }
 
+impl PageEntry {
+    /// The same before its first run: keeps the folders and the onion's keys; without a password the onion is off.
+    pub(crate) fn forgotten(self) -> Self {
+        Self { password: None, seal: None, audience: Audience::Machine, ..self }
+    }
+}
+
 /// Who may see what. Whoever has the password may everything, from where the page can be reached.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

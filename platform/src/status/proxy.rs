@@ -13,7 +13,7 @@ pub struct Proxy {
     pub streams: u32,
     /// How often a new identity was taken.
     pub identities: u64,
-    /// Circuits that streams called for so far: one for each isolation in ten minutes.
+    /// Circuits that streams called for so far: one for each isolation in ten minutes. Arti does not tell how many it built.
     #[serde(default)]
     pub circuits: u64,
 }
@@ -39,6 +39,9 @@ pub struct Listener {
     pub errors: BTreeMap<String, u64>,
     /// Successful requests by the time their target took to answer: up to each of [`LATENCY_S`], and longer.
     pub latency: Vec<u64>,
+    /// All those times together, in milliseconds.
+    #[serde(default)]
+    pub latency_ms: u64,
 }
 
 /// Upper bounds of the classes of [`Listener::latency`], in seconds. Coarse, so that nobody can be timed by them.

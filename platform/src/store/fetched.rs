@@ -49,6 +49,11 @@ pub enum OpenError {
         "{0} holds an unfinished fetch of another share of that name; finish or remove it, or name another folder"
     )]
     Other(PathBuf),
+    /// Another fetch writes there.
+    #[error(
+        "another fetch, perhaps of another node, writes {0} now; this one goes on when that has ended, or name another folder"
+    )]
+    Busy(PathBuf),
     /// No room.
     #[error(
         "no room for {1} bytes in {0}: {2} are free; make room, it then goes on by itself and keeps what was verified"
@@ -84,14 +89,30 @@ impl Fetched {
             Ok(_) => {}
         }
         let size = content.layout().total();
+        let busy = out.join(&hidden);
         let part =
             Part::open(content, folder, hidden, fsync).map_err(|error| match super::blame(&error) {
+                _ if error.kind() == io::ErrorKind::WouldBlock => OpenError::Busy(busy),
                 StoreError::Full => {
                     OpenError::Full(out.to_owned(), size, crate::sys::mount::free(out).unwrap_or(0))
                 }
                 _ => OpenError::Write(out.to_owned(), error),
             })?;
         Ok(Self { out: out.to_owned(), stage: Stage::Part(Box::new(part)) })
+    }
+
+    /// Whether the finished share seems to lie there: every file, of the right size. What is in them is not read.
+    pub fn is_there(content: &Content, out: &Path) -> bool {
+        let layout = content.layout();
+        sources(content, out).iter().zip(0..).all(|(path, number)| {
+            let length = layout.span_of_file(number).map_or(0, |span| span.length);
+            path.metadata().is_ok_and(|about| about.is_file() && about.len() == length)
+        })
+    }
+
+    /// The hidden folder of an unfinished fetch of the share of this name.
+    pub fn part(out: &Path, name: &str) -> PathBuf {
+        out.join(part_name(name))
     }
 
     /// The metadata kept beside an unfinished fetch of the share of this name, or found there again: lets a fetch go
@@ -138,6 +159,13 @@ impl Fetched {
         matches!(self.stage, Stage::Done(_))
     }
 
+    /// Lets another fetch write there. Nothing may be written through this one any more.
+    pub fn let_go(&self) {
+        if let Stage::Part(part) = &self.stage {
+            part.let_go();
+        }
+    }
+
     /// Moves a fetch whose every block is there to its own name. May be called again after a failure.
     pub fn finish(&mut self) -> Result<(), OpenError> {
         let Stage::Part(part) = &mut self.stage else { return Ok(()) };
@@ -171,13 +199,16 @@ fn saved(folder: &Folder, hidden: &str) -> io::Result<Option<Content>> {
 
 /// The share as it lies under its own name.
 fn finished(content: &Arc<Content>, out: &Path) -> Served {
+    Served::new(Arc::clone(content), sources(content, out))
+}
+
+/// Where its files lie then.
+fn sources(content: &Content, out: &Path) -> Vec<PathBuf> {
     let top = out.join(content.name());
-    let files = if content.is_single_file() {
-        vec![top]
-    } else {
-        content.paths().iter().map(|path| top.join(path)).collect()
-    };
-    Served::new(Arc::clone(content), files)
+    if content.is_single_file() {
+        return vec![top];
+    }
+    content.paths().iter().map(|path| top.join(path)).collect()
 }
 
 impl Store for Fetched {

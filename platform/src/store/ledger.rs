@@ -66,7 +66,7 @@ impl Ledger {
     }
 
     /// Lets no block of the piece count any more.
-    pub(super) fn strike(&mut self, content: &Content, piece: u32) -> io::Result<()> {
+    pub(super) fn strike(&mut self, content: &Content, piece: u32) {
         for block in 0..content.layout().blocks_in(piece).unwrap_or(0) {
             let id = BlockId { piece, block };
             let (word, bit) = place(content, id);
@@ -77,7 +77,8 @@ impl Ledger {
         }
         let blocks = usize::from(content.layout().blocks_in(piece).unwrap_or(0));
         let at = content.slot(BlockId { piece, block: 0 }).saturating_mul(32);
-        self.file.write_all_at(&vec![0; blocks.saturating_mul(32)], at)
+        // Leaves that stay in the file add up to no piece, and are struck again at the next opening.
+        _ = self.file.write_all_at(&vec![0; blocks.saturating_mul(32)], at);
     }
 
     /// The leaves of a piece as the file has them, whether they count or not.
@@ -86,6 +87,11 @@ impl Ledger {
         let mut bytes = vec![0; blocks.saturating_mul(32)];
         self.file.read_exact_at(&mut bytes, content.slot(BlockId { piece, block: 0 }).saturating_mul(32))?;
         Ok(bytes.as_chunks::<32>().0.iter().map(|hash| Hash(*hash)).collect())
+    }
+
+    /// Gives up the lock that came with the file.
+    pub(super) fn unlock(&self) {
+        _ = self.file.unlock(); // closing the file does the same
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

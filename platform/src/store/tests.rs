@@ -1,5 +1,7 @@
 //! The store suite: whatever happens to the disk, no wrong byte is handed out and no right one is lost.
 
+mod damage;
+
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
@@ -304,6 +306,25 @@ fn another_share_of_the_same_name_waits_its_turn() {
     drop(fetched(&one, out.path()));
     let refused = Fetched::open(Arc::clone(&two.content), out.path(), Fsync::Never);
     assert!(matches!(refused, Err(OpenError::Other(_))));
+}
+
+#[test]
+fn two_fetches_never_write_the_same_part() {
+    let mut source = source(&[("file", 4 * BLOCK)]);
+    let out = Scratch::new("store");
+    let target = fetched(&source, out.path());
+    let open = || Fetched::open(Arc::clone(&source.content), out.path(), Fsync::Never);
+    let why = open().unwrap_err();
+    assert!(matches!(why, OpenError::Busy(_)) && why.to_string().contains("goes on when that has ended"));
+    target.let_go();
+    let other = open().unwrap();
+    assert!(open().is_err());
+    drop(other);
+    drop(target);
+    let mut target = open().unwrap();
+    source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
+    target.finish().unwrap();
+    assert!(fetched(&source, out.path()).is_finished());
 }
 
 #[test]

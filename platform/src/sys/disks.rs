@@ -1,9 +1,10 @@
 //! The mounted disks (proc(5), `/proc/self/mountinfo`).
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
 
 /// Disks named at most.
 const DISKS: usize = 32;
@@ -33,6 +34,15 @@ pub struct Disk {
     pub free: u64,
     /// Whether nothing can be written there.
     pub read_only: bool,
+    /// Whether its top folder is closed to this process, which then can only read what is open to it.
+    pub closed: bool,
+}
+
+impl Disk {
+    /// Whether this process can write there.
+    pub const fn is_writable(&self) -> bool {
+        !self.read_only && !self.closed
+    }
 }
 
 /// All mounted disks but those of the system itself.
@@ -47,15 +57,22 @@ pub fn mounted() -> Vec<Disk> {
         }
         let Ok(stat) = statvfs(&at) else { continue };
         let unit = stat.fragment_size();
+        let closed = is_closed(&at);
         disks.push(Disk {
             at,
             kind,
             size: stat.blocks().saturating_mul(unit),
             free: stat.blocks_available().saturating_mul(unit),
             read_only,
+            closed,
         });
     }
     disks
+}
+
+/// Whether this user may not make anything in a folder (access(2)).
+fn is_closed(folder: &Path) -> bool {
+    access(folder, AccessFlags::W_OK | AccessFlags::X_OK).is_err()
 }
 
 /// Place, file system and whether it is read-only, if that is a disk of people.
@@ -78,6 +95,17 @@ fn unescape(text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::scratch::Scratch;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_closed() {
+        let scratch = Scratch::new("disks");
+        assert!(!is_closed(scratch.path()));
+        assert!(is_closed(Path::new("/nowhere")));
+        // Root may write anywhere.
+        let root = crate::sys::process::uid() == 0;
+        assert_eq!(is_closed(Path::new("/proc/self/fdinfo")), !root);
+    }
 
     #[test]
     fn disks_of_people_are_told_from_the_rest() {

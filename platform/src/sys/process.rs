@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::libc;
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
@@ -10,6 +11,19 @@ use nix::sys::stat::{Mode, umask};
 /// The user this process acts as.
 pub fn uid() -> u32 {
     nix::unistd::geteuid().as_raw()
+}
+
+/// The name of this machine (uname(2)), also where `/proc` shows processes alone. Empty if it is no text.
+pub fn host_name() -> String {
+    // SAFETY: all-zero bytes are a value of this type.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills in the structure, each text in it with its end.
+    if unsafe { libc::uname(&raw mut names) } != 0 {
+        return String::new();
+    }
+    let bytes: Vec<u8> =
+        names.nodename.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// No core dumps, no tracing by other processes of the same user, and a file-size limit that is an error, not death.

@@ -5,7 +5,7 @@ use std::io;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 /// Bit of `CAP_IPC_LOCK` (linux/capability.h).
 const IPC_LOCK: u32 = 14;
@@ -22,7 +22,8 @@ pub enum Keeping {
 }
 
 /// Finds or makes a reason why nothing of this process, its files on tmpfs aside, can be swapped out. `None` if there
-/// is none: the system swaps, and locking is not allowed.
+/// is none: the system swaps, and locking is not allowed. A limit below infinity does not do: keys wander through the heap, and
+/// whatever is mapped after the limit was reached would fail.
 pub fn keep_from_disk() -> io::Result<Option<Keeping>> {
     // What cannot be read is not known to be empty.
     if fs::read_to_string("/proc/swaps").is_ok_and(|swaps| !swaps_to_disk(&swaps)) {
@@ -31,7 +32,11 @@ pub fn keep_from_disk() -> io::Result<Option<Keeping>> {
     if group_may_not_swap() {
         return Ok(Some(Keeping::Group));
     }
-    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    let (mut limit, most) = getrlimit(Resource::RLIMIT_MEMLOCK)?;
+    if limit != RLIM_INFINITY && most == RLIM_INFINITY {
+        setrlimit(Resource::RLIMIT_MEMLOCK, most, most)?;
+        limit = most;
+    }
     if limit != RLIM_INFINITY && !may_lock() {
         return Ok(None);
     }

@@ -1,8 +1,8 @@
-//! Documents and films: searched for the words under which they keep names, places and folders.
+//! Documents, sounds and films: searched for the words under which they keep names, places and folders.
 
 use std::collections::BTreeSet;
 
-use super::Trace;
+use super::{Trace, tiff};
 
 /// In PDF files (ISO 32000-1, section 14.3.3).
 const PDF: [(&[u8], Trace); 5] = [
@@ -46,22 +46,112 @@ const XMP: [(&[u8], Trace); 9] = [
 const HOMES: [&[u8]; 5] =
     [b"/home/", b"/Users/", b"C:\\Users\\", b"C:/Users/", b"C:\\Documents and Settings\\"];
 
-/// What the ends of a file tell.
-pub(super) fn traces(bytes: &[u8]) -> BTreeSet<Trace> {
-    let words: &[(&[u8], Trace)] = if bytes.starts_with(b"%PDF") {
-        &PDF
+/// In RTF files (Rich Text Format 1.9.1, "Information Group").
+const RTF: [(&[u8], Trace); 6] = [
+    (b"\\author", Trace::Author),
+    (b"\\operator", Trace::Author),
+    (b"\\company", Trace::Author),
+    (b"\\creatim", Trace::Time),
+    (b"\\generator", Trace::Software),
+    (b"\\doccomm", Trace::Remark),
+];
+
+/// Names of frames at the beginning of MP3 files (ID3v2.4, section 4), and of the older tag at the end.
+const ID3: [(&[u8], Trace); 11] = [
+    (b"TPE1", Trace::Author),
+    (b"TCOM", Trace::Author),
+    (b"TENC", Trace::Author),
+    (b"TOWN", Trace::Author),
+    (b"TSSE", Trace::Software),
+    (b"TDRC", Trace::Time),
+    (b"TYER", Trace::Time),
+    (b"COMM", Trace::Remark),
+    (b"TXXX", Trace::Remark),
+    (b"PRIV", Trace::Remark),
+    (b"GEOB", Trace::Remark),
+];
+
+/// Names in FLAC and Ogg files (Xiph, "Ogg Vorbis I: comment field and header specification"), in lower case.
+const VORBIS: [(&[u8], Trace); 10] = [
+    (b"artist=", Trace::Author),
+    (b"performer=", Trace::Author),
+    (b"copyright=", Trace::Author),
+    (b"contact=", Trace::Author),
+    (b"encoded-by=", Trace::Author),
+    (b"location=", Trace::Location),
+    (b"date=", Trace::Time),
+    (b"encoder=", Trace::Software),
+    (b"comment=", Trace::Remark),
+    (b"description=", Trace::Remark),
+];
+
+/// In lists of RIFF files (Microsoft, "Multimedia Programming Interface and Data Specifications 1.0", INFO).
+const LIST: [(&[u8], Trace); 6] = [
+    (b"IART", Trace::Author),
+    (b"ICOP", Trace::Author),
+    (b"IENG", Trace::Author),
+    (b"ISFT", Trace::Software),
+    (b"ICRD", Trace::Time),
+    (b"ICMT", Trace::Remark),
+];
+
+/// Bytes at the beginning that tell whether a file is plain text.
+const PLAIN: usize = 4096;
+
+/// What the ends of a file tell, and whether its kind is understood. `whole` where the ends are all of it.
+pub(super) fn traces(bytes: &[u8], whole: bool) -> (BTreeSet<Trace>, bool) {
+    let words = |words| search(bytes, words).collect::<BTreeSet<_>>();
+    let (mut found, understood) = if bytes.starts_with(b"%PDF") {
+        (words(&PDF), true)
     } else if bytes.starts_with(b"PK\x03\x04") {
-        &ZIP
+        // Others are archives, which may hold anything.
+        let office = [&b"[Content_Types].xml"[..], b"mimetypeapplication/"];
+        (words(&ZIP), office.iter().any(|mark| position(bytes, mark).is_some()))
     } else if bytes.get(4..8) == Some(b"ftyp") {
-        &BOXES
+        (words(&BOXES), true)
+    } else if bytes.starts_with(b"{\\rtf") {
+        (words(&RTF), true)
+    } else if bytes.starts_with(b"ID3") {
+        (words(&ID3), true)
+    } else if bytes.starts_with(b"fLaC") || bytes.starts_with(b"OggS") {
+        (search(&bytes.to_ascii_lowercase(), &VORBIS).collect(), true)
+    } else if is_tiff(bytes) {
+        // Tables at the end of a long file are not where they say.
+        (
+            tiff::traces(bytes).into_iter().chain(words(&XMP)).collect(),
+            whole || tiff::begins_within(bytes, super::ENDS.0),
+        )
+    } else if is_text(bytes) {
+        (if bytes.starts_with(b"<") { words(&XMP) } else { BTreeSet::new() }, true)
     } else {
-        &[]
+        (BTreeSet::new(), false)
     };
-    let mut found: BTreeSet<Trace> = search(bytes, words).collect();
     if HOMES.iter().any(|home| names_someone(bytes, home)) {
         found.insert(Trace::HomeFolder);
     }
-    found
+    (found, understood)
+}
+
+/// TIFF, and what cameras write in its shape: DNG, CR2, NEF, ARW.
+fn is_tiff(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"II\x2a\0") || bytes.starts_with(b"MM\0\x2a")
+}
+
+/// Whether it begins as text does: UTF-8 without control characters.
+fn is_text(bytes: &[u8]) -> bool {
+    let head = bytes.get(..PLAIN).unwrap_or(bytes);
+    let valid = std::str::from_utf8(head).map_or_else(|wrong| wrong.error_len().is_none(), |_| true);
+    valid && !head.iter().any(|byte| byte.is_ascii_control() && !b"\t\n\r\x0c".contains(byte))
+}
+
+/// What a list in a RIFF file tells.
+pub(super) fn of_list(bytes: &[u8]) -> BTreeSet<Trace> {
+    search(bytes, &LIST).collect()
+}
+
+/// What the ends of a film tell, wherever it begins.
+pub(super) fn of_film(bytes: &[u8]) -> BTreeSet<Trace> {
+    search(bytes, &BOXES).collect()
 }
 
 /// What XMP tells; that it is there, if nothing else.

@@ -28,7 +28,11 @@ pub(super) fn traces(file: &mut (impl Read + Seek)) -> io::Result<BTreeSet<Trace
             b"eXIf" => found.extend(tiff::traces(&data)),
             b"tIME" => _ = found.insert(Trace::Time),
             b"tEXt" | b"zTXt" | b"iTXt" => found.extend(of_text(&data)),
-            b"IEND" => break,
+            b"IEND" => {
+                file.seek(SeekFrom::Current(4))?;
+                found.extend(super::behind(file)?);
+                break;
+            }
             _ => {}
         }
         let rest = i64::from(length) + 4 - i64::try_from(data.len()).unwrap_or(0);

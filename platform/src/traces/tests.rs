@@ -62,7 +62,7 @@ fn told(bytes: &[u8]) -> Option<Finding> {
     let scratch = Scratch::new("traces");
     let path = scratch.path().join("file");
     fs::write(&path, bytes).unwrap();
-    look_at(&path).unwrap()
+    look_at(&path).unwrap().finding
 }
 
 fn cleaned(bytes: &[u8]) -> Vec<u8> {
@@ -96,6 +96,57 @@ fn pictures_tell_and_their_copies_do_not() {
     assert!(copy.ends_with(b"IENDCRC!") && copy.windows(7).any(|window| window == b"picture"));
 }
 
+/// A picture in two scans with remarks between them, further pictures and a film behind it, as a telephone makes it.
+fn motion_photo() -> Vec<u8> {
+    let second = [vec![0xff, 0xd8], segment(0xe1, &[b"Exif\0\0".as_slice(), &tags()].concat())].concat();
+    [
+        vec![0xff, 0xd8],
+        segment(0xe0, b"JFIF\0\x01\x01"),
+        segment(0xe2, b"MPF\0 two pictures"),
+        segment(0xe2, b"ICC_PROFILE\0 colours"),
+        segment(0xe2, b"urn:iso:std:iso:ts:21496:-1\0 gains"),
+        segment(0xc2, b"progressive"),
+        segment(0xda, b"one"),
+        b"first \xff\x00 \xff\xd0 scan".to_vec(),
+        segment(0xfe, b"made by alice"),
+        vec![0xff, 0xff],
+        segment(0xc4, b"table"),
+        segment(0xe5, b"alice's camera"),
+        segment(0xda, b"two"),
+        b"second scan\xff\xd9".to_vec(),
+        second,
+        b"\xff\xd9\0\0\0\x18ftypmp42 moov \xa9xyz+51.5-000.1/".to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn nothing_behind_a_picture_or_between_its_scans_is_left_in_a_copy() {
+    let found = told(&motion_photo()).map(|found| found.traces);
+    assert_eq!(found, set([Trace::Location, Trace::Remark, Trace::Behind]));
+    let copy = cleaned(&motion_photo());
+    assert_eq!(told(&copy), None);
+    let has = |word: &[u8]| copy.windows(word.len()).any(|window| window == word);
+    for kept in [
+        &b"ICC_PROFILE"[..],
+        b"progressive",
+        b"first \xff\x00 \xff\xd0 scan",
+        b"table",
+        b"second scan\xff\xd9",
+    ] {
+        assert!(has(kept), "{}", String::from_utf8_lossy(kept));
+    }
+    for gone in [&b"alice"[..], b"MPF", b"21496", b"Exif", b"ftyp", b"xyz"] {
+        assert!(!has(gone), "{}", String::from_utf8_lossy(gone));
+    }
+    assert!(copy.ends_with(b"scan\xff\xd9"));
+    let padded = [copy, vec![0; 100]].concat();
+    assert_eq!(told(&padded), None, "padding tells nothing");
+    let appended = [png(), b"PK\x03\x04 an archive".to_vec()].concat();
+    assert!(told(&appended).unwrap().traces.contains(&Trace::Behind));
+    assert!(cleaned(&appended).ends_with(b"IENDCRC!"));
+}
+
 #[test]
 fn documents_and_films_tell_and_cannot_be_cleaned() {
     for (bytes, traces) in [
@@ -116,6 +167,63 @@ fn documents_and_films_tell_and_cannot_be_cleaned() {
     let (from, to) = (scratch.path().join("from"), scratch.path().join("to"));
     fs::write(&from, "text").unwrap();
     assert!(!clean(&from, &to).unwrap() && !to.exists());
+}
+
+fn riff(kind: &[u8], chunks: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = [b"RIFF\xff\xff\xff\xff", kind].concat();
+    for (name, data) in chunks {
+        bytes.extend([name, &u32::try_from(data.len()).unwrap().to_le_bytes()[..], data].concat());
+        bytes.extend(vec![0; data.len() % 2]);
+    }
+    bytes
+}
+
+#[test]
+fn more_pictures_and_sounds_tell() {
+    let list = riff(b"WAVE", &[(b"data", vec![7; 3]), (b"LIST", b"INFOIART\x06\0\0\0alice\0".to_vec())]);
+    let photo = [Trace::Location, Trace::Author, Trace::Time];
+    for (bytes, traces) in [
+        (riff(b"WEBP", &[(b"VP8 ", vec![1; 5]), (b"EXIF", tags())]), set(photo)),
+        (riff(b"WEBP", &[(b"EXIF", [b"Exif\0\0".as_slice(), &tags()].concat())]), set(photo)),
+        (riff(b"WEBP", &[(b"XMP ", b"<tiff:Model>".to_vec())]), set([Trace::Camera, Trace::Remark])),
+        (riff(b"WEBP", &[(b"VP8 ", vec![1; 5])]), None),
+        (list, set([Trace::Author])),
+        (tags(), set(photo)),
+        (b"ID3\x04\0\0\0\0\0\x10TPE1\0\0\0\x06alice COMM".to_vec(), set([Trace::Author, Trace::Remark])),
+        (b"fLaC\x04\0\0\x20 ARTIST=alice LOCATION=home".to_vec(), set([Trace::Location, Trace::Author])),
+        (b"OggS \x03vorbis encoder=x".to_vec(), set([Trace::Software])),
+        (b"{\\rtf1 {\\info{\\author alice}}}".to_vec(), set([Trace::Author])),
+        (b"<svg><dc:creator>alice</dc:creator></svg>".to_vec(), set([Trace::Author])),
+    ] {
+        let scratch = Scratch::new("traces");
+        let path = scratch.path().join("file");
+        fs::write(&path, &bytes).unwrap();
+        let look = look_at(&path).unwrap();
+        assert!(look.understood);
+        assert!(look.finding.as_ref().is_none_or(|found| !found.cleanable));
+        assert_eq!(look.finding.map(|found| found.traces), traces, "{}", String::from_utf8_lossy(&bytes));
+    }
+}
+
+#[test]
+fn kinds_that_are_not_understood_are_counted_and_not_passed_off_as_clean() {
+    let scratch = Scratch::new("traces");
+    let kinds = [
+        (&b"\x1a\x45\xdf\xa3 matroska"[..], false),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old document", false),
+        (b"PK\x03\x04 an archive", false),
+        (b"GIF89a\x01\0\x01\0", false),
+        (b"PK\x03\x04 [Content_Types].xml", true),
+        (b"plain words", true),
+        (b"", true),
+    ];
+    let files: Vec<_> = (0..kinds.len()).map(|number| scratch.path().join(number.to_string())).collect();
+    for (file, (bytes, understood)) in files.iter().zip(kinds) {
+        fs::write(file, bytes).unwrap();
+        assert_eq!(look_at(file).unwrap().understood, understood, "{}", String::from_utf8_lossy(bytes));
+    }
+    let report = look(&files);
+    assert_eq!((report.looked, report.unseen, report.unknown, report.understood()), (7, 0, 4, 3));
 }
 
 #[test]

@@ -64,6 +64,11 @@ pub(super) fn traces(bytes: &[u8]) -> BTreeSet<Trace> {
     found
 }
 
+/// Whether the first table lies within this many bytes of the beginning.
+pub(super) fn begins_within(bytes: &[u8], most: usize) -> bool {
+    open(bytes).is_some_and(|(_, first)| first < most)
+}
+
 /// The rotation, if it is another than the usual one: 2 to 8.
 pub(super) fn orientation(bytes: &[u8]) -> Option<u8> {
     let (reader, first) = open(bytes)?;
@@ -85,7 +90,9 @@ fn meaning(tag: u16) -> Option<Trace> {
         0x010f | 0x0110 | 0xa431 | 0xa433..=0xa435 => Trace::Camera,
         0x0132 | 0x9003 | 0x9004 => Trace::Time,
         0x0131 => Trace::Software,
-        0x010e | 0x9286 | 0x927c | 0x9c9b | 0x9c9c | 0x9c9e | 0x9c9f => Trace::Remark,
+        0x010e | 0x9286 | 0x927c | 0x9c9b | 0x9c9c | 0x9c9e | 0x9c9f | 0x02bc | 0x83bb | 0x8649 => {
+            Trace::Remark
+        }
         _ => return None,
     })
 }

@@ -38,7 +38,7 @@ pub(super) async fn login(
     if visitor.entry.password.is_none() {
         return Redirect::to("/first").into_response();
     }
-    with_form(&site, &headers, StatusCode::OK, "Sign in", |token| form(token, None))
+    with_form(&site, &headers, StatusCode::OK, "Sign in", |token| form(token, site.is_board(), None))
 }
 
 /// `POST /login`
@@ -49,8 +49,9 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
 ) -> Response {
     let Some(kept) = visitor.entry.password.clone() else { return Redirect::to("/first").into_response() };
-    let again =
-        |status, why: &str| with_form(&site, &headers, status, "Sign in", |token| form(token, Some(why)));
+    let again = |status, why: &str| {
+        with_form(&site, &headers, status, "Sign in", |token| form(token, site.is_board(), Some(why)))
+    };
     let source = visitor.source();
     if let Err(wait) = site.guesses().admit(source, Instant::now()) {
         let seconds = wait.as_secs().saturating_add(1);
@@ -155,7 +156,8 @@ pub(super) fn with_form(
     response
 }
 
-fn form(token: &str, why: Option<&str>) -> Markup {
+/// The form, as a pure function of what it says; `board` where there is no shell.
+pub(super) fn form(token: &str, board: bool, why: Option<&str>) -> Markup {
     html! {
         section class="narrow" {
             h1 { "Sign in" }
@@ -169,7 +171,12 @@ fn form(token: &str, why: Option<&str>) -> Markup {
                 p { button type="submit" class="main" { "Sign in" } }
             }
             p class="quiet" {
-                "Forgotten? On the machine itself, " code { "bulbil page reset" } " starts the first run again."
+                @if board {
+                    "Forgotten? Write " code { "reset = true" } " below a line " code { "[page]" } " into " code { "bulbil.toml" }
+                    " on the board's card and start it: the first run begins again. Then take the line out."
+                } @else {
+                    "Forgotten? On the machine itself, " code { "bulbil page reset" } " starts the first run again."
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ use super::guard::Fields;
 use super::layout::{badge, bar, fault, field, heading, plural, section};
 use super::site::{Shared, Site};
 use super::visitor::Visitor;
-use crate::node::FetchRequest;
+use crate::node::{FetchRequest, Which};
 use crate::status::{Fetch, FetchState, Status};
 use crate::words::{percent, rate, size, time_left};
 
@@ -32,7 +32,7 @@ pub(super) async fn show(
     Extension(visitor): Extension<Visitor>,
     uri: Uri,
 ) -> Html<String> {
-    Html(page(&site.node.status(), &Frame::of(&site, &visitor, &uri)).into_string())
+    Html(page(&site.node.status(), None, &Frame::of(&site, &visitor, &uri)).into_string())
 }
 
 /// `GET /fetches/new`
@@ -86,6 +86,23 @@ pub(super) async fn add(
     }
 }
 
+/// `POST /fetches/{number}/forget`
+pub(super) async fn forget(
+    State(site): State<Shared>,
+    Extension(visitor): Extension<Visitor>,
+    Part(number): Part<u64>,
+    uri: Uri,
+) -> Response {
+    match site.node.forget(Which::Number(number)).await {
+        Ok(_) => Redirect::to("/fetches?said=forgotten").into_response(),
+        Err(why) => {
+            let frame = Frame::of(&site, &visitor, &uri);
+            let page = page(&site.node.status(), Some(&why.to_string()), &frame);
+            (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
+        }
+    }
+}
+
 fn form(site: &Site, visitor: &Visitor, uri: &Uri, draft: &Draft, why: Option<&str>) -> Response {
     let (roots, frame) = (files::shown_roots(site, visitor), Frame::of(site, visitor, uri));
     let status = if why.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -93,7 +110,7 @@ fn form(site: &Site, visitor: &Visitor, uri: &Uri, draft: &Draft, why: Option<&s
 }
 
 /// All fetches, newest first.
-pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
+pub(super) fn page(status: &Status, why: Option<&str>, frame: &Frame) -> Markup {
     frame.page(
         "Fetches",
         "/fetches",
@@ -102,9 +119,10 @@ pub(super) fn page(status: &Status, frame: &Frame) -> Markup {
                 (frame.watch("/fetches"))
                 @if frame.token.is_some() { a class="button main" href="/fetches/new" { "Fetch something" } }
             }))
+            (fault(why))
             @if status.fetches.is_empty() { p class="empty" { "Nothing is fetched yet." } }
             @else { h2 class="hidden" { "All fetches" } }
-            @for fetch in status.fetches.iter().rev() { (card(fetch)) }
+            @for fetch in status.fetches.iter().rev() { (card(fetch, frame)) }
         },
     )
 }
@@ -153,12 +171,14 @@ pub(super) fn part(status: &Status, frame: &Frame) -> Markup {
                     @else { "Start one with " code { "bulbil fetch LINK --out FOLDER" } "." }
                 }
             }
-            @for fetch in status.fetches.iter().rev() { (card(fetch)) }
+            @for fetch in status.fetches.iter().rev() { (card(fetch, frame)) }
         },
     )
 }
 
-fn card(fetch: &Fetch) -> Markup {
+fn card(fetch: &Fetch, frame: &Frame) -> Markup {
+    let is_over = matches!(fetch.state, FetchState::Done | FetchState::Failed(_));
+    let deed = if is_over { "Forget" } else { "Stop" };
     let name = fetch.name.clone().unwrap_or_else(|| format!("Fetch {}", fetch.id));
     let percent = fetch.size.map_or(0, |size| percent(fetch.done, size));
     html! {
@@ -170,6 +190,11 @@ fn card(fetch: &Fetch) -> Markup {
             p class="line" { @for part in facts(fetch) { span { (part) } } }
             @if let FetchState::Waiting(why) = &fetch.state { p class="notice warn" { (why) } }
             @if let FetchState::Failed(why) = &fetch.state { p class="notice bad" { (why) } }
+            div class="actions" {
+                (frame.form(&format!("/fetches/{}/forget", fetch.id), "inline", &html! {
+                    button type="submit" class="link" aria-label={ (deed) " " (name) } { (deed) }
+                }))
+            }
         }
     }
 }

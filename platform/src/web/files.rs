@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::browse::{self, Listing};
+use super::folders;
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, heading, table};
@@ -177,7 +178,7 @@ fn disk_table(disks: &[&Disk], fixed: bool, frame: &Frame) -> Markup {
             } }
             tbody { @for disk in disks { tr {
                 th scope="row" { (disk.at.display()) }
-                td { (disk.kind) @if disk.read_only { ", read-only" } }
+                td { (disk.kind) (folders::limits(disk)) }
                 td class="number" { (size(disk.free)) }
                 td class="number" { (size(disk.size)) }
                 @if !fixed { td class="number" {

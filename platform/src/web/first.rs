@@ -25,8 +25,10 @@ pub(super) struct Draft {
     pub(super) audience: Audience,
     pub(super) folders: Choice,
     pub(super) keep: keep::Draft,
-    /// Filled in from the local network, which then must not be shut out.
+    /// Filled in from the local network, or on a board: the local network must not be shut out.
     pub(super) from_lan: bool,
+    /// Whether the configuration has the password forgotten at each start.
+    pub(super) reset: bool,
 }
 
 /// `GET /first`
@@ -63,7 +65,7 @@ pub(super) async fn begin(
         Err((status, why)) => {
             let fresh = Draft::fresh(&site, visitor.place);
             let draft = Draft {
-                audience: audience(&fields, visitor.place),
+                audience: audience(&fields, fresh.from_lan),
                 folders: fresh.folders.clone().said(&fields),
                 keep: keep::Draft {
                     wanted: fields.get("keep") == "file",
@@ -79,7 +81,7 @@ pub(super) async fn begin(
 
 impl Draft {
     fn fresh(site: &Site, place: Place) -> Self {
-        let from_lan = matches!(place, Place::Lan(_));
+        let from_lan = needs_lan(site, place);
         let audience = if from_lan { Audience::Password } else { Audience::Machine };
         let folders = Choice::look(site, &[]).proposed();
         let keep = keep::Draft {
@@ -90,7 +92,7 @@ impl Draft {
                 .unwrap_or_default(),
             wanted: false,
         };
-        Self { audience, folders, keep, from_lan }
+        Self { audience, folders, keep, from_lan, reset: site.page.reset }
     }
 }
 
@@ -115,7 +117,7 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     }
     let mut entry = PageEntry {
         password: Some(hash),
-        audience: audience(fields, place),
+        audience: audience(fields, needs_lan(site, place)),
         folders,
         seal: Some(account::seal()?),
         onion: site.page.onion,
@@ -127,11 +129,17 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     Ok(account::welcome(site, &entry, None, "/?said=welcome"))
 }
 
-/// Who may see what, as the form says it. Whoever asks from the local network cannot shut it out by mistake.
-pub(super) fn audience(fields: &Fields, place: Place) -> Audience {
-    match (fields.get("audience"), place) {
+/// Whether the local network must not be shut out: whoever asks from there would lock themselves out, and so would the owner of a
+/// board through its onion.
+pub(super) fn needs_lan(site: &Site, place: Place) -> bool {
+    matches!(place, Place::Lan(_)) || site.is_board()
+}
+
+/// Who may see what, as the form says it.
+pub(super) fn audience(fields: &Fields, needs_lan: bool) -> Audience {
+    match (fields.get("audience"), needs_lan) {
         ("figures", _) => Audience::Figures,
-        ("password", _) | (_, Place::Lan(_)) => Audience::Password,
+        ("password", _) | (_, true) => Audience::Password,
         _ => Audience::Machine,
     }
 }
@@ -143,6 +151,7 @@ pub(super) fn form(token: &str, draft: &Draft, why: Option<&str>) -> Markup {
             h1 { "Welcome to your node" }
             p class="quiet" { "Four questions, then it is yours. All of this can be changed later. "
                 "Was this node kept in a file before? " a href="/first/restore" { "Bring it back" } "." }
+            @if draft.reset { (frame::forgets()) }
             (fault(why))
             form method="post" action="/first" autocomplete="off" {
                 input type="hidden" name="token" value=(token);

@@ -10,7 +10,7 @@ use super::layout::field;
 use super::site::Site;
 use crate::state::MAX_FOLDERS;
 use crate::sys::disks::{self, Disk};
-use crate::sys::mount;
+use crate::sys::{mount, process};
 use crate::words::size;
 
 /// What may be chosen, and what is.
@@ -41,7 +41,7 @@ impl Choice {
 
     /// The same with every disk that can be written chosen; memory where there is none.
     pub(super) fn proposed(mut self) -> Self {
-        let writable = self.disks.iter().filter(|disk| !disk.read_only);
+        let writable = self.disks.iter().filter(|disk| disk.is_writable());
         self.chosen = writable.map(|disk| disk.at.clone()).collect();
         if self.chosen.is_empty() {
             self.chosen = self.memory.iter().map(|(folder, _)| folder.clone()).collect();
@@ -58,7 +58,7 @@ impl Choice {
 
     /// The first disk that can be written.
     pub(super) fn disk(&self) -> Option<&Disk> {
-        self.disks.iter().find(|disk| !disk.read_only)
+        self.disks.iter().find(|disk| disk.is_writable())
     }
 
     fn others(&self) -> String {
@@ -116,7 +116,7 @@ pub(super) fn choice(choice: &Choice) -> Markup {
             @for (index, disk) in choice.disks.iter().enumerate() {
                 (tick(&format!("disk-{index}"), &disk.at, choice, &html! { code { (disk.at.display()) } }, &html! {
                     (size(disk.free)) " free of " (size(disk.size)) ", " (disk.kind)
-                    @if disk.read_only { ", read-only: to share from" }
+                    (limits(disk))
                 }))
             }
             @if let Some((folder, free)) = &choice.memory {
@@ -128,6 +128,14 @@ pub(super) fn choice(choice: &Choice) -> Markup {
                 textarea id="folders" name="folders" rows="2" spellcheck="false" { (choice.others()) }
             }))
         }
+    }
+}
+
+/// Why a disk can only be shared from, if that is so, and what would change it.
+pub(super) fn limits(disk: &Disk) -> Markup {
+    html! {
+        @if disk.read_only { ", read-only: to share from" }
+        @else if disk.closed { ", not writable for the node: chown " (process::uid()) " its top folder, or share from it only" }
     }
 }
 
@@ -163,6 +171,29 @@ mod tests {
         {
             assert!(read(&memory, written).unwrap_err().contains(words), "{written}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_written_is_not_proposed_and_says_what_to_do() {
+        let disk = |at: &str, read_only, closed| Disk {
+            at: at.into(),
+            kind: "ext4".into(),
+            size: 2,
+            free: 1,
+            read_only,
+            closed,
+        };
+        let disks = vec![
+            disk("/disks/a", false, true),
+            disk("/disks/b", true, false),
+            disk("/disks/c", false, false),
+        ];
+        let proposed = Choice { disks, ..Choice::default() }.proposed();
+        assert_eq!(proposed.chosen, [PathBuf::from("/disks/c")]);
+        assert_eq!(proposed.disk().map(|disk| disk.at.as_path()), Some(Path::new("/disks/c")));
+        let shown = choice(&proposed).into_string();
+        let advice = format!("not writable for the node: chown {} its top folder", process::uid());
+        assert_eq!(shown.matches(&advice).count(), 1, "{shown}");
     }
 
     #[test]

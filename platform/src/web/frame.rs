@@ -29,11 +29,12 @@ const PAGES: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.
-const SAID: [(&str, &str); 14] = [
+const SAID: [(&str, &str); 15] = [
     ("shared", "Shared. Give the link to those who may have it."),
     ("reading", "The files are being read; the share appears when that is done."),
     ("unshared", "Withdrawn. Nobody can fetch it any more."),
     ("fetching", "The fetch has begun."),
+    ("forgotten", "Forgotten. What it wrote stays where it is."),
     ("saved", "Saved."),
     ("password", "The password was changed. Every other browser has to sign in again."),
     ("welcome", "All set. This node is yours."),
@@ -63,6 +64,8 @@ pub(super) struct Frame {
     pub(super) pace: u64,
     /// What was just done.
     pub(super) said: Option<&'static str>,
+    /// Whether the configuration has the password forgotten at each start.
+    pub(super) reset: bool,
 }
 
 impl Frame {
@@ -80,6 +83,7 @@ impl Frame {
             figures_only: false,
             live: asked("live").map(|_| site.page.refresh.0),
             pace: site.page.refresh.0,
+            reset: site.page.reset,
             said: SAID.iter().find(|(code, _)| Some(*code) == said).map(|(_, words)| *words),
         }
     }
@@ -99,6 +103,7 @@ impl Frame {
                     }
                     main id="main" tabindex="-1" {
                         @if let Some(said) = self.said { p class="notice good" role="status" { (said) } }
+                        @if self.reset && !self.figures_only { (forgets()) }
                         (body)
                     }
                     footer {
@@ -199,6 +204,16 @@ pub(super) fn alone(title: &str, body: &Markup) -> Markup {
                 header class="top" { p class="name" { "Bulbil" } }
                 main id="main" { (body) }
             }
+        }
+    }
+}
+
+/// What is to be done once the password was reset.
+pub(super) fn forgets() -> Markup {
+    html! {
+        p class="notice warn" {
+            "The configuration says " code { "reset = true" } " under " code { "[page]" }
+            ": the password is forgotten at each start. Take that line out again."
         }
     }
 }

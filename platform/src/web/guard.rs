@@ -98,8 +98,7 @@ fn away(sight: Sight, changes: bool, path: &str) -> Response {
 }
 
 async fn admit(site: &Shared, request: Request) -> Result<Request, Response> {
-    let place = Place::of(request.extensions());
-    let place = place.ok_or_else(|| plain(StatusCode::FORBIDDEN, "this connection has no address"))?;
+    let place = Place::of(request.extensions()).map_err(|why| plain(StatusCode::FORBIDDEN, why))?;
     if !is_called_right(site, place, request.headers()) {
         return Err(plain(
             StatusCode::MISDIRECTED_REQUEST,

@@ -34,14 +34,11 @@ pub(super) fn page(lines: &[Line], frame: &Frame) -> Markup {
         p class="quiet" { "The last " (plural(lines.len() as u64, "line", "lines")) ". Names, addresses and paths are left out." }
         @if lines.is_empty() { p class="empty" { "Nothing was logged yet." } }
         @else {
-            (list("Log", &html! {
-                thead { tr { th scope="col" { "After" } th scope="col" { "Level" } th scope="col" { "What" } } }
-                tbody class="log" { @for line in lines.iter().rev() { tr {
-                    td class="number" { (span(line.after_s)) }
-                    td { (level(line.level.trim())) }
-                    td { (line.text) }
-                } } }
-            }))
+            (list("Log", true, ["After", "Level", "What"], lines.iter().rev().map(|line| [
+                html! { (span(line.after_s)) },
+                level(line.level.trim()),
+                html! { (line.text) },
+            ])))
         }
     })
 }

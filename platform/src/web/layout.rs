@@ -48,9 +48,29 @@ pub(super) fn table(label: &str, inner: &Markup) -> Markup {
     html! { div class="scroll" tabindex="0" role="region" aria-label=(label) { table { (inner) } } }
 }
 
-/// A table whose last column is a sentence: on narrow screens that goes below the others.
-pub(super) fn list(label: &str, inner: &Markup) -> Markup {
-    html! { div class="scroll stack" tabindex="0" role="region" aria-label=(label) { table { (inner) } } }
+/// A table whose last column is a sentence: on narrow screens that goes below the others. What it is, is said in so many words:
+/// a browser takes a row that is laid out otherwise for none. `log`: rows are told by a number, not by a name.
+pub(super) fn list(
+    label: &str,
+    log: bool,
+    heads: [&str; 3],
+    rows: impl IntoIterator<Item = [Markup; 3]>,
+) -> Markup {
+    html! {
+        div class="scroll stack" tabindex="0" role="region" aria-label=(label) {
+            table role="table" aria-label=(label) {
+                thead role="rowgroup" { tr role="row" {
+                    @for head in heads { th scope="col" role="columnheader" { (head) } }
+                } }
+                tbody role="rowgroup" class=[log.then_some("log")] { @for [first, second, third] in rows { tr role="row" {
+                    @if log { td role="cell" class="number" { (first) } }
+                    @else { th scope="row" role="rowheader" { (first) } }
+                    td role="cell" { (second) }
+                    td role="cell" { (third) }
+                } } }
+            }
+        }
+    }
 }
 
 /// One or many of something.

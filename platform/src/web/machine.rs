@@ -104,14 +104,11 @@ pub(super) fn page(status: &Status, has_power: bool, frame: &Frame) -> Markup {
         section aria-labelledby="harden-title" {
             h2 id="harden-title" { "Protection" }
             p class="quiet" { "What the program cannot do any more, so that a mistake in it can do less harm." }
-            (list("Protection", &html! {
-                thead { tr { th scope="col" { "What" } th scope="col" { "State" } th scope="col" { "What it means" } } }
-                tbody { @for measure in &status.hardening { tr {
-                    th scope="row" { (measure.name.replace('_', " ")) }
-                    td { (state(measure.state)) }
-                    td { (measure.why) }
-                } } }
-            }))
+            (list("Protection", false, ["What", "State", "What it means"], status.hardening.iter().map(|measure| [
+                html! { (measure.name.replace('_', " ")) },
+                state(measure.state),
+                html! { (measure.why) },
+            ])))
         }
     })
 }
@@ -132,14 +129,11 @@ fn of_board(board: &Board) -> Markup {
         }
         section aria-labelledby="links-title" {
             h2 id="links-title" { "Network" }
-            (list("Network", &html! {
-                thead { tr { th scope="col" { "Interface" } th scope="col" { "Address" } th scope="col" { "State" } } }
-                tbody { @for link in &board.links { tr {
-                    th scope="row" { (link.interface) }
-                    td { (link.address.as_deref().unwrap_or("none")) }
-                    td { (link.doing) }
-                } } }
-            }))
+            (list("Network", false, ["Interface", "Address", "State"], board.links.iter().map(|link| [
+                html! { (link.interface) },
+                html! { (link.address.as_deref().unwrap_or("none")) },
+                html! { (link.doing) },
+            ])))
         }
     }
 }
@@ -152,14 +146,11 @@ pub(super) fn notes(notes: &[Note]) -> Markup {
             @if notes.is_empty() { p class="empty" { "bulbil.toml on the boot partition says nothing; everything is as it comes." } }
             @else {
                 p class="quiet" { "What became of each line of bulbil.toml on the boot partition. It is read when the board starts." }
-                (list("Settings on the card", &html! {
-                    thead { tr { th scope="col" { "Key" } th scope="col" { "Used" } th scope="col" { "Why" } } }
-                    tbody { @for note in notes { tr {
-                        th scope="row" { code { (note.key) } }
-                        td { (verdict(note.verdict)) }
-                        td { (note.why) }
-                    } } }
-                }))
+                (list("Settings on the card", false, ["Key", "Used", "Why"], notes.iter().map(|note| [
+                    html! { code { (note.key) } },
+                    verdict(note.verdict),
+                    html! { (note.why) },
+                ])))
             }
         }
     }

@@ -188,9 +188,9 @@ pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
         (heading(&format!("Publish {}", share.name), &html! { a href=(path) { "Back to the share" } }))
         p { "Everybody who finds this node's catalogue may then see the name and fetch the files. What was fetched cannot be taken back." }
         @if report.findings.is_empty() {
-            p class="notice good" {
-                "Nothing was found in " (plural(report.looked as u64, "file", "files")) " that names a person, a place or a device."
-            }
+            @if report.understood() > 0 { p class="notice good" {
+                "Nothing was found in " (plural(report.understood() as u64, "file", "files")) " that names a person, a place or a device."
+            } }
         } @else {
             p class="notice warn" role="alert" {
                 (plural((report.findings.len() + report.more) as u64, "file tells", "files tell"))
@@ -198,8 +198,12 @@ pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
             }
             (findings(report))
         }
+        @if report.unknown > 0 { p class="notice warn" role="alert" {
+            (plural(report.unknown as u64, "file of a kind that is", "files of kinds that are")) " not understood here; look at "
+            (if report.unknown == 1 { "it" } else { "them" }) " yourself."
+        } }
         @if report.unseen > 0 { p class="quiet" { (plural(report.unseen as u64, "file was", "files were")) " not looked at." } }
-        p class="quiet" { "Pictures, films, PDF and office files were searched for the usual remarks. What can be seen or read in them is for you to judge." }
+        p class="quiet" { "Pictures, sounds, films, PDF and office files were searched for the usual remarks. What can be seen or read in them is for you to judge." }
         (frame.form(&format!("{path}/publish"), "card", &html! {
             (about_fields(share))
             div class="actions" {
@@ -289,6 +293,19 @@ mod tests {
         let single = copy(&share("picture.jpg"), &sources[..1], &roots).unwrap();
         assert_eq!(single, album.join("deep/picture, cleaned.jpg"));
         assert!(copy(&share("album"), &sources, &[album]).unwrap_err().contains("allow it in Settings"));
+    }
+
+    #[test]
+    fn files_that_are_not_understood_are_not_called_clean() {
+        let shown = |looked, unknown| {
+            let report = Report { looked, unknown, ..Report::default() };
+            page(&share("album"), &report, &Frame::default()).into_string()
+        };
+        let two = shown(2, 2);
+        assert!(two.contains("2 files of kinds that are not understood here; look at them yourself"));
+        assert!(!two.contains("Nothing was found"), "{two}");
+        let some = shown(3, 1);
+        assert!(some.contains("Nothing was found in 2 files") && some.contains("1 file of a kind"), "{some}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::layout::{fault, field, heading};
 use super::machine;
 use super::password;
 use super::site::{Shared, Site};
-use super::visitor::{Place, Visitor};
+use super::visitor::Visitor;
 use crate::state::{Audience, PageEntry};
 use crate::status::Keep;
 use crate::status::board::Note;
@@ -70,8 +70,11 @@ pub(super) async fn change_access(
         Ok(folders) => folders,
         Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
     };
-    let entry =
-        PageEntry { audience: first::audience(&fields, visitor.place), folders, ..visitor.entry.clone() };
+    let entry = PageEntry {
+        audience: first::audience(&fields, first::needs_lan(&site, visitor.place)),
+        folders,
+        ..visitor.entry.clone()
+    };
     match site.keep(entry).await {
         Ok(()) => Redirect::to("/settings?said=saved").into_response(),
         Err(why) => again(&site, &visitor, &uri, (StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
@@ -93,7 +96,7 @@ fn view(site: &Site, visitor: &Visitor) -> View {
     let status = site.node.status();
     View {
         audience: entry.audience,
-        from_lan: matches!(visitor.place, Place::Lan(_)),
+        from_lan: first::needs_lan(site, visitor.place),
         folders: Choice::look(site, &entry.folders),
         notes: status.board.as_ref().map(|board| board.notes.clone()),
         sessions: site.sessions().count(Instant::now()),

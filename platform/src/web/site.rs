@@ -15,10 +15,12 @@ use super::onion::Onion;
 use super::password::Hasher;
 use super::search::Searches;
 use super::session::Sessions;
+use crate::config::secret::is_secret;
 use crate::config::{Config, Page};
 use crate::net::Network;
 use crate::node::{Handle, NodeError};
 use crate::state::PageEntry;
+use crate::sys::process;
 
 /// Longest wait for the node's own task.
 const NODE: Duration = Duration::from_secs(10);
@@ -105,6 +107,11 @@ impl Site {
         self.state.join("downloads")
     }
 
+    /// Whether this machine is a board: nobody sits at it, and it has no shell.
+    pub(super) fn is_board(&self) -> bool {
+        self.node.status().board.is_some()
+    }
+
     /// What the page keeps.
     pub(super) async fn entry(&self) -> Result<PageEntry, NodeError> {
         timeout(NODE, self.node.page()).await.map_err(|_| NodeError::Stopping)?
@@ -144,8 +151,9 @@ fn hide(table: &mut toml::Table) {
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => hide(inner),
-            value if ["pass", "secret", "token", "key", "bridge"].iter().any(|word| key.contains(word)) => {
-                *value = "(hidden)".into();
+            value if is_secret(key) => *value = "(hidden)".into(),
+            toml::Value::Array(items) => {
+                items.iter_mut().filter_map(toml::Value::as_table_mut).for_each(hide);
             }
             _ => {}
         }
@@ -161,8 +169,7 @@ fn is_ours(name: &str, names: &[String], board: Option<&str>) -> bool {
 
 /// The name of this machine on the local network: plain, and as mDNS answers to it.
 fn own_names() -> Vec<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim().to_lowercase();
+    let name = process::host_name().to_lowercase();
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
     if plain { vec![format!("{name}.local"), name] } else { Vec::new() }
 }
@@ -170,6 +177,24 @@ fn own_names() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_hidden_wherever_they_stand() {
+        let text = "memory = 1\n[metrics]\ntoken = \"1234\"\n[[publish]]\nname = \"a\"\nkey = [\"5678\"]\n\
+                    [net.tor]\nbridges = [\"9012\"]\n[keep]\npassphrase_file = \"3456\"\n";
+        let mut table: toml::Table = toml::from_str(text).unwrap();
+        hide(&mut table);
+        let shown = table.to_string();
+        assert!(["1234", "5678", "9012", "3456"].iter().all(|secret| !shown.contains(secret)), "{shown}");
+        assert!(shown.contains("memory = 1") && shown.contains("name = \"a\""), "{shown}");
+    }
+
+    #[test]
+    fn the_machines_name_is_known_where_proc_does_not_show_it() {
+        let known = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        assert_eq!(process::host_name(), known.trim());
+        assert!(own_names().iter().all(|name| name.starts_with(&known.trim().to_lowercase())));
+    }
 
     #[test]
     fn a_board_that_was_renamed_answers_to_its_new_name() {

@@ -84,7 +84,7 @@ fn pages_need_no_script_and_no_inline_style_and_have_landmarks() {
             );
         }
         // The first run and the sign-in lead nowhere else.
-        let alone = ["first", "restore"].contains(&name);
+        let alone = ["first", "restore", "sign-in"].contains(&name);
         for landmark in ["<main", "<nav", "<header", "<footer", "lang=\"en\"", "class=\"skip\"", "<h1"] {
             let here = alone && ["<nav", "<footer", "class=\"skip\""].contains(&landmark);
             assert!(here || page.contains(landmark), "{name}: {landmark}");
@@ -206,5 +206,40 @@ fn pages_can_be_written_out() {
         if std::env::var_os("BULBIL_PAGES").is_none() {
             std::fs::remove_file(file).unwrap();
         }
+    }
+}
+
+#[test]
+fn a_board_names_the_way_back_that_it_has() {
+    let shown = |board| super::account::form("t0ken", board, None).into_string();
+    assert!(shown(true).contains("reset = true") && !shown(true).contains("bulbil page reset"));
+    assert!(shown(false).contains("bulbil page reset"));
+    let draft = first::Draft { reset: true, ..first::Draft::default() };
+    assert!(first::form("t0ken", &draft, None).into_string().contains("forgotten at each start"));
+    let signed_in = overview(&full(), &Frame { reset: true, ..owner() }).into_string();
+    assert!(signed_in.contains("forgotten at each start"));
+}
+
+#[test]
+fn who_needs_the_local_network_cannot_shut_it_out() {
+    use crate::state::Audience;
+    let said = |word, needs_lan| {
+        let fields = std::iter::once(("audience", word)).collect();
+        first::audience(&fields, needs_lan)
+    };
+    assert_eq!([said("machine", true), said("", true)], [Audience::Password; 2]);
+    assert_eq!([said("machine", false), said("figures", true)], [Audience::Machine, Audience::Figures]);
+    let shown = |needs_lan| first::audience_choice(Audience::Password, needs_lan).into_string();
+    assert!(shown(false).contains("Only this machine") && !shown(true).contains("Only this machine"));
+}
+
+#[test]
+fn a_list_stays_a_table_however_its_rows_are_laid_out() {
+    let cell = |word: &str| html! { (word) };
+    let shown = layout::list("L", false, ["a", "b", "c"], [[cell("x"), cell("y"), cell("z")]]).into_string();
+    for (role, times) in
+        [("table", 1), ("rowgroup", 2), ("row", 2), ("columnheader", 3), ("rowheader", 1), ("cell", 2)]
+    {
+        assert_eq!(shown.matches(&format!("role=\"{role}\"")).count(), times, "{role}: {shown}");
     }
 }

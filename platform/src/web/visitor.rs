@@ -52,18 +52,38 @@ pub(super) enum Sight {
 }
 
 impl Place {
-    /// Reads what the listener noted.
-    pub(super) fn of(extensions: &Extensions) -> Option<Self> {
+    /// Reads what the listener noted. From outside, and where nothing was noted, the words for who is refused.
+    pub(super) fn of(extensions: &Extensions) -> Result<Self, &'static str> {
         if extensions.get::<Caller<OnionCaller>>().is_some() {
-            return Some(Self::Onion);
+            return Ok(Self::Onion);
         }
-        let address = extensions.get::<Caller<SocketAddr>>()?.0.ip().to_canonical();
-        Some(if address.is_loopback() { Self::Machine } else { Self::Lan(address) })
+        let caller = extensions.get::<Caller<SocketAddr>>().ok_or("this connection has no address")?;
+        let address = caller.0.ip().to_canonical();
+        match address {
+            _ if address.is_loopback() => Ok(Self::Machine),
+            _ if is_local(address) => Ok(Self::Lan(address)),
+            _ => Err(OUTSIDE),
+        }
     }
 }
 
+/// Whether an address belongs to a local network: private (RFC 1918), link-local (RFC 3927, RFC 4291) or unique local (RFC
+/// 4193). What a provider's own translation hands out (RFC 6598) is shared with strangers.
+const fn is_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
+    }
+}
+
+/// What others see of this page, whatever they ask for.
+const OUTSIDE: &str = "This page answers to its own machine and the local network only, and your address is a public one. \
+                       Call it from a private address (10.x, 172.16.x to 172.31.x, 192.168.x, fe80:, fd..:), or through its \
+                       onion address.\n";
+
 impl Visitor {
     pub(super) fn new(site: &Site, place: Place, entry: PageEntry, headers: &HeaderMap) -> Self {
+        let entry = if site.is_board() { for_board(entry) } else { entry };
         let session = entry.seal.as_ref().and_then(|seal| {
             let secret = Cookie::Session.read(headers, site.port)?;
             site.sessions().touch(&secret, &seal.0, Instant::now()).then_some(secret)
@@ -110,6 +130,12 @@ impl Visitor {
     }
 }
 
+/// Nobody sits at a board: it is never for the machine alone, even if a keep file of another machine says so.
+fn for_board(entry: PageEntry) -> PageEntry {
+    let audience = if entry.audience == Audience::Machine { Audience::Password } else { entry.audience };
+    PageEntry { audience, ..entry }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +146,36 @@ mod tests {
         let entry = PageEntry { password: password.then(String::new), audience, ..PageEntry::default() };
         let session = session.then(String::new);
         Visitor { place, entry, session, known: None }.sight(FirstRun::Machine)
+    }
+
+    #[test]
+    fn only_private_addresses_are_the_local_network() {
+        let place = |address: &str| {
+            let mut extensions = Extensions::new();
+            extensions.insert(Caller(SocketAddr::new(address.parse().unwrap(), 4000).into()));
+            Place::of(&extensions)
+        };
+        for address in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(place(address), Ok(Place::Machine), "{address}");
+        }
+        for address in [
+            "192.168.1.7",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+            "169.254.7.7",
+            "fe80::1",
+            "fd12:3456::7",
+        ] {
+            assert_eq!(place(address), Ok(Place::Lan(address.parse().unwrap())), "{address}");
+        }
+        assert_eq!(place("::ffff:192.168.1.7"), Ok(Place::Lan("192.168.1.7".parse().unwrap())));
+        for address in
+            ["8.8.8.8", "172.32.0.1", "100.64.0.1", "100.127.0.1", "192.0.2.1", "2001:4860::8", "0.0.0.0"]
+        {
+            assert_eq!(place(address), Err(OUTSIDE), "{address}");
+        }
+        assert!(Place::of(&Extensions::new()).is_err());
     }
 
     #[test]
@@ -142,6 +198,13 @@ mod tests {
         ] {
             assert_eq!(sight(place, password, audience, session), seen, "{place:?} {password} {audience:?}");
         }
+    }
+
+    #[test]
+    fn a_board_is_never_shut_to_its_network() {
+        let entry = |audience| PageEntry { password: Some(String::new()), audience, ..PageEntry::default() };
+        assert_eq!(for_board(entry(Audience::Machine)), entry(Audience::Password));
+        assert_eq!(for_board(entry(Audience::Figures)), entry(Audience::Figures));
     }
 
     #[test]

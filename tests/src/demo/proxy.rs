@@ -2,6 +2,7 @@
 //!
 //! Each function of [`PARTS`] plays one part on the same stage and tells what it measured.
 
+mod clients;
 mod flood;
 mod gateway;
 mod memory;
@@ -34,7 +35,9 @@ use table::{Lines, Table};
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts with their limits, in the order in which they are played.
-const PARTS: [Named; 11] = [
+const PARTS: [Named; 13] = [
+    ("SOCKS clients", BY_SIZE, clients::socks),
+    ("DNS clients", 120, clients::dns),
     ("how long a connection takes", 60, speed::latency),
     ("throughput of 1, 8 and 64 streams", 600, speed::throughput),
     ("DNS questions a second", 300, names::rate),
@@ -87,7 +90,7 @@ pub(super) struct Stage {
     scratch: Scratch,
     _names: Names,
     _ports: Ports,
-    _network: Network,
+    network: Network,
 }
 
 /// Bytes of each long transfer unless `--size` says otherwise.
@@ -173,7 +176,7 @@ impl Stage {
             scratch,
             _names: names,
             _ports: ports,
-            _network: network,
+            network,
         })
     }
 

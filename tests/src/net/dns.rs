@@ -4,7 +4,9 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::thread::JoinHandle;
 
-/// Answers until dropped: A of `*.local.test` is 127.0.0.1 and of any other name 192.0.2.1, AAAA is `2001:db8::1`,
+use crate::alias::BESIDE;
+
+/// Answers until dropped: A of `*.local.test` is 127.0.0.1, of `*.beside.test` [`BESIDE`], and of any other name 192.0.2.1, AAAA is `2001:db8::1`,
 /// PTR is `host.test`, and `nx.test` does not exist.
 #[derive(Debug)]
 pub(super) struct Dns {
@@ -65,6 +67,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let data: &[u8] = match kind {
         _ if missing => &[],
         1 if name.ends_with("local.test") => &[127, 0, 0, 1],
+        1 if name.ends_with("beside.test") => &BESIDE.octets(),
         1 => &[192, 0, 2, 1],
         28 => &[0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
         12 => b"\x04host\x04test\x00",

@@ -1,6 +1,7 @@
 //! Joins the network, and joins it again when it is lost. The chip's own software talks with the access point; a chip that cannot do
 //! that is told so.
 
+use std::cell::Cell;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -11,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::message::{self, Family, Heard};
 use super::{WifiSettings, key};
-use crate::init::report::Report;
+use crate::init::report::{self, Report};
 use crate::status::board::Verdict;
 use crate::sys::board::link::Links;
 use crate::sys::board::netlink::Netlink;
@@ -47,7 +48,8 @@ pub(in crate::init) async fn run(
     links: Rc<Links>,
     report: Rc<Report>,
 ) {
-    let tell = |verdict, words: &str| report.note(&format!("Wi-Fi {interface}"), verdict, words);
+    let tell = |verdict, words: &str| report.note(&report::wifi_key(&interface), verdict, words);
+    let note = |words: &str| report.note("wifi.country", Verdict::Ignored, words);
     let (Some(ssid), Some(password)) = (&settings.ssid, &settings.password) else {
         let (_, words) = settings.fault().unwrap_or(("", UNNAMED));
         return tell(Verdict::Ignored, words);
@@ -62,7 +64,7 @@ pub(in crate::init) async fn run(
     loop {
         let joined = links.up(&interface).map_err(|error| format!("cannot be switched on: {error}"));
         let joined = match joined {
-            Ok(()) => radio.join().await,
+            Ok(()) => radio.join(&note).await,
             Err(why) => Err(why),
         };
         match joined {
@@ -96,30 +98,38 @@ struct Radio<'a> {
 }
 
 impl Radio<'_> {
-    /// Joins; the error is what to tell the owner.
-    async fn join(&self) -> Result<Talk, String> {
+    /// Joins; the error is what to tell the owner. What went wrong beside it goes to `note`.
+    async fn join(&self, note: &impl Fn(&str)) -> Result<Talk, String> {
         let number = fs::read_to_string(&self.number).ok().and_then(|text| text.trim().parse().ok());
         let interface = number.ok_or("it is gone")?;
         let socket = Netlink::open().map_err(|error| format!("the kernel cannot be asked: {error}"))?;
-        let talk = Talk { socket, interface };
+        let talk = Talk::new(socket, interface);
         let family = talk.family("nl80211").await?;
         talk.socket.join(family.events).map_err(|error| unheard(&error))?;
         if !talk.offloads(family).await? {
             return Err(NO_OFFLOAD.to_owned());
         }
-        if let Some(country) = self.country {
-            // It takes effect when it does; without it the radio keeps to what is allowed everywhere.
-            talk.say(&message::set_country(family.id, country))?;
+        self.connect(&talk, family, note).await.map(|()| talk)
+    }
+
+    async fn connect(&self, talk: &Talk, family: Family, note: &impl Fn(&str)) -> Result<(), String> {
+        if let Some(country) = self.country
+            && let Err(error) = talk.order(message::set_country(family.id, country)).await?
+        {
+            note(&format!("the kernel refuses it ({error}); the radio keeps to what is allowed everywhere"));
         }
-        talk.say(&message::connect(family.id, interface, self.ssid, &self.key))?;
-        let until = Instant::now() + JOIN;
-        let ended = talk.hear(until, |heard| match heard.error() {
-            Some(error) => Some(Err(io::Error::from_raw_os_error(error).to_string())),
-            None => (heard.interface() == Some(interface) && heard.command() == Some(message::CONNECT))
-                .then(|| Ok(heard.status())),
+        // A radio that still tries to join refuses to begin anew; one that does not has nothing to leave, and says so.
+        let _ = talk.order(message::disconnect(family.id, talk.interface)).await?;
+        let asked = talk.say(message::connect(family.id, talk.interface, self.ssid, &self.key))?;
+        let ended = talk.hear(Instant::now() + JOIN, |heard| {
+            let event = heard.number == 0 && heard.interface() == Some(talk.interface);
+            match heard.error().filter(|_| heard.number == asked) {
+                Some(error) => Some(Err(io::Error::from_raw_os_error(error).to_string())),
+                None => (event && heard.command() == Some(message::CONNECT)).then(|| Ok(heard.status())),
+            }
         });
         match ended.await? {
-            Some(Ok(0)) => Ok(talk),
+            Some(Ok(0)) => Ok(()),
             Some(Ok(code)) => Err(format!("the network was not joined (status {code}); {CHECK}")),
             Some(Err(why)) => Err(format!("the network was not joined ({why}); {CHECK}")),
             None => Err(format!("the network was not joined within {} s; {CHECK}", JOIN.as_secs())),
@@ -134,28 +144,37 @@ fn unheard(error: &io::Error) -> String {
     format!("what becomes of connections is not heard: {error}")
 }
 
+/// What is told when an answer takes too long.
+const NO_ANSWER: &str = "the kernel does not answer";
+
 /// A conversation with the kernel about one radio.
 struct Talk {
     socket: Netlink,
     interface: u32,
+    /// The number of the last question. An answer that comes too late has another than the one that is waited for.
+    asked: Cell<u32>,
 }
 
 impl Talk {
+    const fn new(socket: Netlink, interface: u32) -> Self {
+        Self { socket, interface, asked: Cell::new(0) }
+    }
+
     async fn family(&self, name: &str) -> Result<Family, String> {
-        self.say(&message::get_family(name))?;
-        let found = self.hear(Instant::now() + ANSWER, |heard| match heard.error() {
+        let asked = self.say(message::get_family(name))?;
+        let found = self.answer(asked, |heard| match heard.error() {
             Some(NO_FAMILY) => Some(Err("this kernel has no Wi-Fi (nl80211)".to_owned())),
             Some(error) => Some(Err(io::Error::from_raw_os_error(error).to_string())),
             None => heard.family().map(Ok),
         });
-        found.await?.unwrap_or_else(|| Err("the kernel does not answer".to_owned()))
+        found.await?.unwrap_or_else(|| Err(NO_ANSWER.to_owned()))
     }
 
     /// Whether the chip makes connections by itself. The answer comes in parts.
     async fn offloads(&self, family: Family) -> Result<bool, String> {
-        self.say(&message::get_wiphy(family.id, self.interface))?;
+        let asked = self.say(message::get_wiphy(family.id, self.interface))?;
         let mut found = false;
-        let ended = self.hear(Instant::now() + ANSWER, |heard| {
+        let ended = self.answer(asked, |heard| {
             found |= heard.kind == family.id && heard.offloads();
             (heard.kind == message::DONE || heard.error().is_some()).then_some(())
         });
@@ -163,13 +182,22 @@ impl Talk {
         Ok(found)
     }
 
+    /// Has something done: whether it was.
+    async fn order(&self, message: Vec<u8>) -> Result<io::Result<()>, String> {
+        let asked = self.say(message)?;
+        let outcome = self.answer(asked, |heard| {
+            let outcome = heard.outcome()?;
+            Some(outcome.map_err(io::Error::from_raw_os_error))
+        });
+        Ok(outcome.await?.ok_or(NO_ANSWER)?)
+    }
+
     /// Until the network is lost: why.
     async fn until_lost(self) -> String {
         loop {
             let ended = self.hear(Instant::now() + LONG, |heard| {
-                let lost =
-                    heard.interface() == Some(self.interface) && heard.command() == Some(message::DISCONNECT);
-                lost.then(|| heard.reason())
+                let ours = heard.number == 0 && heard.interface() == Some(self.interface);
+                (ours && heard.command() == Some(message::DISCONNECT)).then(|| heard.reason())
             });
             match ended.await {
                 Ok(Some(code)) => return format!("the network was lost (reason {code})"),
@@ -179,8 +207,23 @@ impl Talk {
         }
     }
 
-    fn say(&self, bytes: &[u8]) -> Result<(), String> {
-        self.socket.send(bytes).map_err(|error| format!("the kernel does not listen: {error}"))
+    /// Says something: the number that the answer to it will have.
+    fn say(&self, mut message: Vec<u8>) -> Result<u32, String> {
+        let number = self.asked.get() + 1;
+        self.asked.set(number);
+        message::number_it(&mut message, number);
+        self.socket.send(&message).map_err(|error| format!("the kernel does not listen: {error}"))?;
+        Ok(number)
+    }
+
+    /// The first answer to this question that means something; `None` when the time is over.
+    async fn answer<T>(
+        &self,
+        asked: u32,
+        mut read: impl FnMut(Heard<'_>) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        let until = Instant::now() + ANSWER;
+        self.hear(until, |heard| if heard.number == asked { read(heard) } else { None }).await
     }
 
     /// The first message that means something; `None` when the time is over.
@@ -212,7 +255,16 @@ mod tests {
     use super::*;
 
     fn talk() -> Talk {
-        Talk { socket: Netlink::open().unwrap(), interface: 1 }
+        Talk::new(Netlink::open().unwrap(), 1)
+    }
+
+    fn radio(country: Option<[u8; 2]>) -> Radio<'static> {
+        Radio {
+            number: Path::new("/sys/class/net/nothing0/ifindex").to_owned(),
+            ssid: "attic",
+            key: [7; 32],
+            country,
+        }
     }
 
     #[tokio::test]
@@ -224,10 +276,58 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_to_another_question_is_none() {
+        let talk = talk();
+        talk.say(message::get_family("no such")).unwrap();
+        assert_eq!(talk.family("nlctrl").await, Ok(Family { id: 16, events: 0 }));
+    }
+
+    #[tokio::test]
     async fn a_radio_that_is_gone_says_so() {
-        let number = Path::new("/sys/class/net/nothing0/ifindex").to_owned();
-        let radio = Radio { number, ssid: "attic", key: [7; 32], country: None };
-        assert_eq!(radio.join().await.err().as_deref(), Some("it is gone"));
+        let joined = radio(None).join(&|_| {}).await;
+        assert_eq!(joined.err().as_deref(), Some("it is gone"));
         assert!(!is_wireless("lo"));
+    }
+
+    /// Plays a kernel whose radio is not in a network and knows no countries: what it was told to do.
+    async fn play(kernel: Netlink, status: u16) -> Vec<u8> {
+        let mut orders = Vec::new();
+        let mut buffer = vec![0; BUFFER];
+        while orders.last() != Some(&message::CONNECT) {
+            let length = kernel.receive(&mut buffer).await.unwrap();
+            let heard = message::split(&buffer[..length]).next().unwrap();
+            orders.push(heard.command().unwrap());
+            // EINVAL for a country, ENOTCONN for leaving none.
+            let error = match heard.command() {
+                Some(message::CONNECT) => 0,
+                Some(message::DISCONNECT) => 107,
+                _ => 22,
+            };
+            kernel.send(&message::told(heard.number, error)).unwrap();
+        }
+        kernel.send(&message::joined(28, 4, 0)).unwrap(); // another's radio
+        kernel.send(&message::joined(28, 3, status)).unwrap();
+        orders
+    }
+
+    #[tokio::test]
+    async fn a_radio_is_freed_before_it_joins_and_a_country_is_no_condition() {
+        for (status, ended) in [(0, Ok(())), (15, Err("(status 15)"))] {
+            let (socket, kernel) = Netlink::pair().unwrap();
+            let talk = Talk::new(socket, 3);
+            let noted = Cell::new(0);
+            let (radio, family) = (radio(Some(*b"ZZ")), Family { id: 28, events: 0 });
+            let note = |words: &str| {
+                assert!(words.contains("Invalid argument"), "{words}");
+                noted.set(noted.get() + 1);
+            };
+            let (joined, orders) = tokio::join!(radio.connect(&talk, family, &note), play(kernel, status));
+            assert_eq!(orders, [27, message::DISCONNECT, message::CONNECT]);
+            match ended {
+                Ok(()) => assert_eq!(joined, Ok(())),
+                Err(words) => assert!(joined.unwrap_err().contains(words)),
+            }
+            assert_eq!(noted.get(), 1);
+        }
     }
 }

@@ -5,9 +5,13 @@
 const HEAD: usize = 16;
 const SECOND: usize = 4;
 
-/// Flags: a request; and one whose answer is a list.
-pub(super) const REQUEST: u16 = 1;
-pub(super) const LIST: u16 = REQUEST | 0x300;
+/// Where the number of a message stands in its head.
+const NUMBER: usize = 8;
+
+/// Flags: a request; one that says whether it was done; and one whose answer is a list.
+const REQUEST: u16 = 1;
+const ORDER: u16 = REQUEST | 4;
+const LIST: u16 = REQUEST | 0x300;
 
 /// Kinds of messages: an error (zero is none), the end of a list, and what asks about families.
 pub(super) const ERROR: u16 = 2;
@@ -69,7 +73,7 @@ impl Writer {
         let mut bytes = vec![0; 4];
         bytes.extend(family.to_ne_bytes());
         bytes.extend(flags.to_ne_bytes());
-        bytes.resize(HEAD, 0); // one question at a time needs no number
+        bytes.resize(HEAD, 0); // see `number_it`
         bytes.extend([command, 1, 0, 0]);
         Self(bytes)
     }
@@ -96,6 +100,13 @@ impl Writer {
     }
 }
 
+/// Gives a message the number that its answers will have. What the kernel tells unasked has the number zero.
+pub(super) fn number_it(message: &mut [u8], number: u32) {
+    if let Some(place) = message.get_mut(NUMBER..NUMBER + 4) {
+        place.copy_from_slice(&number.to_ne_bytes());
+    }
+}
+
 /// "Which family is this?"
 pub(super) fn get_family(name: &str) -> Vec<u8> {
     let name = [name.as_bytes(), b"\0"].concat();
@@ -109,12 +120,17 @@ pub(super) fn get_wiphy(family: u16, interface: u32) -> Vec<u8> {
 
 /// "We are in this country."
 pub(super) fn set_country(family: u16, [first, second]: [u8; 2]) -> Vec<u8> {
-    Writer::new(family, REQUEST, SET_COUNTRY).put(COUNTRY, &[first, second, 0]).finish()
+    Writer::new(family, ORDER, SET_COUNTRY).put(COUNTRY, &[first, second, 0]).finish()
+}
+
+/// "Leave the network you are in, and give up joining another."
+pub(super) fn disconnect(family: u16, interface: u32) -> Vec<u8> {
+    Writer::new(family, ORDER, DISCONNECT).number(INTERFACE, interface).finish()
 }
 
 /// "Join this network with this key, and do it all yourself."
 pub(super) fn connect(family: u16, interface: u32, ssid: &str, key: &[u8; 32]) -> Vec<u8> {
-    let message = Writer::new(family, REQUEST, CONNECT).number(INTERFACE, interface);
+    let message = Writer::new(family, ORDER, CONNECT).number(INTERFACE, interface);
     let message = message.put(SSID, ssid.as_bytes()).number(AUTH, OPEN).put(PRIVACY, &[]);
     let message = message.number(VERSIONS, WPA2).number(PAIRWISE, CCMP).number(GROUP, CCMP);
     message.number(AKM, SHARED_KEY).put(IE, &ROBUST).put(PMK, key).finish()
@@ -125,6 +141,8 @@ pub(super) fn connect(family: u16, interface: u32, ssid: &str, key: &[u8; 32]) -
 pub(super) struct Heard<'a> {
     /// Its family, [`ERROR`] or [`DONE`].
     pub(super) kind: u16,
+    /// That of the question it answers.
+    pub(super) number: u32,
     body: &'a [u8],
 }
 
@@ -133,17 +151,23 @@ pub(super) fn split(mut bytes: &[u8]) -> impl Iterator<Item = Heard<'_>> {
     std::iter::from_fn(move || {
         let length = usize::try_from(number(bytes)?).ok()?;
         let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
+        let asked = number(bytes.get(NUMBER..)?)?;
         let body = bytes.get(HEAD..length)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Heard { kind, body })
+        Some(Heard { kind, number: asked, body })
     })
 }
 
 impl<'a> Heard<'a> {
+    /// Whether the order was carried out, or the number of the error; `None` if it says something else.
+    pub(super) fn outcome(self) -> Option<Result<(), i32>> {
+        let number = number(self.body).filter(|_| self.kind == ERROR)?.cast_signed();
+        Some(if number == 0 { Ok(()) } else { Err(number.saturating_neg()) })
+    }
+
     /// The number of the error; `None` unless it tells one.
     pub(super) fn error(self) -> Option<i32> {
-        let number = number(self.body)?.cast_signed();
-        (self.kind == ERROR && number != 0).then_some(number.saturating_neg())
+        self.outcome()?.err()
     }
 
     /// Its command.
@@ -205,6 +229,22 @@ fn number(bytes: &[u8]) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?))
 }
 
+/// What a kernel says: whether an order was carried out (zero, or the number of the error).
+#[cfg(test)]
+pub(super) fn told(number: u32, error: i32) -> Vec<u8> {
+    let mut bytes = vec![0; HEAD];
+    bytes.splice(..6, [20, 0, 0, 0, 2, 0]);
+    number_it(&mut bytes, number);
+    bytes.extend((-error).to_ne_bytes());
+    bytes
+}
+
+/// What a kernel says: how an attempt to join ended.
+#[cfg(test)]
+pub(super) fn joined(family: u16, interface: u32, status: u16) -> Vec<u8> {
+    Writer::new(family, 0, CONNECT).number(INTERFACE, interface).put(STATUS, &status.to_ne_bytes()).finish()
+}
+
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod tests {
@@ -220,13 +260,15 @@ mod tests {
         assert_eq!(hex(&get_family("nl80211")), GOLDEN_FAMILY);
         assert_eq!(hex(&get_wiphy(28, 3)), GOLDEN_WIPHY);
         assert_eq!(hex(&set_country(28, *b"DE")), GOLDEN_COUNTRY);
+        assert_eq!(hex(&disconnect(28, 3)), GOLDEN_DISCONNECT);
         assert_eq!(hex(&connect(28, 3, "attic", &[7; 32])), GOLDEN_CONNECT);
     }
 
     const GOLDEN_FAMILY: &str = "20000000100001000000000000000000030100000c0002006e6c383032313100";
     const GOLDEN_WIPHY: &str = "200000001c0001030000000000000000010100000400ae000800030003000000";
-    const GOLDEN_COUNTRY: &str = "1c0000001c00010000000000000000001b0100000700210044450000";
-    const GOLDEN_CONNECT: &str = "940000001c00010000000000000000002e010000080003000300000009003400617474696300000008003500000000000400460008004b00020000000800490004ac0f0008004a0004ac0f0008004c0002ac0f001a002a0030140100000fac040100000fac040100000fac02000000002400fe000707070707070707070707070707070707070707070707070707070707070707";
+    const GOLDEN_COUNTRY: &str = "1c0000001c00050000000000000000001b0100000700210044450000";
+    const GOLDEN_DISCONNECT: &str = "1c0000001c0005000000000000000000300100000800030003000000";
+    const GOLDEN_CONNECT: &str = "940000001c00050000000000000000002e010000080003000300000009003400617474696300000008003500000000000400460008004b00020000000800490004ac0f0008004a0004ac0f0008004c0002ac0f001a002a0030140100000fac040100000fac040100000fac02000000002400fe000707070707070707070707070707070707070707070707070707070707070707";
 
     #[test]
     fn answers_are_understood_and_broken_ones_end() {
@@ -236,8 +278,7 @@ mod tests {
         let family = family.finish();
         let heard = split(&family).next().unwrap();
         assert_eq!(heard.family(), Some(Family { id: 28, events: 9 }));
-        let event =
-            Writer::new(28, 0, CONNECT).number(INTERFACE, 3).put(STATUS, &15_u16.to_ne_bytes()).finish();
+        let event = joined(28, 3, 15);
         let late = Writer::new(28, 0, CONNECT).put(TIMED_OUT, &[]).put(STATUS, &[0, 0]).finish();
         let both = [event.clone(), late].concat();
         let heard: Vec<_> = split(&both).collect();
@@ -245,10 +286,11 @@ mod tests {
         let can = Writer::new(28, 0, 3).put(FEATURES, &[0, 0x80]).finish();
         let cannot = Writer::new(28, 0, 3).put(FEATURES, &[0xff, 0x7f]).finish();
         assert!(split(&can).all(Heard::offloads) && !split(&cannot).any(Heard::offloads));
-        let mut error = vec![20, 0, 0, 0, 2, 0, 0, 0];
-        error.resize(HEAD, 0);
-        error.extend((-2_i32).to_ne_bytes());
-        assert_eq!(split(&error).next().unwrap().error(), Some(2));
+        let mut error = told(0, 2);
+        number_it(&mut error, 0x0102_0304);
+        let heard = split(&error).next().unwrap();
+        assert_eq!((heard.error(), heard.outcome(), heard.number), (Some(2), Some(Err(2)), 0x0102_0304));
+        number_it(&mut [0; 3], 1);
         for bytes in [&both, &family, &can, &error] {
             for at in 0..bytes.len() {
                 for byte in [0, 1, 3, 4, 15, 127, 255] {

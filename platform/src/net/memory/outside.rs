@@ -72,12 +72,14 @@ impl Memory {
         }
     }
 
-    /// Opens a stream to a target; one that nobody named refuses.
+    /// Opens a stream to a target; one that nobody named refuses, and an onion service that nobody named is one of ours.
     pub(in crate::net) async fn reach(&self, host: &Host, port: u16) -> Result<MemoryStream, ReachError> {
         if !self.0.status.borrow().ready {
             return Err(ReachError::Shutdown);
         }
-        if let Host::Onion(onion) = host {
+        if let Host::Onion(onion) = host
+            && !self.0.outside.table().targets.contains_key(&(host.clone(), port))
+        {
             return self.connect(onion.address(port), None).await.map_err(|why| of_onion(&why));
         }
         tokio::time::sleep(self.0.pace.latency.saturating_mul(2)).await;

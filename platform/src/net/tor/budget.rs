@@ -82,6 +82,11 @@ impl Whole {
         drop(open);
         let Some(most) = most.filter(|entry| held(entry) >= LEAST) else { return };
         most.over.store(true, Ordering::Relaxed);
+        log::warn!(
+            "a stream that went on for very long was ended, as it held {} MiB of memory; ports in \
+             net.tor.upload_ports hold none",
+            held(&most) >> 20
+        );
         // It will be free soon; nobody else shall end for it meanwhile.
         self.used.fetch_sub(most.held.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         most.waker.wake_by_ref();

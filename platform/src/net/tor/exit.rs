@@ -52,7 +52,7 @@ impl Tor {
             }
             client.connect_with_prefs(target.clone(), &prefs).await.map_err(|error| error.kind())
         });
-        Ok(TorStream::lasting(stream.await?))
+        Ok(TorStream::new(stream.await?, None, &self.0.lasting))
     }
 
     pub(in crate::net) async fn resolve(

@@ -17,6 +17,9 @@ use super::steady::Steady;
 use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
 
+/// What streams of other programs may hold, in parts of [`TorConfig::wear`]: with the default of 96 MiB of memory one upload of 3.6 GiB.
+const LASTING: u64 = 3;
+
 /// Between two tries when Arti gives up on bootstrap altogether.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -63,6 +66,7 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
         budget: Budget::new(config.wear),
+        lasting: Budget::new(config.wear.saturating_mul(LASTING)),
         steady: Steady::new(&config.upload_ports, config.allows_local()),
         services,
         caches,

@@ -22,8 +22,8 @@ pub struct TorStream {
     inner: DataStream,
     reads: Reads,
     writes: Wear,
-    /// What it costs. Without, nothing can replace it, so it never breaks for that.
-    account: Option<Account>,
+    /// What it costs.
+    account: Account,
     /// Given back when the stream is dropped: what its circuit may carry at once.
     _slot: Option<OwnedSemaphorePermit>,
 }
@@ -43,15 +43,10 @@ struct Reads {
 
 impl TorStream {
     pub(super) fn new(inner: DataStream, slot: Option<OwnedSemaphorePermit>, budget: &Budget) -> Self {
-        let mut this = Self { _slot: slot, ..Self::lasting(inner) };
-        this.account = Some(budget.open(this.reads.bell.waker()));
-        this
-    }
-
-    /// A stream that carries a whole conversation of a program on this side, however long.
-    pub(super) fn lasting(inner: DataStream) -> Self {
-        let reads = Reads { bell: Bell::new(), dry: false, end: None, finished: false, wear: Wear::new() };
-        Self { inner, reads, writes: Wear::new(), account: None, _slot: None }
+        let bell = Bell::new();
+        let account = budget.open(bell.waker());
+        let reads = Reads { bell, dry: false, end: None, finished: false, wear: Wear::new() };
+        Self { inner, reads, writes: Wear::new(), account, _slot: slot }
     }
 
     pub(in crate::net) fn worn(&self) -> bool {
@@ -60,9 +55,8 @@ impl TorStream {
 
     /// Notes what the stream costs now. An error once it must not go on.
     fn settle(&self) -> io::Result<()> {
-        let Some(account) = &self.account else { return Ok(()) };
-        account.hold(self.reads.wear.held().saturating_add(self.writes.held()));
-        if account.over() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        self.account.hold(self.reads.wear.held().saturating_add(self.writes.held()));
+        if self.account.over() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     /// Reads one cell's worth. `None` when nothing is there.

@@ -28,7 +28,7 @@ const GATHER: Duration = Duration::from_secs(2);
 const RETRY_MS: (u64, u64) = (30_000, 1_800_000);
 
 /// Shares announced at most: as many as a node fetches.
-const MAX_SHARES: usize = crate::node::run::MAX_FETCHES;
+const MAX_SHARES: usize = crate::node::MAX_FETCHES;
 
 /// What was told is remembered up to here. Beyond, it may be told twice.
 const MAX_TOLD: usize = 16 * 1024;

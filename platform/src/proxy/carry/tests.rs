@@ -123,3 +123,24 @@ async fn what_breaks_is_not_taken_for_the_end() {
     assert_eq!(end, End::Broken(io::ErrorKind::ConnectionReset));
     drop(client);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_nothing_comes_ends_where_that_is_wished() {
+    const IDLE: Duration = Duration::from_secs(300);
+    let (mut client, mut near) = tokio::io::duplex(100);
+    let (mut target, mut far) = tokio::io::duplex(100);
+    let meter = Meters::default().add("test", SocketAddr::from(([0; 4], 0)));
+    let idle = Some(IDLE);
+    let carrying = async { carry_within(&mut near, &mut far, Vec::new(), &meter, idle).await };
+    let talk = async {
+        for _ in 0..3 {
+            tokio::time::sleep(IDLE / 2).await;
+            client.write_all(b"x").await.unwrap();
+            tokio::time::sleep(IDLE / 2).await;
+            target.write_all(b"y").await.unwrap();
+        }
+        Instant::now()
+    };
+    let (end, last) = tokio::join!(carrying, talk);
+    assert_eq!((end, last.elapsed().as_secs()), (End::Quiet, IDLE.as_secs()));
+}

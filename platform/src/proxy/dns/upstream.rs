@@ -1,19 +1,27 @@
 //! Resolvers over Tor: one connection at a time, kept open, with many questions under way on it (RFC 7766).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::wire::Query;
+use super::wire::{Query, is_unable};
 use crate::exit::{Exit, ExitStream, Host, Isolation, ReachError};
 use crate::proxy::target;
 
 /// Longest wait for an answer, over all tries.
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Longest that opening a connection may take where another resolver could be asked instead: three fit into
+/// [`DEADLINE`]. What was begun goes on inside Tor, and is found the next time.
+const OPEN: Duration = Duration::from_secs(6);
+
+/// Longest wait for a second opinion on an answer that says "I cannot" or "I will not".
+const SECOND: Duration = Duration::from_secs(8);
 
 /// A connection on which nothing came for so long, while something should have, is given up.
 const SILENCE: Duration = Duration::from_secs(8);
@@ -23,6 +31,9 @@ const IDLE: Duration = Duration::from_secs(60);
 
 /// Questions under way on a connection at most; more wait in [`QUEUE`].
 const UNDER_WAY: usize = 512;
+
+/// How often those are looked for that nobody waits for any more.
+const TIDY: Duration = Duration::from_millis(250);
 
 /// Questions that wait for their turn at most.
 const QUEUE: usize = 2048;
@@ -66,11 +77,12 @@ pub(super) struct Upstreams {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     /// The resolver in use; the next after one that failed.
     chosen: usize,
-    line: Option<mpsc::Sender<Ask>>,
+    /// The way to each resolver's connection, where one stands.
+    lines: Vec<Option<mpsc::Sender<Ask>>>,
 }
 
 /// A question on its way to the connection.
@@ -90,84 +102,133 @@ impl Upstreams {
             .partition(|(host, _)| matches!(host, Host::Onion(_)));
         let draw = draw(others.len());
         onions.extend(others.into_iter().nth(draw));
-        Self { exit, targets: onions, state: Arc::default() }
+        let state = State { chosen: 0, lines: vec![None; onions.len()] };
+        Self { exit, targets: onions, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Asks over a new connection from now on.
+    /// Asks over new connections from now on.
     pub(super) fn renew(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).line = None;
+        self.state().lines.fill(None);
     }
 
-    /// The answer of a resolver.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer of a resolver. Where it says that it cannot or will not answer, the next one is asked as well, once.
     pub(super) async fn ask(&self, query: &Query) -> Result<Vec<u8>, Lost> {
-        timeout(DEADLINE, self.try_all(query)).await.unwrap_or(Err(Lost::Silent))
+        let due = Instant::now() + DEADLINE;
+        let (number, first) = timeout_at(due, self.try_all(query)).await.unwrap_or(Err(Lost::Silent))?;
+        if self.targets.len() < 2 || !is_unable(&first) {
+            return Ok(first);
+        }
+        let due = due.min(Instant::now() + SECOND);
+        match timeout_at(due, self.ask_one(self.after(number), query)).await {
+            Ok(Ok(second)) if !is_unable(&second) => Ok(second),
+            _ => Ok(first),
+        }
     }
 
-    async fn try_all(&self, query: &Query) -> Result<Vec<u8>, Lost> {
+    /// The first answer that any resolver gives, and which one that was.
+    async fn try_all(&self, query: &Query) -> Result<(usize, Vec<u8>), Lost> {
         let mut last = Lost::Broken;
         for _ in 0..TRIES {
-            let (reply, answer) = oneshot::channel();
-            let ask = Ask { query: query.clone(), answer: reply };
-            self.line().try_send(ask).map_err(|_| Lost::Full)?;
-            match answer.await.unwrap_or(Err(Lost::Broken)) {
-                Ok(bytes) => return Ok(bytes),
-                Err(why @ Lost::Reach(ReachError::NotReady | ReachError::Shutdown)) => return Err(why),
+            let number = self.state().chosen;
+            match self.ask_one(number, query).await {
+                Ok(bytes) => return Ok((number, bytes)),
+                Err(why @ (Lost::Full | Lost::Reach(ReachError::NotReady | ReachError::Shutdown))) => {
+                    return Err(why);
+                }
                 Err(why) => last = why,
             }
         }
         Err(last)
     }
 
-    /// The way to the connection; a new one where none stands.
-    fn line(&self) -> mpsc::Sender<Ask> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = state.line.as_ref().filter(|line| !line.is_closed()) {
+    async fn ask_one(&self, number: usize, query: &Query) -> Result<Vec<u8>, Lost> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask { query: query.clone(), answer: reply };
+        self.line(number).try_send(ask).map_err(|why| match why {
+            TrySendError::Full(_) => Lost::Full,
+            TrySendError::Closed(_) => Lost::Broken,
+        })?;
+        answer.await.unwrap_or(Err(Lost::Broken))
+    }
+
+    /// The resolver after this one.
+    fn after(&self, number: usize) -> usize {
+        number.wrapping_add(1).checked_rem(self.targets.len()).unwrap_or(0)
+    }
+
+    /// The way to the connection with this resolver; a new one where none stands.
+    fn line(&self, number: usize) -> mpsc::Sender<Ask> {
+        let mut state = self.state();
+        let place = state.lines.get_mut(number);
+        if let Some(line) = place.as_ref().and_then(|line| line.as_ref()).filter(|line| !line.is_closed()) {
             return line.clone();
         }
         let (line, asks) = mpsc::channel(QUEUE);
-        state.line = Some(line.clone());
-        let number = state.chosen;
+        if let Some(place) = place {
+            *place = Some(line.clone());
+        }
         drop(state);
-        let target = self.targets.get(number % self.targets.len().max(1)).cloned();
-        tokio::spawn(run(self.exit.clone(), target, asks, Arc::clone(&self.state), number));
+        let visit = Visit {
+            exit: self.exit.clone(),
+            target: self.targets.get(number).cloned(),
+            limit: if self.targets.len() > 1 { OPEN } else { DEADLINE },
+            state: Arc::clone(&self.state),
+            number,
+            next: self.after(number),
+        };
+        tokio::spawn(visit.run(asks));
         line
     }
 }
 
-/// Serves one connection from its opening to its end.
-async fn run(
+/// One connection from its opening to its end.
+struct Visit {
     exit: Exit,
     target: Option<(Host, u16)>,
-    mut asks: mpsc::Receiver<Ask>,
+    /// For the opening.
+    limit: Duration,
     state: Arc<Mutex<State>>,
     number: usize,
-) {
-    let next = || {
-        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another connection may have failed before, and moved on.
-        if state.chosen == number {
-            state.chosen = number.wrapping_add(1);
-        }
-    };
-    let opened = match target {
-        Some((host, port)) => exit.reach(&host, port, &Isolation::of("dns")).await,
-        None => Err(ReachError::BadName),
-    };
-    match opened {
-        Ok(stream) => {
-            let mut line = Line { waiting: HashMap::new(), last: 0, heard: Instant::now(), answered: false };
-            let why = line.run(stream, &mut asks).await;
-            if !line.answered {
-                next();
+    /// Who is asked if this one fails.
+    next: usize,
+}
+
+impl Visit {
+    async fn run(self, mut asks: mpsc::Receiver<Ask>) {
+        let opened = match &self.target {
+            Some((host, port)) => {
+                self.exit.reach_within(host, *port, &Isolation::of("dns"), self.limit).await
             }
-            asks.close();
-            line.waiting.into_values().for_each(|ask| drop(ask.answer.send(Err(why))));
-            reject(&mut asks, why);
+            None => Err(ReachError::BadName),
+        };
+        match opened {
+            Ok(stream) => {
+                let mut line = Line::new();
+                let why = line.run(stream, &mut asks).await;
+                if !line.answered {
+                    self.pass_on();
+                }
+                asks.close();
+                line.waiting.into_values().for_each(|ask| drop(ask.answer.send(Err(why))));
+                reject(&mut asks, why);
+            }
+            Err(why) => {
+                self.pass_on();
+                asks.close();
+                reject(&mut asks, Lost::Reach(why));
+            }
         }
-        Err(why) => {
-            next();
-            asks.close();
-            reject(&mut asks, Lost::Reach(why));
+    }
+
+    fn pass_on(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another connection may have failed before, and moved on.
+        if state.chosen == self.number {
+            state.chosen = self.next;
         }
     }
 }
@@ -183,28 +244,42 @@ fn reject(asks: &mut mpsc::Receiver<Ask>, why: Lost) {
 struct Line {
     waiting: HashMap<u16, Ask>,
     last: u16,
+    /// When it last said something, or was asked after a time in which it owed nothing.
     heard: Instant,
+    /// It was asked, and said nothing since: also where nobody waits for the answer any more.
+    owing: bool,
+    /// When those that nobody waits for were last looked for.
+    tidied: Instant,
     answered: bool,
 }
 
 impl Line {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { waiting: HashMap::new(), last: 0, heard: now, owing: false, tidied: now, answered: false }
+    }
+
     async fn run(&mut self, stream: ExitStream, asks: &mut mpsc::Receiver<Ask>) -> Lost {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut heard = Vec::with_capacity(READ);
         let mut batch = Vec::new();
         loop {
-            let limit = if self.waiting.is_empty() { IDLE } else { SILENCE };
+            let limit = if self.owing { SILENCE } else { IDLE };
+            let mut alarm = self.heard + limit;
+            if !self.waiting.is_empty() {
+                alarm = alarm.min(self.tidied + TIDY);
+            }
             let room = UNDER_WAY.saturating_sub(self.waiting.len());
             tokio::select! {
                 got = asks.recv_many(&mut batch, room), if room > 0 => {
                     if got == 0 {
                         return Lost::Broken; // a new identity: nobody asks here any more
                     }
-                    if self.waiting.is_empty() {
-                        self.heard = Instant::now();
-                    }
                     let mut bytes = Vec::new();
                     batch.drain(..).for_each(|ask| self.put(ask, &mut bytes));
+                    if !bytes.is_empty() && !self.owing {
+                        (self.heard, self.owing) = (Instant::now(), true);
+                    }
                     let sending = async {
                         writer.write_all(&bytes).await?;
                         writer.flush().await
@@ -219,12 +294,22 @@ impl Line {
                     }
                     self.heard = Instant::now();
                     self.take(&mut heard);
+                    self.owing = !self.waiting.is_empty();
                 }
-                () = tokio::time::sleep_until(self.heard + limit) => {
-                    return if self.waiting.is_empty() { Lost::Broken } else { Lost::Silent };
+                () = tokio::time::sleep_until(alarm) => {
+                    if self.heard + limit <= Instant::now() {
+                        return if self.owing { Lost::Silent } else { Lost::Broken };
+                    }
+                    self.tidy();
                 }
             }
         }
+    }
+
+    /// Makes room: those whose clients gave up would hold their places for as long as others are answered.
+    fn tidy(&mut self) {
+        self.waiting.retain(|_, ask| !ask.answer.is_closed());
+        self.tidied = Instant::now();
     }
 
     /// Numbers a question and writes it down.
@@ -274,3 +359,6 @@ fn draw(count: usize) -> usize {
     let _ = getrandom::fill(&mut bytes);
     usize::try_from(u64::from_le_bytes(bytes) % u64::try_from(count.max(1)).unwrap_or(1)).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

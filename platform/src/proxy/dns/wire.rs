@@ -1,5 +1,9 @@
 //! Messages as they are on the wire (RFC 1035, section 4; RFC 6891): as much of them as a forwarder must understand.
 
+mod option;
+
+use option::{option, reason};
+
 /// Bytes before the question.
 const HEADER: usize = 12;
 
@@ -47,6 +51,7 @@ pub(super) enum Code {
 /// Why a failure failed (RFC 8914, section 5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Detail {
+    Other = 0,
     NotReady = 14,
     NotSupported = 21,
     NoReachableAuthority = 22,
@@ -82,6 +87,8 @@ struct Record {
     /// Where its time is.
     time: usize,
     ttl: u32,
+    /// Where its content is.
+    data: usize,
     end: usize,
 }
 
@@ -181,11 +188,12 @@ impl Query {
         reply.extend(bytes.get(4..HEADER)?);
         reply.extend(&self.question);
         let mut at = start;
-        let mut extended = 0;
+        let (mut extended, mut reasons) = (0, Vec::new());
         let additional = u16_at(bytes, 10)?;
         for record in records(bytes, start)? {
             if record.kind == OPT {
                 extended = u8::try_from(record.ttl >> 24).unwrap_or(0);
+                reasons = option::reasons(bytes.get(record.data..record.end)?);
             } else {
                 let from = reply.len().checked_add(record.time.checked_sub(record.start)?)?;
                 reply.extend(bytes.get(record.start..record.end)?);
@@ -202,7 +210,10 @@ impl Query {
             return None; // bytes behind the last record
         }
         if let Some(edns) = self.edns {
-            option(&mut reply, extended, edns.wants_proofs, &[]);
+            if reasons.is_empty() && is_unable(bytes) {
+                reasons = reason(Detail::Other);
+            }
+            option(&mut reply, extended, edns.wants_proofs, &reasons);
         }
         if over_udp && reply.len() > usize::from(self.most()) {
             return Some(self.truncated(kept, extended));
@@ -238,14 +249,17 @@ impl Query {
         }
         bytes.extend(&self.question);
         if let Some(edns) = self.edns {
-            let mut data = Vec::new();
-            if let Some(detail) = detail {
-                data.extend([0, 15, 0, 2, 0, detail as u8]);
-            }
+            let data = detail.map(reason).unwrap_or_default();
             option(&mut bytes, code >> 4, edns.wants_proofs, &data);
         }
         bytes
     }
+}
+
+/// Whether a resolver says that it cannot or will not answer. Another one might.
+pub(super) fn is_unable(bytes: &[u8]) -> bool {
+    let code = u16_at(bytes, 2).unwrap_or(0) & RCODE;
+    code == Code::Failure as u16 || code == Code::Refused as u16
 }
 
 /// How long an answer of a resolver may be kept, in seconds; `None` for not at all.
@@ -279,17 +293,6 @@ fn header(id: u16, flags: u16, code: Code, counts: [u16; 4]) -> [u8; HEADER] {
         place.copy_from_slice(&word.to_be_bytes());
     }
     bytes
-}
-
-/// Puts an OPT record at the end (RFC 6891, section 6.1.2).
-fn option(bytes: &mut Vec<u8>, extended: u8, wants_proofs: bool, data: &[u8]) {
-    bytes.push(0);
-    bytes.extend(OPT.to_be_bytes());
-    bytes.extend(UDP.to_be_bytes());
-    let time = (u32::from(extended) << 24) | if wants_proofs { DO } else { 0 };
-    bytes.extend(time.to_be_bytes());
-    bytes.extend(u16::try_from(data.len()).unwrap_or(0).to_be_bytes());
-    bytes.extend(data);
 }
 
 /// The EDNS part of a question: `None` where the message is malformed, `Some(None)` where it has none.
@@ -328,6 +331,7 @@ fn records(bytes: &[u8], start: usize) -> Option<Vec<Record>> {
             class: u16_at(bytes, fixed.checked_add(2)?)?,
             time,
             ttl: u32_at(bytes, time)?,
+            data,
             end,
         });
         at = end;

@@ -1,4 +1,4 @@
-//! A body on its way through: counted, and given up when it falls silent.
+//! A body on its way through: counted, and given up when it falls silent or crawls.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +11,10 @@ use tokio::time::{Instant, Sleep};
 use super::progress::Progress;
 use crate::proxy::Meter;
 
+/// Bytes a second that a body must bring, as a mean over each `idle`: one byte now and then would hold a place for as long as
+/// it is long. A generous guess at the slowest path that is of use to anybody.
+const LEAST_RATE: u64 = 64;
+
 /// What breaks a body off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(super) enum Cut {
@@ -20,6 +24,9 @@ pub(super) enum Cut {
     /// Silent for too long.
     #[error("the body did not go on in time")]
     Silent,
+    /// Slower than [`LEAST_RATE`].
+    #[error("the body was too slow")]
+    Slow,
     /// The other side's doing.
     #[error("the body broke off")]
     Broken,
@@ -32,13 +39,17 @@ pub(super) struct Metered<B> {
     left: u64,
     idle: Duration,
     alarm: Pin<Box<Sleep>>,
+    /// When it last brought something.
+    last: Instant,
+    /// How much it brought since when.
+    window: (Instant, u64),
     meter: Arc<Meter>,
     count: fn(&Meter, usize),
     progress: Arc<Progress>,
 }
 
 impl<B> Metered<B> {
-    /// At most `limit` bytes, no pause longer than `idle`, each byte counted.
+    /// At most `limit` bytes, no pause longer than `idle`, [`LEAST_RATE`] in each `idle`; each byte counted.
     pub(super) fn new(
         body: B,
         limit: u64,
@@ -47,13 +58,33 @@ impl<B> Metered<B> {
         count: fn(&Meter, usize),
     ) -> Self {
         let alarm = Box::pin(tokio::time::sleep(idle));
-        let progress = Arc::<Progress>::default();
-        Self { body, left: limit, idle, alarm, meter, count, progress }
+        let (progress, now) = (Arc::<Progress>::default(), Instant::now());
+        Self { body, left: limit, idle, alarm, last: now, window: (now, 0), meter, count, progress }
     }
 
     /// Tells, now and later, how far it has come.
     pub(super) fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
+    }
+
+    /// Ready once it was silent or slow for too long.
+    fn overdue(&mut self, cx: &mut Context<'_>) -> Poll<Cut> {
+        while self.alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if self.last + self.idle <= now {
+                return Poll::Ready(Cut::Silent);
+            }
+            let (since, brought) = self.window;
+            if since + self.idle <= now {
+                if brought < LEAST_RATE.saturating_mul(self.idle.as_secs()) {
+                    return Poll::Ready(Cut::Slow);
+                }
+                self.window = (now, 0);
+            }
+            let due = self.last.min(self.window.0) + self.idle;
+            self.alarm.as_mut().reset(due);
+        }
+        Poll::Pending
     }
 }
 
@@ -64,21 +95,18 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Metered<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                return match self.alarm.as_mut().poll(cx) {
-                    Poll::Ready(()) => Poll::Ready(Some(Err(Cut::Silent))),
-                    Poll::Pending => Poll::Pending,
-                };
-            }
+            Poll::Pending => return self.overdue(cx).map(|cut| Some(Err(cut))),
         };
-        let (now, idle) = (Instant::now(), self.idle);
-        self.alarm.as_mut().reset(now + idle);
+        let now = Instant::now();
+        self.last = now;
         Poll::Ready(match frame {
             None => None,
             Some(Err(_)) => Some(Err(Cut::Broken)),
             Some(Ok(frame)) => {
                 let length = frame.data_ref().map_or(0, Bytes::len);
-                let left = u64::try_from(length).ok().and_then(|length| self.left.checked_sub(length));
+                let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+                let left = self.left.checked_sub(bytes);
+                self.window.1 = self.window.1.saturating_add(bytes);
                 self.progress.set(now, left.is_none());
                 Some(left.map_or(Err(Cut::Long), |left| {
                     self.left = left;
@@ -120,6 +148,25 @@ mod tests {
 
     fn meter() -> Arc<Meter> {
         crate::proxy::Meters::default().add("http", ([127, 0, 0, 1], 0).into())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_crawls_is_cut_although_it_never_falls_silent() {
+        let idle = Duration::from_secs(120);
+        for (length, whole) in [(1, false), (4096, true)] {
+            let drip = futures::stream::unfold(0, move |count| async move {
+                tokio::time::sleep(Duration::from_secs(59)).await;
+                let frame = Frame::data(Bytes::from(vec![7; length]));
+                (count < 9).then_some((Ok::<_, Cut>(frame), count + 1))
+            });
+            let body = StreamBody::new(Box::pin(drip));
+            let begun = Instant::now();
+            let got = Metered::new(body, 1 << 20, idle, meter(), Meter::down).collect().await;
+            match got {
+                Ok(got) => assert!(whole && got.to_bytes().len() == 9 * length),
+                Err(cut) => assert!(!whole && cut == Cut::Slow && begun.elapsed() <= idle * 2, "{cut:?}"),
+            }
+        }
     }
 
     #[tokio::test]

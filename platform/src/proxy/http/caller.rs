@@ -13,6 +13,10 @@ use crate::exit::Isolation;
 /// The password, for programs in a browser: these cannot send `Proxy-Authorization`.
 pub(super) const PASSWORD: HeaderName = HeaderName::from_static("x-bulbil-password");
 
+/// What no page can make a browser send here without asking for leave first, which has an origin (WHATWG Fetch, section
+/// 3.2.2). Its value does not matter.
+pub(super) const PROGRAM: HeaderName = HeaderName::from_static("x-bulbil-program");
+
 /// Why a caller is sent away.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Stranger(pub(super) StatusCode, pub(super) &'static str);
@@ -68,6 +72,42 @@ impl Caller {
             .and(origin.as_ref().map_or(&[][..], HeaderValue::as_bytes));
         Ok(Self { isolation, origin })
     }
+}
+
+/// Refuses what a page somewhere may have made a browser of this network ask. To addresses beyond loopback, browsers do
+/// not say where a request comes from (Fetch Metadata is for trustworthy URLs only), and a page can have them leave the
+/// referrer out: a picture of `http://192.168.1.9:3080/proxy?url=…` comes without any sign of its page. Browsers are known by
+/// how they call themselves, which no page can change without asking for leave.
+pub(super) fn is_asked_by_somebody(config: &Gateway, headers: &HeaderMap) -> Result<(), Stranger> {
+    let signs = [header::ORIGIN, header::REFERER, HeaderName::from_static("sec-fetch-site"), PROGRAM];
+    if config.password.is_some()
+        || is_loopback(headers)
+        || signs.iter().any(|name| headers.contains_key(name))
+    {
+        return Ok(());
+    }
+    let says = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = says(header::USER_AGENT);
+    // Some programs say that they take any language; browsers say which.
+    let languages = says(header::ACCEPT_LANGUAGE);
+    if agent.contains("Mozilla/") || agent.contains("Opera/") || !matches!(languages, "" | "*") {
+        return Err(Stranger(
+            StatusCode::FORBIDDEN,
+            "this looks like a browser, and any page could have sent it; send a header X-Bulbil-Program: 1, call from a \
+             page of proxy.http.origins, or set proxy.http.password",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the gateway was called by a name that leads to the caller's own machine.
+fn is_loopback(headers: &HeaderMap) -> bool {
+    let given = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name =
+        given.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).map_or(given, |(name, _)| name);
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost")
+        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
 /// A browser's question whether a page may call (WHATWG Fetch, section 3.3.7).
@@ -262,6 +302,46 @@ mod tests {
             ("referer", "nonsense", 403),
         ] {
             assert_eq!(code(&config, &[host, (name, value)]), expected, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn on_the_lan_what_may_be_a_pages_picture_is_sent_away() {
+        let open = Gateway::default();
+        let closed = Gateway { password: Some(Password("swordfish".into())), ..Gateway::default() };
+        let firefox =
+            ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0");
+        let (lan, language) = (("host", "192.168.1.9:3080"), ("accept-language", "de,en;q=0.5"));
+        let asks = |config: &Gateway, lines: &[(&'static str, &str)]| {
+            let headers = lines
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+                .collect();
+            is_asked_by_somebody(config, &headers).is_ok()
+        };
+        for lines in [
+            &[lan, firefox][..],
+            &[("host", "[fe80::1]:3080"), firefox],
+            &[("host", "[fe80::1]"), firefox],
+            &[("host", "bulbil"), firefox],
+            &[lan, ("user-agent", "Odd/1"), language],
+            &[lan, language],
+        ] {
+            assert!(!asks(&open, lines), "{lines:?}");
+            assert!(asks(&closed, lines), "a password is more than a sign");
+            assert!(asks(&open, &[lines, &[("x-bulbil-program", "1")]].concat()));
+            assert!(asks(&open, &[lines, &[("sec-fetch-site", "none")]].concat()));
+        }
+        for lines in [
+            &[lan][..],
+            &[lan, ("user-agent", "curl/8.14.1"), ("accept", "*/*")],
+            &[lan, ("user-agent", "node"), ("accept-language", "*")],
+            &[("host", "127.0.0.1:3080"), firefox, language],
+            &[("host", "[::1]:3080"), firefox],
+            &[("host", "[::1]"), firefox],
+            &[("host", "localhost"), firefox],
+        ] {
+            assert!(asks(&open, lines), "{lines:?}");
         }
     }
 

@@ -26,7 +26,7 @@ const HOP: [&str; 10] = [
 ];
 
 /// Headers that say who is behind a proxy, whoever put them in.
-const BEHIND: [&str; 17] = [
+const BEHIND: [&str; 18] = [
     "forwarded",
     "via",
     "x-real-ip",
@@ -42,6 +42,7 @@ const BEHIND: [&str; 17] = [
     "cf-connecting-ip",
     "fastly-client-ip",
     "x-bulbil-password",
+    "x-bulbil-program",
     "x-request-id",
     "x-correlation-id",
 ];

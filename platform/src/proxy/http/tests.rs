@@ -1,3 +1,5 @@
+mod places;
+
 use std::net::SocketAddr;
 use std::sync::Mutex as Guarded;
 

@@ -128,12 +128,30 @@ async fn a_password_is_asked_for_where_there_is_one() {
     let password = Some(Password("open sesame".into()));
     let stage = Stage::new(config::Socks { password, ..config::Socks::default() }).await;
     let mut server = stage.server("example.com");
-    assert_eq!(stage.ask(1, "example.com", 80).await, 2);
-    for (word, code) in [("open barley", 2), ("open sesame", 0)] {
-        let auth = [b"\x05\x01\x02\x01\x02me\x0B".as_slice(), word.as_bytes()].concat();
-        let (_, got) = stage.say(&[auth, request(1, "example.com", 80)].concat(), 6).await;
-        assert_eq!((&got[..4], got[5]), (&[5, 2, 1, 0][..], code));
+    // A client that knows no passwords, or has the wrong one, is told so where it can tell its user (RFC 1928, 1929).
+    for (greeting, answer) in [(&b"\x05\x01\x00"[..], &[5, 0xFF][..]), (b"\x05\x02\x00\x01", &[5, 0xFF])] {
+        let (mut client, got) = stage.say(greeting, 2).await;
+        assert_eq!(got, answer);
+        assert_eq!(timeout(LIMIT, client.read(&mut [0; 9])).await.unwrap().unwrap_or(0), 0, "it hangs up");
     }
+    for (word, all) in [("open barley", &[5, 2, 1, 1][..]), ("open sesame", &[5, 2, 1, 0, 5, 0])] {
+        for step in [usize::MAX, 1] {
+            let auth = [b"\x05\x02\x00\x02\x01\x02me\x0B".as_slice(), word.as_bytes()].concat();
+            // What comes after a refusal may reset the connection, and the refusal with it.
+            let request = if all.len() == 6 { request(1, "example.com", 80) } else { Vec::new() };
+            let ask = [auth, request].concat();
+            let mut stream = TcpStream::connect(stage.address).await.unwrap();
+            for part in ask.chunks(step.min(ask.len())) {
+                stream.write_all(part).await.unwrap();
+            }
+            let mut got = vec![0; all.len()];
+            timeout(LIMIT, stream.read_exact(&mut got)).await.unwrap().unwrap();
+            assert_eq!(got, all, "{word}");
+        }
+    }
+    let (_client, got) = stage.say(b"\x04\x01\0\x50\0\0\0\x01me\0example.com\0", 8).await;
+    assert_eq!(&got[..2], [0, 0x5B], "version 4 has no passwords");
+    assert_eq!(stage.meter.view().errors.get("wrong_password"), Some(&5));
     assert!(server.accept().await.is_some());
 }
 

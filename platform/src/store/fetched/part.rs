@@ -1,8 +1,8 @@
 //! An unfinished fetch in its hidden folder.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 
 use bulbil_core::content::{Hash, merkle};
@@ -34,16 +34,27 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes whatever is missing, reserves the room, and believes only blocks that are really there.
+    /// Makes whatever is missing, reserves the room, and believes only blocks that are really there. While it is open,
+    /// opening it again fails with [`io::ErrorKind::WouldBlock`], in other processes too.
     pub(super) fn open(content: Arc<Content>, out: Folder, hidden: String, fsync: Fsync) -> io::Result<Self> {
         let folder = out.make(&hidden)?;
+        let leaves = folder.create("leaves")?;
+        lock(&leaves)?;
+        if leaves.metadata()?.nlink() == 0 || out.has(content.name())? {
+            return Err(io::ErrorKind::WouldBlock.into()); // the other fetch ended while we came: look again
+        }
         keep_torrent(&content, &folder)?;
-        let ledger = Ledger::new(folder.create("leaves")?, &content)?;
+        let ledger = Ledger::new(leaves, &content)?;
         let files = Handles::new(FILES);
         let mut part = Self { content, out, hidden, folder, ledger, files, fsync };
         part.lay_out()?;
         part.recall()?;
         Ok(part)
+    }
+
+    /// Lets others open it.
+    pub(super) fn let_go(&self) {
+        self.ledger.unlock();
     }
 
     pub(super) const fn content(&self) -> &Arc<Content> {
@@ -105,7 +116,7 @@ impl Part {
                 }
             }
             if self.has_piece(piece) && !self.is_right(piece, leaves) {
-                self.ledger.strike(&content, piece)?;
+                self.ledger.strike(&content, piece);
             }
         }
         Ok(())
@@ -180,9 +191,9 @@ impl Part {
     /// A piece has its last block.
     fn close(&mut self, id: BlockId) -> Result<(), StoreError> {
         let content = Arc::clone(&self.content);
-        let leaves = self.ledger.leaves(&content, id.piece).map_err(|error| blame(&error))?;
-        if !self.is_right(id.piece, leaves) {
-            self.ledger.strike(&content, id.piece).map_err(|error| blame(&error))?;
+        let leaves = self.ledger.leaves(&content, id.piece);
+        if !leaves.is_ok_and(|leaves| self.is_right(id.piece, leaves)) {
+            self.ledger.strike(&content, id.piece);
             return Err(StoreError::Changed);
         }
         if self.fsync == Fsync::Always {
@@ -213,6 +224,15 @@ impl Part {
     /// Forces all files to the device.
     fn sync(&self) -> io::Result<()> {
         self.content.paths().iter().try_for_each(|path| self.file(path, false)?.sync_all())
+    }
+}
+
+/// Keeps a file from all others who lock it, until it is closed. Some file systems of other machines know no locks: there
+/// the owner has to see to it.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(_)) | Ok(()) => Ok(()),
     }
 }
 

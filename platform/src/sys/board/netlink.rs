@@ -18,6 +18,19 @@ impl Netlink {
     pub fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkGeneric)?;
+        Self::watch(socket)
+    }
+
+    /// Two that hear one another, one of which plays the kernel.
+    #[cfg(test)]
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        use nix::sys::socket::socketpair;
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        Ok((Self::watch(ours)?, Self::watch(theirs)?))
+    }
+
+    fn watch(socket: OwnedFd) -> io::Result<Self> {
         // SAFETY: the socket is ours alone and stays open for as long as it is watched.
         let watched = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         watched.map(Self).map_err(|error| error.into_parts().1)

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
+use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -84,12 +85,13 @@ pub fn stop_all() -> io::Result<()> {
     }
 }
 
-/// Gives a file or folder to this user and group.
-pub fn give(path: &std::path::Path, id: u32) -> io::Result<()> {
-    Ok(chown(path, Some(Uid::from_raw(id)), Some(Gid::from_raw(id)))?)
+/// Gives a file or folder to this group, and to this user if one is named. Follows links: only for folders that nobody else writes to.
+pub fn give(path: &std::path::Path, user: Option<u32>, group: u32) -> io::Result<()> {
+    Ok(chown(path, user.map(Uid::from_raw), Some(Gid::from_raw(group)))?)
 }
 
-/// Memory of the machine in bytes: all of it, and what programs could still have (proc(5), `MemTotal`, `MemAvailable`).
+/// Memory of the machine in bytes: all of it, and what programs could still have (proc(5), `MemTotal`, `MemAvailable`). Where
+/// `/proc` shows processes alone, the latter is what is free (sysinfo(2)).
 pub fn machine_memory() -> (u64, u64) {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let bytes = |key: &str| {
@@ -97,7 +99,24 @@ pub fn machine_memory() -> (u64, u64) {
         let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
         kib.checked_mul(1024)
     };
-    (bytes("MemTotal:").unwrap_or(0), bytes("MemAvailable:").unwrap_or(0))
+    match (bytes("MemTotal:"), bytes("MemAvailable:")) {
+        (Some(total), Some(available)) => (total, available),
+        _ => memory_without_proc(),
+    }
+}
+
+/// All memory and what is free of it, as the kernel says it without `/proc`.
+fn memory_without_proc() -> (u64, u64) {
+    // SAFETY: all-zero bytes are a value of this type.
+    let mut told: libc::sysinfo = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills in the structure and keeps nothing of it.
+    if unsafe { libc::sysinfo(&raw mut told) } != 0 {
+        return (0, 0);
+    }
+    // The fields are as wide as a word of the machine.
+    #[allow(clippy::useless_conversion, reason = "it is none on some targets")]
+    let bytes = |units| u64::from(told.mem_unit).saturating_mul(u64::try_from(units).unwrap_or(0));
+    (bytes(told.totalram), bytes(told.freeram))
 }
 
 /// Whether this process is the first one of the machine, started by the kernel as `/init`. In a container we may be the first one
@@ -105,4 +124,16 @@ pub fn machine_memory() -> (u64, u64) {
 pub fn is_init() -> bool {
     let name = std::env::args_os().next();
     std::process::id() == 1 && name.is_some_and(|name| name == "/init" || name == "init")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_known_without_proc() {
+        let ((total, available), (whole, free)) = (machine_memory(), memory_without_proc());
+        assert_eq!(total, whole);
+        assert!(free > 0 && free <= whole && available <= total);
+    }
 }

@@ -85,9 +85,14 @@ pub enum Power {
     Reboot,
 }
 
+/// Writes out what is to be written, on all disks; takes as long as they do.
+pub fn flush() {
+    nix::unistd::sync();
+}
+
 /// Writes out what is to be written and ends the machine at once. Returns only if that failed.
 pub fn end(power: Power) -> io::Error {
-    nix::unistd::sync();
+    flush();
     let how = match power {
         Power::Off => libc::RB_POWER_OFF,
         Power::Reboot => libc::RB_AUTOBOOT,

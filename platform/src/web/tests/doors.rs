@@ -275,6 +275,13 @@ async fn shares_and_fetches_stay_within_the_allowed_folders() {
         let elsewhere = [("link", share.link.as_str()), ("folder", "/")];
         let refused = owner.post("/fetches/add", &elsewhere).await;
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        let inside = inside.parent().unwrap().display().to_string();
+        owner.post("/fetches/add", &[("link", share.link.as_str()), ("folder", inside.as_str())]).await;
+        let forget = format!("/fetches/{}/forget", live.node.status().fetches[0].id);
+        assert!(owner.get("/fetches").await.body.contains(&forget));
+        assert_eq!(owner.post(&forget, &[]).await.location(), "/fetches?said=forgotten");
+        assert!(live.node.status().fetches.is_empty());
+        assert_eq!(owner.post(&forget, &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
         let gone = owner.post(&format!("/shares/{}/unshare", share.info_hash), &[]).await;
         assert_eq!(gone.location(), "/shares?said=unshared");
         assert!(live.node.status().shares.is_empty());

@@ -42,7 +42,7 @@ fn content() -> Vec<Named> {
         ("share", shares::share_page(&status.shares[0], &frame)),
         ("share-public", shares::share_page(&public, &frame)),
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
-        ("fetches", fetches::page(&status, &frame)),
+        ("fetches", fetches::page(&status, None, &frame)),
         ("fetch", form),
         ("files", files::page(&[root, memory], &disks(), false, &frame)),
         ("publish", publish::page(&status.shares[0], &report(), &frame)),
@@ -114,6 +114,7 @@ fn beginnings() -> Vec<Named> {
         ..Default::default()
     };
     vec![
+        ("sign-in", frame::alone("Sign in", &account::form("t0ken", true, Some("no")))),
         ("restore", frame::alone("Bring back", &restore::form("t0ken", file, Some("no")))),
         ("first", frame::alone("Welcome", &first::form("t0ken", &draft, Some("no")))),
     ]
@@ -126,8 +127,9 @@ fn disks() -> Vec<Disk> {
         size: 64 << 30,
         free: 31 << 30,
         read_only,
+        closed: at.starts_with("/disks"),
     };
-    vec![disk("/mnt/usb", false), disk("/media/music", true)]
+    vec![disk("/mnt/usb", false), disk("/media/music", true), disk("/disks/sdb1", false)]
 }
 
 fn choice() -> folders::Choice {
@@ -146,6 +148,7 @@ fn report() -> traces::Report {
         cleanable,
     };
     traces::Report {
+        unknown: 2,
         findings: vec![finding("a.jpg", true), finding("b.pdf", false)],
         more: 3,
         looked: 12,

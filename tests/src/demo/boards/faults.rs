@@ -43,6 +43,12 @@ const SMALLEST: u64 = 64 << 10;
 /// Small files after those, at most, until the state itself has no room.
 const LAST_DROPS: u32 = 24;
 
+/// Where the page shows what became of each key of bulbil.toml.
+const NOTES: &str = "/settings";
+
+/// How old an image is that lay in a drawer. Tor bears a clock that is some hours wrong; this one must be moved.
+const DRAWER: Duration = Duration::from_hours(90 * 24);
+
 /// Everything a scene needs.
 struct World<'a> {
     images: &'a Images,
@@ -53,12 +59,16 @@ struct World<'a> {
 /// Returns seconds until the words were there.
 type Scene = fn(&World<'_>) -> io::Result<f64>;
 
-const SCENES: [(&str, Scene); 7] = [
+const SCENES: [(&str, Scene); 8] = [
     ("a key of bulbil.toml is wrong: console and page name it, the rest counts", wrong_key),
     ("bulbil.toml is no TOML: console and page name the line", no_toml),
     ("no cable: the console says so; the page is there once it is in", no_cable),
     ("no DHCP for a minute: the console says what to do; then the page is there", no_dhcp),
-    ("the clock says 1970: the board takes its image's date, and Tor gets ready", clock_behind),
+    ("a Wi-Fi network is named without its password: console and page say what is missing", no_password),
+    (
+        "the clock says 1970 and the image is 90 days old: the console says both steps, and Tor gets ready",
+        clock_behind,
+    ),
     (
         "the clock says 2040: the console says how far it is ahead and sets it, and Tor gets ready",
         clock_ahead,
@@ -108,7 +118,7 @@ fn wrong_key(world: &World<'_>) -> io::Result<f64> {
     board
         .console_says(&["bulbil.toml: swarm.lanes_max: ", "bulbil.toml: swarm.upload_limt: unknown field"])?;
     board.begin("/disks/vda2")?;
-    let page = board.owner.get("/machine")?;
+    let page = board.owner.get(NOTES)?;
     says(&page, &["swarm.upload_limt", "wrong", "board.name"])?;
     board.done()
 }
@@ -120,7 +130,7 @@ fn no_toml(world: &World<'_>) -> io::Result<f64> {
         "nothing in the file counts until it is mended",
     ])?;
     board.begin("/disks/vda2")?;
-    let page = board.owner.get("/machine")?;
+    let page = board.owner.get(NOTES)?;
     says(&page, &["line 2 is not TOML", "nothing in the file counts until it is mended"])?;
     board.done()
 }
@@ -146,13 +156,38 @@ fn no_dhcp(world: &World<'_>) -> io::Result<f64> {
     board.done()
 }
 
+fn no_password(world: &World<'_>) -> io::Result<f64> {
+    let mut board = world.switch_on(128, "\n[wifi]\nssid = \"home\"\n", &Setting::default())?;
+    let words = "is missing; networks without a password are not joined";
+    board.console_says(&[&format!("bulbil.toml: wifi.password: {words}")])?;
+    board.begin("/disks/vda2")?;
+    let page = board.owner.get(NOTES)?;
+    says(&page, &["wifi.password", words, "wifi.ssid"])?;
+    board.done()
+}
+
+/// Twice behind: before the image, which says its date, and then by the age of the image, which relays tell. What relays show has a last
+/// day and no first one, so their certificates of today are good for a clock of last season, and their word counts; the consensus of
+/// today, which is not yet valid then, is what Tor waits for until the clock is right.
 fn clock_behind(world: &World<'_>) -> io::Result<f64> {
+    let folder = Scratch::new("drawer")?;
+    let images = image::build_aged(folder.path(), &["virt"], false, DRAWER)?;
+    let world = World { images: &images, ..*world };
     let setting = Setting { clock: Some("1970-01-01T00:00:00"), ..Setting::default() };
     let mut board = world.switch_on(128, "", &setting)?;
+    board.console_says(&["s before the image was made; it was set to the image's date"])?;
     board.begin("/disks/vda2")?;
+    board.console_says(&["s behind, Tor's relays say; it was set right"])?;
     board.wait("the board to be ready", |status| {
         status.pointer("/net/ready")?.as_bool().filter(|ready| *ready)
     })?;
+    let console = board.machine.console();
+    let behind =
+        console.split("the clock is ").find_map(|rest| rest.split_once(" s behind, Tor's relays say"));
+    let behind = behind.and_then(|(seconds, _)| seconds.parse::<u64>().ok()).map(Duration::from_secs);
+    if behind.is_none_or(|behind| behind.abs_diff(DRAWER) > LIMIT) {
+        return Err(io::Error::other(format!("relays moved the clock by {behind:?}, not by {DRAWER:?}")));
+    }
     board.done()
 }
 

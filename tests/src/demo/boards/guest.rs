@@ -12,7 +12,7 @@ use crate::owner::Owner;
 use crate::wait;
 
 /// Where the private network listens: an address that a guest does not take for its own.
-pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 213, 77, 1);
+pub(super) const ADDRESS: Ipv4Addr = crate::alias::BESIDE;
 
 /// What a guest's first address is in QEMU's network of one.
 pub(super) const GUEST: &str = "10.0.2.15";

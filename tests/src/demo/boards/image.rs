@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::images;
 use crate::machine::Start;
@@ -53,8 +53,16 @@ struct Recipe {
 /// Builds images of these boards into `folder`, with the program that [`program`] finds; `packed` as well, if asked to.
 pub(super) fn build(folder: &Path, boards: &[&str], packed: bool) -> io::Result<Images> {
     // A board without a clock believes that it is as late as its image says; Tor wants to know the day.
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(io::Error::other)?.as_secs();
-    let recipe = Recipe { program: program()?, epoch: now - 60, packed };
+    build_aged(folder, boards, packed, Duration::from_mins(1))
+}
+
+/// The same, of images that say they were made so long ago.
+pub(super) fn build_aged(folder: &Path, boards: &[&str], packed: bool, age: Duration) -> io::Result<Images> {
+    let program = program()?; // may take long, and images age meanwhile
+    let made =
+        SystemTime::now().checked_sub(age).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let epoch = made.ok_or_else(|| io::Error::other("this machine's clock is wrong"))?.as_secs();
+    let recipe = Recipe { program, epoch, packed };
     for board in boards {
         run(&mut recipe.command(board, folder))?;
     }

@@ -109,6 +109,10 @@ struct Story<'a> {
     films: Vec<(String, String, String)>,
     /// Changes so far: each shares one more file.
     changes: u32,
+    /// Shares that the keep file is known to have.
+    kept: u64,
+    /// Cuts at which the card had a new keep file that was not in its place yet.
+    torn: u32,
     /// When the node last had something new to keep, for sure.
     changed: Instant,
 }
@@ -146,6 +150,8 @@ impl<'a> Story<'a> {
             address: None,
             films: Vec::new(),
             changes: 0,
+            kept: 0,
+            torn: 0,
             changed: Instant::now(),
         })
     }
@@ -167,7 +173,7 @@ impl<'a> Story<'a> {
                 Moment::Keep => self.cut_keep(),
             }?;
             let name = format!("cut {} of {}", number + 1, MOMENTS.len());
-            let kept = self.kept();
+            let kept = self.kept(moment);
             let after = self.after();
             let after = match moment {
                 Moment::Fetch => after.and_then(|seconds| self.resume().map(|()| seconds)),
@@ -250,8 +256,25 @@ impl<'a> Story<'a> {
         Ok(format!("{:.1} s after a change that is being kept", changed.elapsed().as_secs_f64()))
     }
 
-    /// What the keep file on the card holds: how many shares. An error if it cannot be opened whole.
-    fn kept(&self) -> io::Result<u64> {
+    /// How many shares the keep file on the card has. An error if it is not whole, or has other than the old or the new number: what was
+    /// kept once stays, and at most the change of this moment is lost. The node starts with what it finds there, so that is what
+    /// the next cut is measured by.
+    fn kept(&mut self, moment: Moment) -> io::Result<u64> {
+        if moment == Moment::Keep {
+            self.torn += u32::from(self.card.has_data(&format!(".{KEEP}.new"))?);
+        }
+        let shares = self.open_kept()?;
+        let (old, new) = (self.kept, self.kept + u64::from(moment == Moment::Keep));
+        if shares != old && shares != new {
+            return Err(io::Error::other(format!(
+                "the keep file is neither the old nor the new one: {shares} shares, not {old} or {new}"
+            )));
+        }
+        self.kept = shares;
+        Ok(shares)
+    }
+
+    fn open_kept(&self) -> io::Result<u64> {
         let file = self.card.take_data(KEEP, "kept.age")?;
         let file = file.ok_or_else(|| io::Error::other("the keep file is gone"))?;
         let mut command = Command::new(program::bulbil()?);
@@ -259,12 +282,11 @@ impl<'a> Story<'a> {
         let output = command.arg(file).output()?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            return Err(io::Error::other(format!(
-                "the keep file is neither the old nor the new one: {said}"
-            )));
+            return Err(io::Error::other(format!("the keep file cannot be opened: {said}")));
         }
         let kept: Value = serde_json::from_slice(&output.stdout)?;
-        Ok(kept.pointer("/holds/shares").and_then(Value::as_u64).unwrap_or(0))
+        let shares = kept.pointer("/holds/shares").and_then(Value::as_u64);
+        shares.ok_or_else(|| io::Error::other("the keep file does not say how many shares it holds"))
     }
 
     /// The next start works: a page, the owner's password, the node's address. Returns seconds until the page.
@@ -281,6 +303,8 @@ impl<'a> Story<'a> {
     /// Switches off, and looks at the files that were fetched.
     fn end(&mut self) -> io::Result<()> {
         self.running()?.press_power()?;
+        let what = "a new keep file was on the card, not yet in its place, at";
+        self.rows.passed("power", what, Some((f64::from(self.torn), "cuts")));
         for (name, hash, _) in &self.films {
             let file = self.card.take_data(name, name)?;
             let right = file.map(|file| content::digest(&file)).transpose()?.as_ref() == Some(hash);

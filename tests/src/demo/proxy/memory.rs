@@ -58,7 +58,7 @@ pub(super) fn download(stage: &Stage, lines: &Lines) -> io::Result<()> {
 
 /// One stream up.
 pub(super) fn upload(stage: &Stage, lines: &Lines) -> io::Result<()> {
-    long(stage, lines, "upload", (stage.outside.port(), true), LEAK)
+    long(stage, lines, "upload, no more than what tor-proto keeps of it", (stage.outside.port(), true), LEAK)
 }
 
 /// The same to a port that the node was told of.

@@ -81,17 +81,22 @@ pub(super) fn throughput(stage: &Stage, lines: &Lines) -> io::Result<()> {
                 turns.extend(lines.or_fail(&format!("{name}: {streams} streams"), turn));
             }
         }
-        let mut rates = Vec::new();
+        let (mut rates, mut costs) = (Vec::new(), Vec::new());
         for (name, _, mut turns) in proxies {
             turns.sort_by(|a, b| a.rate.total_cmp(&b.rate));
             let Some(median) = turns.get(turns.len() / 2) else { continue };
             let line = format!("{name}: {streams} streams");
             lines.tell(&format!("{line}, median of {}", turns.len()), median.rate, "MiB/s");
+            if let Some(slowest) = turns.first() {
+                lines.tell(&format!("{line}, slowest of these"), slowest.rate, "MiB/s");
+            }
             lines.tell(&format!("{line}, CPU for 100 MiB"), median.cpu_s, "s");
             lines.tell(&format!("{line}, memory after it"), mib(stage.usage(name)?.rss), "MiB");
             rates.push((name, median.rate));
+            costs.push((name, 1.0 / median.cpu_s.max(f64::MIN_POSITIVE)));
         }
         compare(lines, &format!("{streams} streams"), !stage.is_near(), &rates);
+        compare(lines, &format!("{streams} streams, bytes for a CPU second"), false, &costs);
     }
     Ok(())
 }

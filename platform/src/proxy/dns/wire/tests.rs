@@ -98,6 +98,32 @@ fn failures_say_why() {
 }
 
 #[test]
+fn why_a_resolver_failed_is_passed_on() {
+    let query = Query::read(&question("example.com.", RecordType::A, Some(1232))).unwrap();
+    let plain = Query::read(&question("example.com.", RecordType::A, None)).unwrap();
+    // Code 6, DNSSEC bogus, with a text; before it a cookie, which is nobody's business.
+    let reason = [&[0, 15, 0, 7, 0, 6][..], b"bogus"].concat();
+    let data = [&[0, 10, 0, 2, 1, 2][..], &reason].concat();
+    for code in [2, 5] {
+        let mut bytes = header(99, QR, Code::NoError, [1, 0, 0, 1]).to_vec();
+        bytes[3] |= code;
+        bytes.extend(&query.question);
+        let (bare, mut told) = (bytes.len(), bytes.clone());
+        option(&mut told, 0, false, &data);
+        let reply = query.reply(&told, 0, true).unwrap();
+        assert!(reply.ends_with(&reason) && !reply.windows(2).any(|two| two == [0, 10]), "{reply:?}");
+        assert_eq!(read(&reply).additionals.len(), 0);
+        assert!(read(&plain.reply(&told, 0, true).unwrap()).edns.is_none());
+        // A resolver that says no more: neither can we.
+        bytes[11] = 0;
+        assert_eq!(bytes.len(), bare);
+        assert!(query.reply(&bytes, 0, true).unwrap().ends_with(&[0, 15, 0, 2, 0, 0]));
+    }
+    let good = query.reply(&answer("example.com.", 1), 0, true).unwrap();
+    assert!(!good.windows(2).any(|two| two == [0, 15]), "nothing failed");
+}
+
+#[test]
 fn what_is_no_question_is_answered_so_or_not_at_all() {
     let good = question("example.com.", RecordType::A, None);
     let changed = |at: usize, to: u8| {

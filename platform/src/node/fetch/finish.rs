@@ -1,0 +1,71 @@
+//! The long part of a fetch: waiting for the last block, and putting everything in its place.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bulbil_core::pump::Clock as _;
+use tokio::time::Instant;
+
+use super::{Fetch, REFUSED, Trouble, busy};
+use crate::node::room::{self, Room};
+use crate::node::shelf::{Shelf, explain_write};
+use crate::status::FetchState;
+
+/// A fetch that heard from nobody for so long is given up; what is verified stays. Time without a network does not count.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+
+/// Until it is tried again to write to a full disk.
+const FAULT_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often the state is looked at without an event.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What is said when nobody was heard for so long.
+const SILENCE: &str = "nobody who serves this was heard for 24 hours: the share was probably withdrawn; ask its owner for a \
+    new link. What was verified is kept, and the same fetch goes on from there";
+
+impl Fetch {
+    /// Waits for the last block, and puts everything in its place.
+    pub(super) async fn finish(&self, room: &Rc<Room>) -> Result<(), Trouble> {
+        loop {
+            let (whole, fault, alone) = room.look(|swarm| {
+                (swarm.is_whole(), swarm.fault(), swarm.peers(self.ground.clock.now()).next().is_none())
+            });
+            if whole {
+                return room.store(Shelf::finish).map_err(|why| Trouble::Final(why.to_string()));
+            }
+            if let Some(fault) = fault {
+                let why = explain_write(fault);
+                self.set_state(FetchState::Waiting(why));
+                tokio::time::sleep(FAULT_PAUSE).await; // there may be room again
+                self.heard.set(Instant::now()); // nobody was asked meanwhile
+                room.change(room::Swarm::resume);
+                continue;
+            }
+            self.listen(room);
+            if self.is_given_up() {
+                return Err(Trouble::Final(SILENCE.into()));
+            }
+            match room.trouble() {
+                _ if alone && room.is_busy() => self.set_state(FetchState::Waiting(busy(room.until_due()))),
+                (_, true) if alone => return Err(Trouble::Final(REFUSED.into())),
+                (Some(why), _) if alone => self.set_state(FetchState::Waiting(why.to_string())),
+                _ => self.set_state(FetchState::Fetching),
+            }
+            // Woken by events; the tick only refreshes what is shown.
+            _ = tokio::time::timeout(TICK, room.turned.notified()).await;
+        }
+    }
+
+    /// Notes whether anybody was heard: a byte came that is right, or a lane was opened.
+    fn listen(&self, room: &Room) {
+        let sign = (room.look(room::Swarm::verified), room.opened());
+        if self.sign.replace(sign) != sign || !self.ground.network.status().borrow().ready {
+            self.heard.set(Instant::now());
+        }
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.heard.get().elapsed() > GIVE_UP
+    }
+}
