@@ -45,6 +45,8 @@ pub enum Event<'f> {
     },
     /// The peer said goodbye.
     Closed,
+    /// All places at the peer are taken: ask again later.
+    Busy,
 }
 
 /// A question, in the order asked.
@@ -114,6 +116,7 @@ impl Learn {
         match Message::decode(frame).map_err(|_| Reject::Malformed)? {
             Message::Alive => Ok(Event::Quiet),
             Message::Bye => Ok(Event::Closed),
+            Message::Busy => Ok(Event::Busy),
             Message::Info { info_hash, total, offset, bytes } => {
                 self.expect(Ask::Info(offset))?;
                 self.check_info(info_hash, total, offset, bytes)?;
@@ -270,5 +273,6 @@ mod tests {
         );
         asks(&mut learn);
         assert_eq!(learn.poll_timeout(), Some(Millis(1 + STALL_MS)));
+        assert_eq!(learn.handle_frame(Millis(1), &[17]), Ok(Event::Busy));
     }
 }

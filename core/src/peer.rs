@@ -72,7 +72,8 @@ pub(crate) struct Lane {
     pub(crate) pace: Pace,
     pub(crate) rate: Meter,
     pub(crate) heard: Millis,
-    /// Last answer to a request of ours, or the first request after a time without.
+    /// Last answer to a request of ours, or the first request after a time without. Before the caller joined: the last
+    /// metadata it was given, or when it came.
     pub(crate) fed: Millis,
     pub(crate) said: Millis,
     /// [`Swarm::say`](crate::swarm::Swarm::say) may have something.
@@ -174,6 +175,8 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) best: u64,
     /// When it was first asked for anything.
     pub(crate) first_asked: Option<Millis>,
+    /// When verified bytes last came or went; at first, when it came.
+    pub(crate) moved: Millis,
     /// When one of us last wanted something of the other.
     pub(crate) useful: Millis,
     /// Names are not said again before.
@@ -206,6 +209,7 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
             up: Meter::default(),
             best: 0,
             first_asked: None,
+            moved: now,
             useful: now,
             next_names: now,
             downloaded: 0,

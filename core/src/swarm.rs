@@ -78,6 +78,8 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     us: PeerKey,
     settings: Settings,
     peers: [Option<Peer<B, LANES>>; PEERS],
+    /// Lanes of a peer that gave its place away, until their owner was told.
+    ended: Vec<LaneId, LANES>,
     banned: Deque<PeerKey, MAX_BANNED>,
     book: book::Book,
     /// The last pieces that became whole, and how many there were in all.
@@ -161,6 +163,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             us,
             settings,
             peers: core::array::from_fn(|_| None),
+            ended: Vec::new(),
             banned: Deque::new(),
             book: book::Book::default(),
             log: [0; index(MAX_LOG)],
@@ -213,6 +216,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// A lane that may have something to say now. Call until `None`.
     pub fn poll_stirred(&mut self) -> Option<LaneId> {
+        if let Some(ended) = self.ended.pop() {
+            return Some(ended);
+        }
         let all = PEERS.saturating_mul(LANES);
         let first = self.turn.saturating_add(1);
         (first..all).chain(0..first.min(all)).find_map(|place| {

@@ -134,6 +134,8 @@ pub enum Message<'a> {
     Bye,
     /// 16. The dialer knows the metadata: this lane carries blocks from now on.
     Join,
+    /// 17. All places are taken, and the sender hangs up: call again later.
+    Busy,
 }
 
 /// The frame is not exactly one message of ours. The peer is at fault.
@@ -227,6 +229,7 @@ mod tests {
         golden(Message::Peers(b"\x01a"), &[14, 2, 1, b'a']);
         golden(Message::Bye, &[15]);
         golden(Message::Join, &[16]);
+        golden(Message::Busy, &[17]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod room;
 mod run;
 mod shares;
 mod shelf;
+mod shortage;
 mod standing;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ mod mail;
 mod meeting;
 mod proxy;
 pub mod publish;
+pub mod shortage;
 pub mod standing;
 mod tracker;
 
@@ -32,6 +33,9 @@ pub struct Status {
     pub net: NetStatus,
     /// What memory is used and allowed.
     pub memory: Memory,
+    /// What was given up because memory was short.
+    #[serde(default)]
+    pub shortage: shortage::Shortage,
     /// What is offered, oldest first.
     pub shares: Vec<Share>,
     /// What became of the `[[share]]` blocks of the configuration, in their order.

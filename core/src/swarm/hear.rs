@@ -40,6 +40,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let Ok(message) = Message::decode(frame) else { return Err(self.expel(at, Reject::Malformed)) };
         let taken = match message {
             Message::Bye => return Err(Over::Closed),
+            Message::Busy if dialed => return Err(Over::Busy),
             Message::Alive => self.chatter(now, at, 1),
             Message::AskInfo(offset) => self.owe(lane, Reply::Info(offset)),
             Message::AskHashes { file, index } => self.owe(lane, Reply::Hashes { file, index }),
@@ -260,6 +261,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             self.book.proved(peer.key);
         }
         peer.downloaded = peer.downloaded.saturating_add(bytes);
+        peer.moved = now;
         peer.down.add(now, bytes);
         peer.growth.received(bytes);
     }

@@ -61,6 +61,8 @@ pub enum Over {
     Rejected(u64, Reject),
     /// The peer said goodbye, or its lane was closed here.
     Closed,
+    /// All places at the peer are taken; it is called again later.
+    Busy,
 }
 
 /// Why a lane was not taken.
@@ -68,7 +70,7 @@ pub enum Over {
 pub enum NoLane {
     /// This peer was dropped for cause.
     Banned,
-    /// All places for peers, or for lanes of this peer, are taken.
+    /// All places for peers, or for lanes of this peer, are taken. Whoever called should be told: `Busy`.
     Full,
     /// It is ourselves.
     Ourselves,

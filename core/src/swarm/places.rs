@@ -1,10 +1,13 @@
 //! Who is let in: lanes come and go here.
 
+use heapless::Vec;
+
 use super::{LaneId, NoLane, Swarm};
 use crate::bits::Bits;
 use crate::content::Span;
 use crate::id::PeerKey;
 use crate::lanes::Growth;
+use crate::limits::GRACE_MS;
 use crate::peer::{Lane, Peer, Told, Words};
 use crate::time::Millis;
 
@@ -63,7 +66,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         key: PeerKey,
         bits: impl FnOnce(u32) -> Option<Bits<B>>,
     ) -> Result<usize, NoLane> {
-        let at = self.peers.iter().position(Option::is_none).ok_or(NoLane::Full)?;
+        let free = self.peers.iter().position(Option::is_none);
+        let at = free.or_else(|| self.make_room(now)).ok_or(NoLane::Full)?;
         let has = bits(self.layout.pieces())
             .filter(|bits| bits.len() == self.layout.pieces())
             .ok_or(NoLane::Full)?;
@@ -71,6 +75,25 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let growth = Growth::new(now, self.settings.lanes_min, self.settings.lanes_max.min(LANES));
         *self.peers.get_mut(at).ok_or(NoLane::Full)? = Some(Peer::new(now, self.numbers, key, has, growth));
         Ok(at)
+    }
+
+    /// Gives up the peer that moved nothing for the longest time, if that is long enough, and says which place is free then.
+    /// Its lanes are named by [`poll_stirred`](Self::poll_stirred), so that they end.
+    fn make_room(&mut self, now: Millis) -> Option<usize> {
+        let idle = |peer: &Peer<B, LANES>| now.since(peer.moved) >= GRACE_MS;
+        let places = (0_u8..).zip(&self.peers).filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
+        let (at, peer) = places.filter(|(_, peer)| idle(peer)).min_by_key(|(_, peer)| peer.moved)?;
+        log::debug!("peer {} gave its place to another", peer.number);
+        let lanes = (0_u8..).zip(&peer.lanes).filter_map(|(lane, open)| {
+            Some(LaneId { peer: at, lane, generation: open.as_ref()?.generation })
+        });
+        let lanes: Vec<LaneId, LANES> = lanes.collect();
+        self.ended.clear();
+        for lane in lanes {
+            self.lane_closed(now, lane);
+            _ = self.ended.push(lane); // as many as a peer has
+        }
+        Some(usize::from(at))
     }
 
     /// The connection of this lane is gone. What was asked on it will be asked elsewhere.

@@ -183,7 +183,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if !matches!(reply, Reply::Refuse { .. }) && !self.may_give(now, at, id, reply) {
             return None; // the timer stirs the lane when the bucket has refilled
         }
-        self.lane_mut(id)?.1.replies.pop_front();
+        let (_, lane) = self.lane_mut(id)?;
+        lane.replies.pop_front();
+        if !lane.joined {
+            lane.fed = now;
+        }
         match reply {
             Reply::Block(block) => self.write_block(now, at, block, tx, store),
             Reply::Refuse { id, gone } => Some(write(&Message::Refuse { id, gone }, tx)),
@@ -237,6 +241,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
             peer.uploaded = peer.uploaded.saturating_add(count);
             peer.up.add(now, count);
+            peer.moved = now;
         }
         Some(at_byte)
     }

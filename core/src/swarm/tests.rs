@@ -5,7 +5,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::content::merkle;
-use crate::limits::{BLOCK_LEN, MAX_FRAME};
+use crate::limits::{BLOCK_LEN, GRACE_MS, JOIN_MS, MAX_FRAME};
 use crate::sim::{MemoryStore, Random, Share};
 use crate::wire::Message;
 
@@ -265,5 +265,86 @@ fn random_frames_never_panic() {
         }
         swarm.lane_closed(NOW, lane);
         assert_eq!(swarm.asked.count(), 0, "nothing stays asked when all lanes are gone");
+    }
+}
+
+fn call(swarm: &mut Small, now: Millis, key: u8) -> Result<LaneId, NoLane> {
+    swarm.lane_open(now, PeerKey([key; 32]), None, |len| Bits::new([0; 4], len).ok())
+}
+
+#[test]
+fn a_newcomer_takes_the_place_of_who_moved_nothing_longest() {
+    let (mut swarm, mut store, served) = swarm(true, false);
+    let idle: Vec<LaneId> = (3..6).map(|key| call(&mut swarm, NOW.plus(key.into()), key).unwrap()).collect();
+    for lane in idle.iter().chain([&served]) {
+        hear(&mut swarm, &mut store, *lane, Message::Join).unwrap();
+        hear(&mut swarm, &mut store, *lane, Message::Want(true)).unwrap();
+    }
+    say(&mut swarm, &mut store, served);
+    let later = NOW.plus(GRACE_MS - 1);
+    swarm.hear(later, served, &[5, 0, 0], &mut store).unwrap();
+    let mut buf = [0; MAX_FRAME];
+    assert!(swarm.say(later, served, &mut buf, &mut store).unwrap() > BLOCK_LEN, "a block went to the first");
+    assert_eq!(call(&mut swarm, later, 9), Err(NoLane::Full), "the others have their time of grace");
+    let later = NOW.plus(GRACE_MS + 4);
+    let new = call(&mut swarm, later, 9).unwrap();
+    assert_eq!(swarm.poll_stirred(), Some(idle[0]), "its connection is to be closed");
+    assert_eq!(swarm.say(later, idle[0], &mut buf, &mut store), Err(Over::Closed));
+    swarm.lane_closed(later, idle[0]);
+    assert!(swarm.say(later, new, &mut buf, &mut store).is_ok() && new != idle[0]);
+    call(&mut swarm, later, 10).unwrap();
+    assert_eq!(call(&mut swarm, later, 11), Err(NoLane::Full));
+    let there: Vec<u8> = swarm.peers(later).map(|peer| peer.key.0[0]).collect();
+    assert_eq!(there, [2, 9, 10, 5]);
+}
+
+#[test]
+fn who_called_joins_in_time_or_goes() {
+    let ends = |swarm: &mut Small, store: &mut MemoryStore, lane: LaneId, at: Millis| {
+        assert_eq!(swarm.handle_timeout(at), None);
+        swarm.say(at, lane, &mut [0; MAX_FRAME], store).is_err()
+    };
+    let (mut swarm, mut store, lane) = swarm(true, false);
+    let asked = NOW.plus(JOIN_MS - 1);
+    assert!(!ends(&mut swarm, &mut store, lane, asked));
+    assert_eq!(answers(&mut swarm, &mut store, lane, asked, Message::AskInfo(0)), 128);
+    assert!(!ends(&mut swarm, &mut store, lane, asked.plus(JOIN_MS - 2_000)), "it was learning");
+    // The question that had to wait is answered; then nothing comes.
+    assert!(!ends(&mut swarm, &mut store, lane, asked.plus(JOIN_MS)));
+    hear(&mut swarm, &mut store, lane, Message::Alive).unwrap();
+    assert!(ends(&mut swarm, &mut store, lane, asked.plus(2 * JOIN_MS)), "talk is no reason to stay");
+}
+
+#[test]
+fn a_busy_peer_is_called_again_and_nobody_else_may_say_so() {
+    let (mut swarm, mut store, lane) = swarm(false, true);
+    say(&mut swarm, &mut store, lane);
+    assert_eq!(hear(&mut swarm, &mut store, lane, Message::Busy), Err(Over::Busy));
+    swarm.lane_closed(NOW, lane);
+    assert_eq!(swarm.poll_dial(NOW), None);
+    let again = swarm.poll_timeout().unwrap();
+    assert!(again > NOW && swarm.poll_dial(again).is_some());
+    let (mut swarm, mut store, lane) = self::swarm(false, false);
+    rejected(hear(&mut swarm, &mut store, lane, Message::Busy), Reject::OutOfTurn);
+}
+
+#[test]
+fn short_memory_leaves_one_lane_to_each_peer_that_is_active() {
+    let (mut swarm, mut store, first) = swarm(true, false);
+    let later = NOW.plus(10_000);
+    let (second, idle) = (call(&mut swarm, later, 2).unwrap(), call(&mut swarm, NOW, 3).unwrap());
+    for lane in [first, second, idle] {
+        hear(&mut swarm, &mut store, lane, Message::Join).unwrap();
+        hear(&mut swarm, &mut store, lane, Message::Want(true)).unwrap();
+        say(&mut swarm, &mut store, lane);
+    }
+    swarm.hear(later, first, &[5, 0, 0], &mut store).unwrap();
+    let mut buf = [0; MAX_FRAME];
+    assert!(swarm.say(later, first, &mut buf, &mut store).unwrap() > BLOCK_LEN);
+    assert_eq!(swarm.shed(later, 10_000), 2);
+    assert_eq!(swarm.shed(later, 10_000), 0, "they are on their way");
+    assert_eq!(say(&mut swarm, &mut store, first), Vec::<Vec<u8>>::new());
+    for lane in [second, idle] {
+        assert_eq!(say(&mut swarm, &mut store, lane), [vec![15]], "Bye");
     }
 }

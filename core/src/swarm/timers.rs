@@ -4,7 +4,7 @@ use super::say::UNIT;
 use super::{Over, Reject, Swarm};
 use crate::content::Span;
 use crate::lanes::Step;
-use crate::limits::{CHOKE_MS, SILENCE_MS, STALL_MS};
+use crate::limits::{CHOKE_MS, JOIN_MS, SILENCE_MS, STALL_MS};
 use crate::peer::Words;
 use crate::rate::Bucket;
 use crate::time::Millis;
@@ -53,7 +53,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         None
     }
 
-    /// Closes lanes that took requests and gave nothing, or that are silent. A peer all of whose lanes stall is dropped;
+    /// Closes lanes that took requests and gave nothing, that are silent, or that nobody joined. A peer all of whose lanes stall is dropped;
     /// it may come back, since a dead circuit looks the same.
     fn drop_stalled(&mut self, now: Millis) -> Option<Over> {
         for peer in self.peers.iter_mut().flatten() {
@@ -61,7 +61,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             for lane in peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing) {
                 open = open.saturating_add(1);
                 let starves = !lane.asked.is_empty() && now.since(lane.fed) >= STALL_MS;
-                if starves || now.since(lane.heard) >= SILENCE_MS {
+                let dawdles = !lane.dialed && !lane.joined && now.since(lane.fed) >= JOIN_MS;
+                if starves || dawdles || now.since(lane.heard) >= SILENCE_MS {
                     (lane.closing, lane.stirred) = (true, true);
                     stalled = stalled.saturating_add(usize::from(starves));
                 }
@@ -86,6 +87,22 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 }
             }
         }
+    }
+
+    /// Gives up what can be done without while memory is short: all lanes of peers that moved no content for `idle_ms`, and
+    /// of each other peer all lanes but the oldest. Each ends when nothing is owed on it. Says how many they are.
+    pub fn shed(&mut self, now: Millis, idle_ms: u64) -> usize {
+        let mut shed = 0_usize;
+        for peer in self.peers.iter_mut().flatten() {
+            let lasting = peer.open().filter(|lane| !lane.retiring).map(|lane| lane.generation);
+            let kept = lasting.min().filter(|_| now.since(peer.moved) < idle_ms);
+            let open = peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing && !lane.retiring);
+            for lane in open.filter(|lane| Some(lane.generation) != kept) {
+                (lane.retiring, lane.stirred) = (true, true);
+                shed = shed.saturating_add(1);
+            }
+        }
+        shed
     }
 
     /// Looks at the number of lanes to each peer.

@@ -96,10 +96,17 @@ struct Lane {
 enum Trouble {
     /// Worth another try.
     Passing(String),
+    /// Worth another try: all places at the node are taken.
+    Busy,
     /// The owner has to do something.
     Final(String),
     /// See [`News::Gone`].
     Gone,
+}
+
+/// What is said of a node all of whose places are taken.
+fn busy(wait: Duration) -> String {
+    format!("the node is busy; tried again in {} s", wait.as_millis().div_ceil(1000))
 }
 
 impl Fetch {
@@ -199,6 +206,14 @@ impl Fetch {
                 Ok(()) => break None,
                 Err(Trouble::Gone) => return (self.tell)(self.parts.id, News::Gone),
                 Err(Trouble::Final(why)) => break Some(why),
+                Err(Trouble::Busy) if self.is_given_up() => {
+                    break Some("gave up after 24 hours: the node is busy".into());
+                }
+                Err(Trouble::Busy) => {
+                    let wait = Duration::from_millis(retry.failed(0));
+                    self.set_state(FetchState::Waiting(busy(wait)));
+                    tokio::time::sleep(wait).await;
+                }
                 Err(Trouble::Passing(why)) if self.is_given_up() => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
@@ -350,7 +365,7 @@ fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
 
 impl Guide for Fetch {
     fn is_short(&self) -> bool {
-        self.ground.short.get()
+        self.ground.short.refuses()
     }
 
     fn passes(&self) -> Vec<Pass> {

@@ -29,6 +29,9 @@ pub(crate) enum NotLearned {
     /// The connection broke.
     #[error("the connection broke while the metadata was read")]
     Broken,
+    /// All places at the peer are taken.
+    #[error("the node is busy")]
+    Busy,
     /// The peer did not keep to the protocol.
     #[error("the peer {0}")]
     Foul(Reject),
@@ -144,6 +147,7 @@ impl Lesson {
         match self.learn.handle_frame(now, frame).map_err(NotLearned::Foul)? {
             Event::Quiet => Ok(()),
             Event::Closed => Err(NotLearned::Broken),
+            Event::Busy => Err(NotLearned::Busy),
             Event::Info { info_hash, total, bytes, .. } => {
                 self.info.extend_from_slice(bytes); // parts come in order, and total is bounded
                 if self.info.len() == usize::try_from(total).unwrap_or(usize::MAX) {

@@ -227,7 +227,7 @@ impl Offer {
 
 impl Guide for Offer {
     fn is_short(&self) -> bool {
-        self.ground.short.get()
+        self.ground.short.refuses()
     }
 
     fn passes(&self) -> Vec<Pass> {

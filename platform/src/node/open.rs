@@ -6,7 +6,7 @@ use bulbil_core::hello::{Event, Hello, Secrets, TOKEN_LEN, node_token};
 use bulbil_core::id::{NodeKey, PeerKey};
 use bulbil_core::limits::HANDSHAKE_MS;
 use bulbil_core::transport::{RecvFrame, SendFrame};
-use bulbil_core::wire::Purpose;
+use bulbil_core::wire::{Message, Purpose};
 use zeroize::Zeroizing;
 
 use super::halves::Halves;
@@ -14,6 +14,9 @@ use crate::net::Address;
 
 /// Bytes of an opening message at most.
 const OPENING: usize = 256;
+
+/// Time for a last frame to leave.
+pub(crate) const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why no conversation began.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -81,6 +84,17 @@ pub(crate) async fn called(
     let (token, seed) = (random::<TOKEN_LEN>()?, Zeroizing::new(random::<32>()?));
     let hello = Hello::listen(Secrets::new(token, &seed), name, random()?).about_anything();
     in_time(shake(hello, halves, known)).await
+}
+
+/// Tells who called, and proved that it may, that there is no place for it now. The connection is closed either way.
+pub(crate) async fn turn_away(halves: &mut Halves) {
+    let mut buf = [0; 4];
+    let Ok(frame) = Message::Busy.encode(&mut buf) else { return };
+    let saying = async {
+        halves.tx.send(frame).await?;
+        halves.tx.flush().await
+    };
+    _ = tokio::time::timeout(GOODBYE, saying).await;
 }
 
 async fn in_time<T>(shaking: impl Future<Output = Result<T, NotOpened>>) -> Result<T, NotOpened> {

@@ -132,7 +132,7 @@ impl Primary {
 
 impl Guide for Primary {
     fn is_short(&self) -> bool {
-        self.ground.short.get()
+        self.ground.short.refuses()
     }
 
     fn passes(&self) -> Vec<Pass> {

@@ -98,14 +98,15 @@ fn build(node: &Node) -> Status {
     let offers = node.offers.borrow();
     let fetches = node.fetches.borrow();
     let rooms = offers.iter().filter_map(|offer| offer.current_room());
-    let rooms = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room()));
-    let peers = rooms.flat_map(|room| peers(&room)).collect();
+    let rooms: Vec<_> = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room())).collect();
+    let peers = rooms.iter().flat_map(|room| peers(room)).collect();
     let (rss, rss_peak) = process::memory();
-    node.ground.short.set(rss > node.config.memory.0 / 10 * 9);
+    let shortage = node.ground.short.look(rss, node.config.memory.0, rooms.into_iter());
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),
         net: node.ground.network.status().borrow().clone(),
+        shortage,
         memory: Memory { rss, rss_peak, limit: node.config.memory.0 },
         shares: offers.iter().map(|offer| offer.view()).collect(),
         standing: node.standing.view(),

@@ -7,7 +7,6 @@ mod members;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
 
 use bulbil_core::bits::{Bits, words_for};
 use bulbil_core::content::{Layout, Span};
@@ -26,7 +25,9 @@ use tokio::task::JoinSet;
 use super::dial;
 use super::halves::Halves;
 use super::lane::LaneLine;
+use super::open;
 use super::shelf::Shelf;
+use super::shortage::Short;
 use super::tracker::Sources;
 use crate::clock::TokioClock;
 use crate::link::Token;
@@ -71,7 +72,7 @@ pub(crate) struct Ground {
     pub(crate) clock: TokioClock,
     pub(crate) settings: Settings,
     /// Set while memory is short: no new lanes then, and no new callers.
-    pub(crate) short: Rc<Cell<bool>>,
+    pub(crate) short: Rc<Short>,
     /// Told whenever something happened that the owner may want to see.
     pub(crate) news: Rc<Notify>,
     /// Peers dropped for cause, for the status.
@@ -103,6 +104,8 @@ pub(crate) struct Room {
     /// Lanes that were opened so far.
     opened: Cell<u64>,
     refused: Cell<bool>,
+    /// The last one called had no place for us.
+    busy: Cell<bool>,
     /// The name in the owner's link: only its refusal says that the link is no good.
     origin: RefCell<Option<Name>>,
     /// What doors ask for that want another token than ours.
@@ -160,6 +163,7 @@ impl Room {
             last_error: Cell::new(None),
             opened: Cell::new(0),
             refused: Cell::new(false),
+            busy: Cell::new(false),
             origin: RefCell::default(),
             tokens: RefCell::default(),
             over: watch::Sender::new(false),
@@ -224,6 +228,7 @@ impl Room {
         let origin = self.origin.borrow().as_deref() == Some(name);
         self.refused.set(error.is_none() && origin);
         self.last_error.set(error);
+        self.busy.set(false);
         let now = self.ground.clock.now();
         self.change(|swarm| swarm.dial_failed(now, name));
         self.turned.notify_one();
@@ -234,14 +239,18 @@ impl Room {
         let now = self.ground.clock.now();
         let id = match self.change(|swarm| swarm.lane_open(now, key, dialed, bits)) {
             Ok(id) => id,
-            Err(why @ (NoLane::Banned | NoLane::Full | NoLane::Ourselves)) => {
+            Err(why) => {
                 debug!("lane not taken: {why:?}");
+                if why == NoLane::Full && dialed.is_none() {
+                    open::turn_away(&mut halves).await;
+                }
                 return;
             }
         };
         self.last_error.set(None);
         self.opened.set(self.opened.get().saturating_add(1));
         self.refused.set(false);
+        self.busy.set(false);
         let notify = Rc::new(Notify::new());
         self.stirred.borrow_mut().insert(id, Rc::clone(&notify));
         let gone = Gone { room: self, id };
@@ -255,6 +264,10 @@ impl Room {
         drop(gone);
         match end {
             Ended::Line(Over::Rejected(peer, why)) => self.dropped(peer, &why.to_string()),
+            Ended::Line(Over::Busy) => {
+                self.busy.set(true);
+                self.turned.notify_one();
+            }
             Ended::Line(Over::Closed) => say_goodbye(&mut halves).await,
             Ended::Hangup | Ended::Stalled => debug!("lane ended: {end:?}"),
         }
@@ -303,7 +316,7 @@ impl Room {
             let over = self.swarm.borrow_mut().handle_timeout(now);
             match over {
                 Some(Over::Rejected(peer, why)) => self.dropped(peer, &why.to_string()),
-                Some(Over::Closed) => {}
+                Some(Over::Closed | Over::Busy) => {}
                 None => break,
             }
         }
@@ -340,12 +353,9 @@ impl Room {
     }
 }
 
-/// Time for a last frame to leave.
-const GOODBYE: Duration = Duration::from_secs(5);
-
 /// A last `Bye` may wait in the network's buffer.
 async fn say_goodbye(halves: &mut Halves) {
-    _ = tokio::time::timeout(GOODBYE, halves.tx.flush()).await; // the connection is closed either way
+    _ = tokio::time::timeout(open::GOODBYE, halves.tx.flush()).await; // the connection is closed either way
 }
 
 /// Tells the machine that a lane is gone, also when its task was ended from outside.

@@ -25,6 +25,13 @@ impl Shelf {
         }
     }
 
+    /// Lets go of what can be read again.
+    pub(crate) fn relieve(&mut self) {
+        if let Self::Served(served) = self {
+            served.relieve();
+        }
+    }
+
     /// Lets another fetch write where this one did.
     pub(crate) fn let_go(&mut self) {
         if let Self::Fetched(fetched) = self {

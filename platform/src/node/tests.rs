@@ -1,5 +1,6 @@
 //! Whole nodes in one process, over the network that lives there.
 
+mod busy;
 mod diary;
 mod fetches;
 mod full;
@@ -7,6 +8,7 @@ mod guesses;
 mod landing;
 mod mail;
 mod noon;
+mod shortage;
 mod side;
 mod silence;
 mod spare;

@@ -48,6 +48,13 @@ impl Served {
         &self.content
     }
 
+    /// Lets go of maps and leaves that can be made again.
+    pub(crate) fn relieve(&mut self) {
+        self.maps.clear();
+        self.leaves.clear();
+        self.scratch = Vec::new();
+    }
+
     /// Reads everything once. The error comes with the first piece that is not as it should be.
     pub fn verify(&mut self) -> Result<(), (u32, StoreError)> {
         for (number, path) in self.files.iter().enumerate() {

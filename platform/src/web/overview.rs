@@ -15,6 +15,7 @@ pub(super) fn section(status: &Status, aside: &Markup) -> Markup {
         section class="overview" aria-labelledby="overview-title" {
             div class="heading" { h1 id="overview-title" { (headline(&status.net)) } div class="aside" { (aside) } }
             (net(&status.net))
+            (shortage(status))
             dl class="figures" {
                 div { dt { "Down" } dd { (rate(status.fetches.iter().map(|fetch| fetch.rate).sum())) } }
                 div { dt { "Served" } dd { (size(served(status))) } }
@@ -70,11 +71,42 @@ pub(super) fn services(net: &NetStatus) -> Markup {
     }
 }
 
+/// What to do when memory is short.
+fn shortage(status: &Status) -> Markup {
+    let seen = status.shortage;
+    html! {
+        @if seen.now {
+            p class="notice warn" {
+                "Memory is short: idle circuits are closed (" (seen.lanes) " so far) and callers sent away ("
+                (seen.callers) " so far) until less than 90 % is in use; give the node more with "
+                code { "memory" } " in its configuration, or withdraw what is shared and stop what is fetched."
+            }
+        }
+    }
+}
+
 fn memory(status: &Status) -> Markup {
     let memory = status.memory;
     html! {
         span class="whole" { (size(memory.rss)) " of " (size(memory.limit)) }
         (bar("Memory in use", percent(memory.rss, memory.limit.max(1))))
         small { "at most " (size(memory.rss_peak)) " so far" }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::shortage::Shortage;
+
+    #[test]
+    fn the_owner_is_told_when_memory_is_short_and_what_to_do() {
+        let mut status = Status::default();
+        assert!(!section(&status, &html! {}).into_string().contains("Memory is short"));
+        status.shortage = Shortage { now: true, lanes: 7, callers: 12 };
+        let page = section(&status, &html! {}).into_string();
+        for words in ["Memory is short", "(7 so far)", "(12 so far)", "<code>memory</code>"] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
     }
 }

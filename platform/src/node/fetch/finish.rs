@@ -6,7 +6,7 @@ use std::time::Duration;
 use bulbil_core::pump::Clock as _;
 use tokio::time::Instant;
 
-use super::{Fetch, REFUSED, Trouble};
+use super::{Fetch, REFUSED, Trouble, busy};
 use crate::node::room::{self, Room};
 use crate::node::shelf::{Shelf, explain_write};
 use crate::status::FetchState;
@@ -47,6 +47,7 @@ impl Fetch {
                 return Err(Trouble::Final(SILENCE.into()));
             }
             match room.trouble() {
+                _ if alone && room.is_busy() => self.set_state(FetchState::Waiting(busy(room.until_due()))),
                 (_, true) if alone => return Err(Trouble::Final(REFUSED.into())),
                 (Some(why), _) if alone => self.set_state(FetchState::Waiting(why.to_string())),
                 _ => self.set_state(FetchState::Fetching),

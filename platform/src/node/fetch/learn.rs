@@ -95,6 +95,7 @@ impl Fetch {
                 let name = name_of(address);
                 Ok((metadata.map_err(|why| Trouble::Final(why.to_string()))?, Lane { name, key, halves }))
             }
+            Err(NotLearned::Busy) => Err(Trouble::Busy),
             Err(why @ NotLearned::Broken) => Err(Trouble::Passing(why.to_string())),
             Err(why) => Err(Trouble::Final(format!("{why}; ask its owner for a new link"))),
         }

@@ -1,10 +1,12 @@
 //! How each member of a swarm is called: by which token, with which key.
 
+use std::time::Duration;
+
 use bulbil_core::hello::Secrets;
 use bulbil_core::peer::Name;
 use bulbil_core::pump::Clock as _;
 
-use super::Room;
+use super::{Room, Swarm};
 use crate::link::Token;
 use crate::net::AccessKey;
 use crate::node::tracker::Source;
@@ -13,6 +15,17 @@ use crate::node::tracker::Source;
 const MAX_TOKENS: usize = 64;
 
 impl Room {
+    /// Whether the last one called was there and had no place for us.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
+    /// How long it is until the machine has something to do by itself, such as the next call.
+    pub(crate) fn until_due(&self) -> Duration {
+        let now = self.ground.clock.now();
+        Duration::from_millis(self.look(Swarm::poll_timeout).unwrap_or(now).since(now))
+    }
+
     /// Somebody said that this one serves the share.
     pub(crate) fn hear_of(&self, source: &Source) {
         if source.token != self.pass.token {
