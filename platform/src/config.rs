@@ -132,7 +132,7 @@ pub enum Fsync {
     /// Once, when a fetch is complete and before it is called done.
     #[default]
     Finish,
-    /// After every piece: slow, and wears cards out.
+    /// After every piece, within a second or as fast as the device takes them: slow, and wears cards out.
     Always,
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Fetch {
     /// When somebody was last heard, and by what sign: the bytes verified and the lanes opened until then.
     heard: Cell<Instant>,
     sign: Cell<(u64, u64)>,
+    /// Written pieces are being forced to the device.
+    flushing: Rc<Cell<bool>>,
     reachable: Cell<bool>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
@@ -123,6 +125,7 @@ impl Fetch {
             verified: Cell::default(),
             heard: Cell::new(Instant::now()),
             sign: Cell::default(),
+            flushing: Rc::default(),
             reachable: Cell::new(false),
             known: RefCell::default(),
             links: RefCell::default(),

@@ -4,7 +4,7 @@ use bulbil_core::content::Hash;
 use bulbil_core::id::{BlockId, InfoHash};
 use bulbil_core::store::{Store, StoreError};
 
-use crate::store::{Fetched, OpenError, Served};
+use crate::store::{Fetched, Served};
 
 /// See the module.
 pub(crate) enum Shelf {
@@ -17,11 +17,11 @@ impl Shelf {
         self.info_hash().to_string()
     }
 
-    /// Puts a whole fetch in its place.
-    pub(crate) fn finish(&mut self) -> Result<(), OpenError> {
+    /// The fetch, if it is one.
+    pub(crate) fn fetched(&mut self) -> Option<&mut Fetched> {
         match self {
-            Self::Served(_) => Ok(()),
-            Self::Fetched(fetched) => fetched.finish(),
+            Self::Served(_) => None,
+            Self::Fetched(fetched) => Some(fetched),
         }
     }
 
@@ -34,7 +34,7 @@ impl Shelf {
 
     /// Lets another fetch write where this one did.
     pub(crate) fn let_go(&mut self) {
-        if let Self::Fetched(fetched) = self {
+        if let Some(fetched) = self.fetched() {
             fetched.let_go();
         }
     }

@@ -4,6 +4,7 @@
 //! `leaves` (see [`ledger`](super::ledger)) and `share.torrent`. When every piece is verified, `data` is moved to
 //! `<name>`, which must not exist, and the rest is removed.
 
+mod flush;
 mod part;
 
 use std::io;
@@ -17,6 +18,7 @@ use bulbil_core::store::{Store, StoreError};
 use super::{Content, Served};
 use crate::config::Fsync;
 use crate::sys::folder::Folder;
+pub use flush::{Flush, Tidy};
 use part::Part;
 
 /// Bytes of `share.torrent` at most: the largest info dictionary and 32 bytes for each of the most pieces.
@@ -166,16 +168,41 @@ impl Fetched {
         }
     }
 
-    /// Moves a fetch whose every block is there to its own name. May be called again after a failure.
-    pub fn finish(&mut self) -> Result<(), OpenError> {
-        let Stage::Part(part) = &mut self.stage else { return Ok(()) };
+    /// What should be on the device before [`finish`](Self::finish), if anything.
+    pub fn last_flush(&self) -> Result<Option<Flush>, OpenError> {
+        match &self.stage {
+            Stage::Part(part) => part.last_flush().map_err(|error| OpenError::Write(self.out.clone(), error)),
+            Stage::Done(_) => Ok(None),
+        }
+    }
+
+    /// Whole pieces that should be on the device by now, with [`Fsync::Always`]. One at a time is enough.
+    pub fn due(&mut self) -> Option<Flush> {
+        let Stage::Part(part) = &mut self.stage else { return None };
+        part.due().unwrap_or_else(|error| {
+            part.fail(&error);
+            None
+        })
+    }
+
+    /// Hears that what was due could not be forced to the device: the next piece then fails.
+    pub fn flush_failed(&mut self, error: &io::Error) {
+        if let Stage::Part(part) = &mut self.stage {
+            part.fail(error);
+        }
+    }
+
+    /// Moves a fetch whose every block is there to its own name. May be called again after a failure. What it returns is
+    /// to be run after that.
+    pub fn finish(&mut self) -> Result<Option<Tidy>, OpenError> {
+        let Stage::Part(part) = &mut self.stage else { return Ok(None) };
         let target = self.out.join(part.content().name());
-        part.finish().map_err(|error| match error.kind() {
+        let tidy = part.finish().map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => OpenError::Exists(target),
             _ => OpenError::Write(self.out.clone(), error),
         })?;
         self.stage = Stage::Done(finished(part.content(), &self.out));
-        Ok(())
+        Ok(Some(tidy))
     }
 }
 

@@ -94,8 +94,9 @@ impl Ledger {
         _ = self.file.unlock(); // closing the file does the same
     }
 
-    pub(super) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// The file once more, for another thread.
+    pub(super) fn file(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 }
 

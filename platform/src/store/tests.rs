@@ -86,6 +86,16 @@ fn fetched(source: &Source, out: &Path) -> Fetched {
     Fetched::open(Arc::clone(&source.content), out, Fsync::Never).unwrap()
 }
 
+/// As a node does it.
+fn finish(target: &mut Fetched) {
+    if let Some(flush) = target.last_flush().unwrap() {
+        flush.run().unwrap();
+    }
+    if let Some(tidy) = target.finish().unwrap() {
+        tidy.run().unwrap();
+    }
+}
+
 fn same(source: &Source, out: &Path, files: &[(&str, usize)]) {
     for (seed, (path, length)) in files.iter().enumerate() {
         assert_eq!(fs::read(out.join("share").join(path)).unwrap(), bytes(seed, *length), "{path}");
@@ -105,7 +115,7 @@ fn every_block_crosses_and_the_share_appears_whole() {
         assert!(target.has(id));
     }
     assert_eq!(target.done(), source.content.layout().total());
-    target.finish().unwrap();
+    finish(&mut target);
     assert!(target.is_finished());
     same(&source, out.path(), &FILES);
     for id in source.content.blocks() {
@@ -121,7 +131,7 @@ fn a_single_file_lies_directly_in_the_folder() {
     let out = Scratch::new("store");
     let mut target = fetched(&source, out.path());
     source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
-    target.finish().unwrap();
+    finish(&mut target);
     assert_eq!(fs::read(out.path().join("share")).unwrap(), bytes(0, 5 * BLOCK + 1));
 }
 
@@ -264,7 +274,7 @@ fn a_name_taken_during_the_fetch_is_not_overwritten() {
     assert!(matches!(target.finish(), Err(OpenError::Exists(_))));
     assert_eq!(fs::read(out.path().join("share")).unwrap(), b"precious");
     fs::remove_file(out.path().join("share")).unwrap();
-    target.finish().unwrap();
+    finish(&mut target);
     same(&source, out.path(), &[("file", 4 * BLOCK)]);
 }
 
@@ -275,7 +285,7 @@ fn the_finished_share_is_found_again() {
     let mut target = fetched(&source, out.path());
     source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
     assert!(Fetched::saved(out.path(), "share", source.content.info_hash()).is_some());
-    target.finish().unwrap();
+    finish(&mut target);
     let again = fetched(&source, out.path());
     assert!(again.is_finished() && again.done() == source.content.layout().total());
     assert!(Fetched::saved(out.path(), "share", source.content.info_hash()).is_none());
@@ -323,8 +333,35 @@ fn two_fetches_never_write_the_same_part() {
     drop(target);
     let mut target = open().unwrap();
     source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
-    target.finish().unwrap();
+    finish(&mut target);
     assert!(fetched(&source, out.path()).is_finished());
+}
+
+#[test]
+fn what_waits_for_the_device_is_left_to_others() {
+    let mut source = source(&[("deep/file", 4 * BLOCK), ("other", BLOCK)]);
+    let out = Scratch::new("store");
+    let mut target = Fetched::open(Arc::clone(&source.content), out.path(), Fsync::Always).unwrap();
+    let id = |piece, block| BlockId { piece, block };
+    copy(&mut source, &mut target, id(0, 0)).unwrap();
+    assert!(target.due().is_none(), "only whole pieces are");
+    copy(&mut source, &mut target, id(0, 1)).unwrap();
+    let flush = target.due().unwrap();
+    assert!(target.due().is_none(), "not twice");
+    std::thread::spawn(move || flush.run()).join().unwrap().unwrap();
+    target.flush_failed(&io::Error::other("pulled out"));
+    copy(&mut source, &mut target, id(1, 0)).unwrap();
+    assert_eq!(copy(&mut source, &mut target, id(1, 1)), Err(StoreError::Failed), "said once");
+    source.content.clone().blocks().for_each(|id| copy(&mut source, &mut target, id).unwrap());
+    let flush = target.last_flush().unwrap().unwrap();
+    assert!(!out.path().join("share").exists());
+    std::thread::spawn(move || flush.run()).join().unwrap().unwrap();
+    let tidy = target.finish().unwrap().unwrap();
+    assert!(
+        out.path().join("share/deep/file").is_file() && out.path().join(".share.bulbil/leaves").is_file()
+    );
+    std::thread::spawn(move || tidy.run()).join().unwrap().unwrap();
+    same(&source, out.path(), &[("deep/file", 4 * BLOCK), ("other", BLOCK)]);
 }
 
 #[test]

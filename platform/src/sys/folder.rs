@@ -23,6 +23,11 @@ impl Folder {
         Ok(Self(open(path, FOLDER, Mode::empty())?))
     }
 
+    /// The same folder once more, for another thread.
+    pub fn duplicate(&self) -> io::Result<Self> {
+        Ok(Self(self.0.try_clone()?))
+    }
+
     /// Opens a folder inside this one.
     pub fn enter(&self, name: &str) -> io::Result<Self> {
         let name = component(name)?;

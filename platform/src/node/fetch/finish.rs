@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::{Fetch, REFUSED, Trouble, busy};
 use crate::node::room::{self, Room};
-use crate::node::shelf::{Shelf, explain_write};
+use crate::node::shelf::explain_write;
 use crate::status::FetchState;
+use crate::store::{Fetched, OpenError};
 
 /// A fetch that heard from nobody for so long is given up; what is verified stays. Time without a network does not count.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
@@ -32,8 +33,9 @@ impl Fetch {
                 (swarm.is_whole(), swarm.fault(), swarm.peers(self.ground.clock.now()).next().is_none())
             });
             if whole {
-                return room.store(Shelf::finish).map_err(|why| Trouble::Final(why.to_string()));
+                return self.settle(room).await.map_err(|why| Trouble::Final(why.to_string()));
             }
+            self.keep_flushing(room);
             if let Some(fault) = fault {
                 let why = explain_write(fault);
                 self.set_state(FetchState::Waiting(why));
@@ -57,6 +59,23 @@ impl Fetch {
         }
     }
 
+    /// Has whole pieces forced to the device, where the owner wants that: one flush at a time, and never here.
+    fn keep_flushing(&self, room: &Rc<Room>) {
+        if self.flushing.get() {
+            return;
+        }
+        let Some(flush) = room.store(|shelf| shelf.fetched().and_then(Fetched::due)) else { return };
+        let (own, flushing) = (Rc::downgrade(room), Rc::clone(&self.flushing));
+        flushing.set(true);
+        room.spawn(async move {
+            let done = tokio::task::spawn_blocking(move || flush.run()).await;
+            flushing.set(false);
+            if let (Ok(Err(error)), Some(room)) = (done, own.upgrade()) {
+                room.store(|shelf| _ = shelf.fetched().map(|fetched| fetched.flush_failed(&error)));
+            }
+        });
+    }
+
     /// Notes whether anybody was heard: a byte came that is right, or a lane was opened.
     fn listen(&self, room: &Room) {
         let sign = (room.look(room::Swarm::verified), room.opened());
@@ -67,5 +86,21 @@ impl Fetch {
 
     pub(super) fn is_given_up(&self) -> bool {
         self.heard.get().elapsed() > GIVE_UP
+    }
+
+    /// Puts a whole fetch in its place. Whatever waits for the device does so on another thread.
+    async fn settle(&self, room: &Rc<Room>) -> Result<(), OpenError> {
+        let failed = |error| OpenError::Write(self.parts.out.clone(), error);
+        let flush = room.store(|shelf| shelf.fetched().map(|fetched| fetched.last_flush()));
+        if let Some(flush) = flush.transpose()?.flatten() {
+            let flushed = tokio::task::spawn_blocking(move || flush.run()).await;
+            flushed.map_err(std::io::Error::other).flatten().map_err(failed)?;
+        }
+        let tidy = room.store(|shelf| shelf.fetched().map(Fetched::finish)).transpose()?.flatten();
+        if let Some(tidy) = tidy {
+            let tidied = tokio::task::spawn_blocking(move || tidy.run()).await;
+            tidied.map_err(std::io::Error::other).flatten().map_err(failed)?;
+        }
+        Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! An unfinished fetch in its hidden folder.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -14,6 +15,7 @@ use super::super::blame;
 use super::super::content::Content;
 use super::super::handles::Handles;
 use super::super::ledger::Ledger;
+use super::flush::{Flush, Tidy};
 use crate::config::Fsync;
 use crate::sys::folder::{Folder, reserve};
 
@@ -31,6 +33,10 @@ pub(super) struct Part {
     ledger: Ledger,
     files: Handles<usize, File>,
     fsync: Fsync,
+    /// Where whole pieces lie that are not known to be on the device, with [`Fsync::Always`].
+    unsynced: BTreeSet<usize>,
+    /// What became of a flush.
+    failed: Option<StoreError>,
 }
 
 impl Part {
@@ -46,7 +52,8 @@ impl Part {
         keep_torrent(&content, &folder)?;
         let ledger = Ledger::new(leaves, &content)?;
         let files = Handles::new(FILES);
-        let mut part = Self { content, out, hidden, folder, ledger, files, fsync };
+        let unsynced = BTreeSet::new();
+        let mut part = Self { content, out, hidden, folder, ledger, files, fsync, unsynced, failed: None };
         part.lay_out()?;
         part.recall()?;
         Ok(part)
@@ -86,19 +93,8 @@ impl Part {
         Ok(())
     }
 
-    /// Opens one file of the share below `data`.
     fn file(&self, path: &str, create: bool) -> io::Result<File> {
-        let open =
-            |folder: &Folder, name: &str| if create { folder.create(name) } else { folder.write(name) };
-        if self.content.is_single_file() {
-            return open(&self.folder, "data");
-        }
-        let mut folder = self.folder.make("data")?;
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        for component in above.split('/').filter(|component| !component.is_empty()) {
-            folder = folder.make(component)?;
-        }
-        open(&folder, name)
+        open_file(&self.folder, &self.content, path, create)
     }
 
     /// Hashes every block that has a leaf, and counts those that match.
@@ -196,35 +192,69 @@ impl Part {
             self.ledger.strike(&content, id.piece);
             return Err(StoreError::Changed);
         }
-        if self.fsync == Fsync::Always {
-            let (file, _) = self.at(id)?;
-            file.sync_data().and_then(|()| self.ledger.sync()).map_err(|error| blame(&error))?;
+        if let Some((place, _)) = self.content.offset(id).filter(|_| self.fsync == Fsync::Always) {
+            self.unsynced.insert(place);
         }
-        Ok(())
+        match self.failed.take() {
+            Some(fault) => Err(fault),
+            None => Ok(()),
+        }
     }
 
-    /// Moves the data to its name and removes the rest.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    /// Whole pieces that are not known to be on the device, if they should be.
+    pub(super) fn due(&mut self) -> io::Result<Option<Flush>> {
+        if self.unsynced.is_empty() {
+            return Ok(None);
+        }
+        let paths = self.unsynced.iter().filter_map(|place| self.content.path_at(*place));
+        let files = paths.map(Into::into).collect();
+        let flush = self.flush(files, true)?;
+        self.unsynced.clear();
+        Ok(Some(flush))
+    }
+
+    /// A flush failed: the next piece is an error.
+    pub(super) fn fail(&mut self, error: &io::Error) {
+        self.failed = Some(blame(error));
+    }
+
+    /// Everything, if it has to be on the device before the end.
+    pub(super) fn last_flush(&self) -> io::Result<Option<Flush>> {
+        if self.fsync == Fsync::Never {
+            return Ok(None);
+        }
+        self.flush(Vec::new(), false).map(Some)
+    }
+
+    fn flush(&self, files: Vec<String>, leaves: bool) -> io::Result<Flush> {
+        let leaves = if leaves { Some(self.ledger.file()?) } else { None };
+        Ok(Flush { content: Arc::clone(&self.content), folder: self.folder.duplicate()?, files, leaves })
+    }
+
+    /// Moves the data to its name.
+    pub(super) fn finish(&mut self) -> io::Result<Tidy> {
         if self.done() != self.content.layout().total() {
             return Err(io::Error::other("not every block is there yet"));
         }
-        if self.fsync != Fsync::Never {
-            self.sync()?;
-        }
+        let out = self.out.duplicate()?;
         self.files.clear();
         self.folder.rename("data", &self.out, self.content.name())?;
-        if self.fsync != Fsync::Never {
-            self.out.sync()?;
-        }
-        // The share is whole under its name; what is left over is cleared now or at the next opening.
-        let _ = remove(&self.out, &self.hidden);
-        Ok(())
+        Ok(Tidy { out, hidden: self.hidden.clone(), sync: self.fsync != Fsync::Never })
     }
+}
 
-    /// Forces all files to the device.
-    fn sync(&self) -> io::Result<()> {
-        self.content.paths().iter().try_for_each(|path| self.file(path, false)?.sync_all())
+/// Opens one file of the share below `data` in a hidden folder.
+pub(super) fn open_file(top: &Folder, content: &Content, path: &str, create: bool) -> io::Result<File> {
+    let open = |folder: &Folder, name: &str| if create { folder.create(name) } else { folder.write(name) };
+    if content.is_single_file() {
+        return open(top, "data");
     }
+    let mut folder = top.make("data")?;
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    for component in above.split('/').filter(|component| !component.is_empty()) {
+        folder = folder.make(component)?;
+    }
+    open(&folder, name)
 }
 
 /// Keeps a file from all others who lock it, until it is closed. Some file systems of other machines know no locks: there

@@ -95,6 +95,6 @@ fn a_leaf_damaged_in_mid_fetch_costs_its_piece_once() {
     let total = content.layout().total();
     assert_eq!((fetcher.swarm.verified(), fetcher.store.done()), (total, total));
     assert_eq!(fetcher.swarm.received(), total + 2 * BLOCK as u64, "one piece came twice");
-    fetcher.store.finish().unwrap();
+    finish(&mut fetcher.store);
     assert_eq!(fs::read(out.path().join("share/file")).unwrap(), bytes(0, 16 * BLOCK));
 }
