@@ -27,8 +27,9 @@ enum Part {
     Body(u64),
     /// The line before a chunk.
     Size(Vec<u8>),
-    /// A chunk and its end of line.
     Chunk(u64),
+    /// The end of line after a chunk.
+    Gap(Vec<u8>),
     /// The lines after the last chunk.
     Trailer(Vec<u8>),
     Whole,
@@ -44,33 +45,38 @@ enum Framing {
 impl Talk {
     /// The client said this. True where it begins a new exchange, the last one being over.
     pub(super) fn client(&mut self, bytes: &[u8]) -> bool {
+        if self.lost {
+            return false;
+        }
         let next = self.is_over();
         if next {
             *self = Self::default();
         }
         let mut bodiless = self.bodiless;
+        // No verb begins as TLS and most others do, of whose streams nothing is to be kept.
+        let is_verb = !self.request.is_begun_with(bytes, |first| !first.is_ascii_uppercase());
         let rest = self.request.take(bytes, &mut |head| {
-            let verb = head.split(' ').next().unwrap_or_default();
+            let (verb, framing) = request(head)?;
             bodiless = verb == "HEAD";
-            let is_http = head.lines().next().is_some_and(|line| line.contains(" HTTP/1."));
-            match framing(head)? {
-                _ if !is_http || verb == "CONNECT" => None,
-                Framing::Unsaid => Some(Part::Whole),
-                framing => Some(framing.into()),
-            }
+            Some(framing.into())
         });
         self.bodiless = bodiless;
         // What is left is another request, sent ahead: whose answer is whose can no longer be told.
-        self.lost |= rest.is_none_or(|rest| !rest.is_empty());
+        if !is_verb || rest.is_none_or(|rest| !rest.is_empty()) {
+            self.lose();
+        }
         next
     }
 
     /// The client got this from the backend.
     pub(super) fn backend(&mut self, bytes: &[u8]) {
+        if self.lost {
+            return;
+        }
         let bodiless = self.bodiless;
+        let is_http = !self.answer.is_begun_with(bytes, |first| first != b'H');
         let rest = self.answer.take(bytes, &mut |head| {
-            let code = head.strip_prefix("HTTP/1.").and_then(|line| line.get(2..5));
-            match (code?.parse().ok()?, framing(head)?) {
+            match answer(head)? {
                 // From here on it is something else.
                 (101, _) => None,
                 (100..200, _) => Some(Part::default()),
@@ -81,12 +87,25 @@ impl Talk {
                 (_, framing) => Some(framing.into()),
             }
         });
-        self.lost |= matches!(self.request, Part::Head(_)) || rest.is_none_or(|rest| !rest.is_empty());
+        let unasked = matches!(self.request, Part::Head(_));
+        if unasked || !is_http || rest.is_none_or(|rest| !rest.is_empty()) {
+            self.lose();
+        }
+    }
+
+    /// Nothing is read from here on, and nothing kept.
+    fn lose(&mut self) {
+        *self = Self { request: Part::Whole, answer: Part::Whole, bodiless: false, lost: true };
     }
 
     /// Whether the last request and its answer are whole.
     fn is_over(&self) -> bool {
         !self.lost && matches!((&self.request, &self.answer), (Part::Whole, Part::Whole))
+    }
+
+    /// Whether the request is whole and its answer has not begun, or only with 1xx.
+    pub(super) const fn is_asked(&self) -> bool {
+        !self.lost && matches!((&self.request, &self.answer), (Part::Whole, Part::Head(_)))
     }
 
     /// Whether it can no longer be told where the stream is. It stays so.
@@ -112,6 +131,11 @@ impl From<Framing> for Part {
 }
 
 impl Part {
+    /// Whether these are the first bytes of a head, and the first is such a one.
+    fn is_begun_with(&self, bytes: &[u8], such: impl Fn(u8) -> bool) -> bool {
+        matches!(self, Self::Head(kept) if kept.is_empty()) && bytes.first().copied().is_some_and(such)
+    }
+
     /// Takes what belongs to the message, and gives back the rest. `after` says what follows a head. `None` for what is not
     /// understood.
     fn take<'a>(
@@ -141,12 +165,17 @@ impl Part {
                 Self::Chunk(left) => {
                     pass(left, &mut bytes);
                     if *left == 0 {
+                        *self = Self::Gap(Vec::new());
+                    }
+                }
+                Self::Gap(kept) => {
+                    if up_to(kept, &mut bytes, LINE_END, LINE_END.len())?.is_some() {
                         *self = Self::Size(Vec::new());
                     }
                 }
                 Self::Trailer(kept) => {
                     if let Some(line) = up_to(kept, &mut bytes, LINE_END, MAX_LINE)? {
-                        *self = if line.is_empty() { Self::Whole } else { Self::Trailer(Vec::new()) };
+                        *self = after_trailer(&line)?;
                     }
                 }
             }
@@ -155,30 +184,68 @@ impl Part {
     }
 }
 
+/// The verb of a request, and what its head says of the body (RFC 9112, section 3).
+fn request(head: &str) -> Option<(&str, Framing)> {
+    let (line, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+    let (verb, rest) = line.split_once(' ')?;
+    let (target, version) = rest.split_once(' ')?;
+    let plain = verb.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    if !plain || verb == "CONNECT" || target.is_empty() || !is_clean(target) {
+        return None;
+    }
+    Some((verb, framing(version.strip_prefix("HTTP/1.")?, fields)?))
+}
+
+/// The code of an answer, and what its head says of the body (RFC 9112, section 4).
+fn answer(head: &str) -> Option<(u16, Framing)> {
+    let (line, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+    let mut words = line.strip_prefix("HTTP/1.")?.splitn(3, ' ');
+    let (minor, code) = (words.next()?, words.next()?);
+    let plain = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    if !plain || !is_clean(line) {
+        return None;
+    }
+    Some((code.parse().ok().filter(|code| *code >= 100)?, framing(minor, fields)?))
+}
+
+/// Whether nothing in it could be the end of a line to a careless reader.
+fn is_clean(line: &str) -> bool {
+    !line.contains(['\r', '\n', '\0'])
+}
+
 /// What follows the line with a chunk's size (RFC 9112, section 7.1).
 fn after_size(line: &[u8]) -> Option<Part> {
-    let line = std::str::from_utf8(line).ok()?;
-    let digits = line.split(';').next()?.trim();
+    let line = std::str::from_utf8(line).ok().filter(|line| is_clean(line))?;
+    let digits = line.split(';').next()?.trim_end_matches([' ', '\t']);
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     match u64::from_str_radix(digits, 16).ok().filter(|_| plain)? {
         0 => Some(Part::Trailer(Vec::new())),
-        size => Some(Part::Chunk(size.checked_add(2)?)),
+        size => Some(Part::Chunk(size)),
     }
 }
 
-/// Takes bytes into `kept` up to `end`, and then gives what was kept, without it. `None` where it is too long.
+/// What follows a line after the last chunk.
+fn after_trailer(line: &[u8]) -> Option<Part> {
+    let plain = std::str::from_utf8(line).is_ok_and(is_clean);
+    plain.then(|| if line.is_empty() { Part::Whole } else { Part::Trailer(Vec::new()) })
+}
+
+/// Takes bytes into `kept` up to `end`, each of them once, and then gives what was kept, without `end`. `None` where that
+/// would be more than `most` bytes, with it.
 #[allow(clippy::option_option, reason = "too long and not whole yet are different")]
 fn up_to(kept: &mut Vec<u8>, bytes: &mut &[u8], end: &[u8], most: usize) -> Option<Option<Vec<u8>>> {
-    let before = kept.len();
-    kept.extend_from_slice(bytes);
-    let Some(at) = kept.windows(end.len()).position(|window| window == end) else {
-        *bytes = &[];
-        return (kept.len() <= most).then_some(None);
-    };
-    let used = at.saturating_add(end.len()).saturating_sub(before);
-    *bytes = bytes.get(used..)?;
-    kept.truncate(at);
-    Some(Some(std::mem::take(kept)))
+    while let Some((first, rest)) = bytes.split_first() {
+        kept.push(*first);
+        *bytes = rest;
+        if kept.ends_with(end) {
+            kept.truncate(kept.len().saturating_sub(end.len()));
+            return Some(Some(std::mem::take(kept)));
+        }
+        if kept.len() >= most {
+            return None;
+        }
+    }
+    Some(None)
 }
 
 /// Lets up to `left` bytes pass.
@@ -188,16 +255,25 @@ fn pass(left: &mut u64, bytes: &mut &[u8]) {
     *bytes = bytes.get(passed..).unwrap_or_default();
 }
 
-/// What the lines of a head say of the body (RFC 9112, section 6.3). `None` where programs might read them differently.
-fn framing(head: &str) -> Option<Framing> {
+/// What the fields of a head say of the body (RFC 9112, section 6.3), where HTTP is 1.`minor`. `None` where programs might
+/// read them differently.
+fn framing(minor: &str, fields: &str) -> Option<Framing> {
+    let knows_chunks = match minor {
+        "0" => false,
+        "1" => true,
+        _ => return None,
+    };
     let mut found = Framing::Unsaid;
-    for line in head.split("\r\n").skip(1) {
-        let (name, value) = line.split_once(':')?;
-        let value = value.trim();
+    for line in fields.split("\r\n").filter(|_| !fields.is_empty()) {
+        let (name, value) = line.split_once(':').filter(|_| is_clean(line))?;
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None; // folded, or with a space that some take for part of the name
+        }
+        let value = value.trim_matches([' ', '\t']);
         let said = if name.eq_ignore_ascii_case("content-length") {
             Framing::Length(value.parse().ok().filter(|_| value.bytes().all(|byte| byte.is_ascii_digit()))?)
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            value.eq_ignore_ascii_case("chunked").then_some(Framing::Chunked)?
+            (knows_chunks && value.eq_ignore_ascii_case("chunked")).then_some(Framing::Chunked)?
         } else {
             continue;
         };
@@ -262,6 +338,21 @@ mod tests {
             (GET, b"SSH-2.0-x\r\n\r\n"),
             (b"CONNECT x:1 HTTP/1.1\r\n\r\n", OK),
             (b"EHLO x\r\n\r\n", OK),
+            (b"GET / HTTP/1.1\r\nHost: x\r\n Content-Length: 2\r\n\r\n", OK),
+            (b"GET / HTTP/1.1\r\nContent-Length : 2\r\n\r\nhi", OK),
+            (b"GET / HTTP/1.1\nContent-Length: 2\r\n\r\n", OK),
+            (b"GET / HTTP/1.1\r\nA: b\nContent-Length: 2\r\n\r\n", OK),
+            (b"GET / HTTP/1.1\n\n", OK),
+            (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", OK),
+            (b"GET / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nhi", OK),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", OK),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n0\r\n\r\n", OK),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxy\r\n0\r\n\r\n", OK),
+            (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\n\r\n\r\n", OK),
+            (b"HEAD\t/ HTTP/1.1\r\n\r\n", OK),
+            (b"GET / HTTP/1.11\r\n\r\n", OK),
+            (GET, b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
+            (GET, b"HTTP/1.1 +20 OK\r\nContent-Length: 0\r\n\r\n"),
         ] {
             let mut talk = Talk::default();
             talk.client(request);
@@ -282,5 +373,70 @@ mod tests {
         let mut talk = Talk::default();
         talk.client(&[GET, GET].concat());
         assert!(talk.is_lost());
+    }
+    /// Bytes of memory in use.
+    fn held(talk: &Talk) -> usize {
+        let of = |part: &Part| match part {
+            Part::Head(kept) | Part::Size(kept) | Part::Gap(kept) | Part::Trailer(kept) => kept.capacity(),
+            Part::Body(_) | Part::Chunk(_) | Part::Whole => 0,
+        };
+        of(&talk.request) + of(&talk.answer)
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_is_no_exchange() {
+        let upgraded = |talk: &mut Talk| {
+            talk.client(GET);
+            talk.backend(b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+        };
+        let endless = |talk: &mut Talk| {
+            talk.client(GET);
+            talk.backend(b"HTTP/1.0 200 OK\r\n\r\n");
+        };
+        let tls = |talk: &mut Talk| {
+            talk.client(b"\x16\x03\x01\x02\x00");
+        };
+        let greeted = |talk: &mut Talk| talk.backend(b"SSH-2.0-x\r\n");
+        let begun: [&dyn Fn(&mut Talk); 4] = [&upgraded, &endless, &tls, &greeted];
+        let (megabyte, chunk) = (1 << 20, [b'A'; 16 * 1024]);
+        for begin in begun {
+            let mut talk = Talk::default();
+            begin(&mut talk);
+            for _ in 0..megabyte / chunk.len() {
+                assert!(!talk.client(&chunk));
+                talk.backend(&chunk);
+                assert_eq!((held(&talk), talk.is_lost()), (0, true));
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_without_an_end_is_kept_up_to_a_limit_and_looked_at_once() {
+        // A byte at a time, and a look at all before it each time: two thousand million steps.
+        let limit = std::time::Duration::from_secs(5);
+        let (begun, mut talk) = (std::time::Instant::now(), Talk::default());
+        for _ in 0..MAX_HEAD - 1 {
+            talk.client(b"A");
+            assert!(held(&talk) <= 2 * MAX_HEAD && !talk.is_lost() && begun.elapsed() < limit);
+        }
+        talk.client(b"A");
+        assert_eq!((held(&talk), talk.is_lost()), (0, true));
+    }
+
+    #[test]
+    fn a_request_is_asked_once_it_is_whole_and_until_its_answer_begins() {
+        let mut talk = Talk::default();
+        for (said, asked) in
+            [("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", false), ("h", false), ("i", true)]
+        {
+            talk.client(said.as_bytes());
+            assert_eq!(talk.is_asked(), asked, "{said}");
+        }
+        for (said, asked) in
+            [("HTTP/1.1 100 Continue\r\n\r\n", true), ("HTTP/1.1 204 No Content\r\n\r\n", false)]
+        {
+            talk.backend(said.as_bytes());
+            assert_eq!(talk.is_asked(), asked, "{said}");
+        }
     }
 }
