@@ -2,6 +2,7 @@
 //! the stream is HTTP, that holds for each request on it.
 
 use std::cell::RefCell;
+use std::future::pending;
 use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ struct Exchange {
     said: Vec<u8>,
     /// When the client last spoke, if nothing has come since.
     asked: Option<Instant>,
+    /// The backend has not taken yet what the client said.
+    offered: bool,
     /// That this was too long ago has been told already.
     told: bool,
     /// Something of the answer has come.
@@ -70,17 +73,15 @@ pub(super) async fn carry(knock: Knock, route: Rc<Route>) {
     };
     let Ok(mut client) = knock.accept().await else { return };
     let exchange = RefCell::new(Exchange::new(tried));
-    while pump(&mut client, backend, &exchange, &route, &turn).await == Over::Moved {
+    let mut said = Vec::new();
+    while pump(&mut client, backend, &said, &exchange, &route, &turn).await == Over::Moved {
         drop(turn);
         let mut tried = std::mem::take(&mut exchange.borrow_mut().tried);
         match dial(&route, &mut tried, &head).await {
             Some(next) => (turn, backend) = next,
             None => return,
         }
-        let said = exchange.borrow_mut().anew(tried);
-        if send(&mut backend, &said, &route).await.is_err() {
-            turn.failed();
-        }
+        said = exchange.borrow_mut().anew(tried);
     }
 }
 
@@ -90,6 +91,7 @@ impl Exchange {
             talk: Talk::default(),
             said: Vec::new(),
             asked: None,
+            offered: false,
             told: false,
             heard: false,
             begun: false,
@@ -132,10 +134,11 @@ impl Exchange {
         known && !self.heard && (self.said.is_empty() || may_repeat(&self.said, repeat))
     }
 
-    /// Since when an answer is awaited, if that has not been told.
+    /// Since when the backend owes something, if that has not been told: an answer to a whole request, or to take what it is
+    /// given. Where no exchanges can be told, it owes a first word. A client that is slow to ask keeps nobody waiting.
     fn waits(&self) -> Option<Instant> {
-        let is_no_answer = self.heard && self.talk.is_lost();
-        self.asked.filter(|_| !self.told && !is_no_answer)
+        let first = !self.heard && (self.offered || self.talk.is_lost());
+        self.asked.filter(|_| !self.told && (first || self.talk.is_asked()))
     }
 }
 
@@ -188,11 +191,12 @@ async fn deliver(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result
     timeout(SILENCE, sent).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-/// Carries both ways until either side ends, as Tor knows no half-closed streams, or until a request that had no answer can
+/// Gives the backend what was `said` before, and carries both ways until either side ends, as Tor knows no half-closed streams, or until a request that had no answer can
 /// go to another backend.
 async fn pump(
     client: &mut Stream,
     backend: Conversation,
+    said: &[u8],
     exchange: &RefCell<Exchange>,
     route: &Route,
     turn: &Turn,
@@ -202,7 +206,7 @@ async fn pump(
     let rung = Notify::new();
     let over = tokio::select! {
         over = answers(from_backend, &mut to_client, exchange, route, turn) => over,
-        over = requests(from_client, &mut to_backend, (exchange, &rung), route, turn) => over,
+        over = requests(from_client, &mut to_backend, said, (exchange, &rung), route, turn) => over,
         () = hangs((exchange, &rung), route, turn) => Over::Moved,
     };
     if over == Over::Ended {
@@ -248,11 +252,15 @@ async fn answers(
 async fn requests(
     mut from: impl AsyncRead + Unpin,
     to: &mut (impl AsyncWrite + Unpin),
+    said: &[u8],
     (exchange, rung): (&RefCell<Exchange>, &Notify),
     route: &Route,
     turn: &Turn,
 ) -> Over {
     let mut buffer = vec![0; CHUNK];
+    if !said.is_empty() && offer(to, said, (exchange, rung)).await.is_err() {
+        return unheard(exchange, route, turn).await;
+    }
     loop {
         let Ok(Ok(got)) = timeout(SILENCE, from.read(&mut buffer)).await else { return Over::Ended };
         let bytes = buffer.get(..got).unwrap_or_default();
@@ -266,11 +274,34 @@ async fn requests(
             exchange.borrow_mut().tried.clear();
             return Over::Moved;
         }
-        rung.notify_one();
-        if deliver(to, bytes).await.is_err() {
-            return broken(exchange, route, turn);
+        if offer(to, bytes, (exchange, rung)).await.is_err() {
+            return unheard(exchange, route, turn).await;
         }
     }
+}
+
+/// Gives the backend what the client said.
+async fn offer(
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    (exchange, rung): (&RefCell<Exchange>, &Notify),
+) -> io::Result<()> {
+    exchange.borrow_mut().offered = true;
+    rung.notify_one();
+    let given = deliver(to, bytes).await;
+    exchange.borrow_mut().offered = false;
+    rung.notify_one();
+    given
+}
+
+/// The backend takes no more: it may have answered before it had the whole request (RFC 9112, section 9.3), which is then
+/// still on its way to the client.
+async fn unheard(exchange: &RefCell<Exchange>, route: &Route, turn: &Turn) -> Over {
+    tokio::time::sleep(route.answer_limit()).await;
+    if exchange.borrow().heard {
+        pending().await // until the answer has ended
+    }
+    broken(exchange, route, turn)
 }
 
 /// The backend has ended or broken off.

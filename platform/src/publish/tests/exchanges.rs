@@ -142,3 +142,79 @@ fn an_answer_that_broke_off_is_never_continued_by_another_backend() {
         assert!(answer.ends_with(b"half") && rest.is_empty() && had.get() == 0);
     });
 }
+
+/// The head of a POST, with so many bytes to come.
+fn upload(length: usize) -> Vec<u8> {
+    format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n").into_bytes()
+}
+
+/// Sends an upload of so many bytes, as far as anybody takes it.
+fn send_upload(to: impl AsyncWriteExt + Unpin + 'static, length: usize) {
+    let mut to = to;
+    spawn_local(async move {
+        let _ = to.write_all(&[upload(length), vec![b'x'; length]].concat()).await;
+    });
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_whole_is_no_failure() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let one = listener.local_addr().unwrap();
+        spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                // The rest is unread when it hangs up.
+                let _ = stream.read(&mut [0; 1024]).await;
+                let _ = stream.write_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\none").await;
+            }
+        });
+        let stage = stage(&[one]).await;
+        // Whether the answer or the broken connection is seen first is chance.
+        for _ in 0..20 {
+            let (mut from, to) = tokio::io::split(stage.open().await);
+            send_upload(to, 1 << 20);
+            let mut answer = String::new();
+            let _ = from.read_to_string(&mut answer).await;
+            assert!(answer.starts_with("HTTP/1.1 413") && answer.ends_with("one"), "{answer}");
+            assert_eq!(stage.ups(), [true]);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_is_slow_to_ask_makes_no_backend_silent() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let one = listener.local_addr().unwrap();
+        spawn_local(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut said = vec![0; upload(2).len() + 2];
+            stream.read_exact(&mut said).await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none").await.unwrap();
+            let _ = stream.read(&mut said).await;
+        });
+        let stage = stage(&[one]).await;
+        let mut stream = stage.open().await;
+        let slow = upload(2);
+        let pieces = [&slow[..9], &slow[9..]];
+        for piece in pieces {
+            stream.write_all(piece).await.unwrap();
+            stream.flush().await.unwrap();
+            // Longer than an answer may take.
+            assert!(timeout(Duration::from_millis(1500), stream.read_u8()).await.is_err());
+            assert_eq!(stage.ups(), [true]);
+        }
+        assert_eq!(exchange(&mut stream, b"hi").await, "one");
+    });
+}
+
+#[test]
+fn a_backend_that_takes_no_more_of_a_request_is_silent() {
+    run(async {
+        let stage = stage(&[silent().await]).await;
+        // More than sockets hold.
+        let (_from, to) = tokio::io::split(stage.open().await);
+        send_upload(to, 1 << 26);
+        stage.settled(|it| !it.routes[0].backends[0].up).await;
+    });
+}
