@@ -299,7 +299,7 @@ async fn offer(
 async fn unheard(exchange: &RefCell<Exchange>, route: &Route, turn: &Turn) -> Over {
     tokio::time::sleep(route.answer_limit()).await;
     if exchange.borrow().heard {
-        pending().await // until the answer has ended
+        pending::<()>().await; // until the answer has ended
     }
     broken(exchange, route, turn)
 }
