@@ -172,7 +172,7 @@ fn an_answer_that_comes_before_the_request_is_whole_is_no_failure() {
         // Whether the answer or the broken connection is seen first is chance.
         for _ in 0..20 {
             let (mut from, to) = tokio::io::split(stage.open().await);
-            send_upload(to, 1 << 20);
+            send_upload(to, 1 << 24);
             let mut answer = String::new();
             let _ = from.read_to_string(&mut answer).await;
             assert!(answer.starts_with("HTTP/1.1 413") && answer.ends_with("one"), "{answer}");
