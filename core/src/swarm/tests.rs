@@ -1,5 +1,6 @@
 //! One conversation by hand: what is said in which order, and why a peer is dropped.
 
+mod places;
 mod upload;
 
 use std::vec;
