@@ -191,6 +191,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if !lane.joined {
             lane.fed = now;
         }
+        if let (Reply::Hashes { .. } | Reply::Info(_), Some(Some(peer))) = (reply, self.peers.get_mut(at)) {
+            peer.moved = now;
+        }
         match reply {
             Reply::Block(block) => self.write_block(now, at, block, tx, store),
             Reply::Refuse { id, gone } => Some(write(&Message::Refuse { id, gone }, tx)),

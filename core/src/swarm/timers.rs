@@ -55,7 +55,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             for lane in peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing) {
                 open = open.saturating_add(1);
                 let starves = !lane.asked.is_empty() && now.since(lane.fed) >= STALL_MS;
-                let dawdles = !lane.dialed && !lane.joined && now.since(lane.fed) >= JOIN_MS;
+                let waits = !lane.replies.is_empty(); // for us: what it asked for stands in our own limits
+                let dawdles = !lane.dialed && !lane.joined && !waits && now.since(lane.fed) >= JOIN_MS;
                 if starves || dawdles || now.since(lane.heard) >= SILENCE_MS {
                     (lane.closing, lane.stirred) = (true, true);
                     stalled = stalled.saturating_add(usize::from(starves));

@@ -33,3 +33,29 @@ fn a_seed_gives_up_the_idle_whoever_called() {
     call(&mut swarm, NOW.plus(GRACE_MS), 9).unwrap();
     assert!(swarm.peers(NOW).all(|peer| peer.key != PeerKey([2; 32])));
 }
+
+#[test]
+fn who_learns_keeps_his_place() {
+    let (mut swarm, mut store, learner) = swarm(true, false);
+    (3..6).for_each(|key| _ = call(&mut swarm, NOW.plus(1), key).unwrap());
+    let later = NOW.plus(GRACE_MS);
+    assert_eq!(answers(&mut swarm, &mut store, learner, NOW.plus(1), Message::AskInfo(0)), 128);
+    assert!(swarm.say(later, learner, &mut [0; MAX_FRAME], &mut store).unwrap() > 0, "it asked once more");
+    call(&mut swarm, later.plus(1), 9).unwrap();
+    assert!(swarm.peers(later).any(|peer| peer.key == PeerKey([2; 32])), "another went");
+}
+
+#[test]
+fn a_learner_whose_answers_wait_in_our_limit_is_no_dawdler() {
+    let (mut swarm, mut store, learner) = swarm(true, false);
+    swarm.upload = Some(Bucket::new(NOW, 1, 16 * 1024));
+    assert_eq!(answers(&mut swarm, &mut store, learner, NOW, Message::AskInfo(0)), 1);
+    let late = NOW.plus(2 * JOIN_MS);
+    assert_eq!(swarm.handle_timeout(late), None);
+    assert_eq!(swarm.say(late, learner, &mut [0; MAX_FRAME], &mut store), Ok(1), "its lane is open: Alive");
+    swarm.upload = None;
+    assert!(swarm.say(late, learner, &mut [0; MAX_FRAME], &mut store).unwrap() > 0);
+    assert_eq!(swarm.handle_timeout(late.plus(JOIN_MS)), None);
+    let over = swarm.say(late.plus(JOIN_MS), learner, &mut [0; MAX_FRAME], &mut store);
+    assert_eq!(over, Err(Over::Closed), "nothing is owed any more");
+}
