@@ -36,8 +36,10 @@ pub struct Gateway {
     pub response_limit: Bytes,
     /// Longest wait for the head of an answer.
     pub timeout: Seconds,
-    /// Longest silence of a body or a tunnel.
+    /// Longest silence of a body.
     pub idle: Seconds,
+    /// Longest silence of a tunnel. Programs that wait for mail or events are silent for half an hour.
+    pub tunnel_idle: Seconds,
     /// What `/proxy` sends as `User-Agent`; empty to send the caller's own.
     pub user_agent: String,
     /// Services that tell which address they see, for `/ip` and `/verify-tor`.
@@ -59,6 +61,7 @@ impl Default for Gateway {
             response_limit: Bytes(1024 * 1024 * 1024),
             timeout: Seconds(120),
             idle: Seconds(300),
+            tunnel_idle: Seconds(2 * 3600),
             user_agent: USER_AGENT.to_owned(),
             check_urls: vec![CHECK_URL.to_owned()],
         }

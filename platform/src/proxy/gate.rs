@@ -17,9 +17,9 @@ use super::meter::Opened;
 /// served however many others never speak.
 const YOUNG: usize = 512;
 
-/// A client other than this machine has at most one part in so many of a listener's connections, so that one alone cannot
-/// starve the others.
-const SHARE: u32 = 2;
+/// Once less than one part in so many of a listener's connections is free, a client other than this machine that has as large a part
+/// gets no more: one alone cannot starve the others, and a whole network behind one address is served while there is room.
+const SHARE: u32 = 4;
 
 /// After an error that accepting again would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ pub struct Gate {
     young: Mutex<Young>,
     /// Connections of each client that holds some. As many as there are slots at most.
     held: Mutex<HashMap<IpAddr, u32>>,
-    /// Connections of one client at most.
+    /// Connections of one client at most, where not so many are free.
     each: u32,
     meter: Arc<Meter>,
 }
@@ -80,11 +80,12 @@ impl Gate {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connection of this client, unless it has its part already.
+    /// Counts a connection of this client, unless it has its part already while others may need theirs.
     fn hold(&self, client: IpAddr) -> bool {
+        let short = self.slots.available_permits() < usize::try_from(self.each).unwrap_or(usize::MAX);
         let mut held = self.held();
         let count = held.entry(client).or_default();
-        let more = *count < self.each;
+        let more = !short || *count < self.each;
         *count = count.saturating_add(u32::from(more));
         more
     }
@@ -165,6 +166,8 @@ fn party(client: IpAddr) -> Option<IpAddr> {
     match client.to_canonical() {
         ip if ip.is_loopback() => None,
         IpAddr::V4(ip) => Some(ip.into()),
+        // Everybody on a network shares these.
+        IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_unique_local() => Some(ip.into()),
         IpAddr::V6(ip) => Some(std::net::Ipv6Addr::from(u128::from(ip) >> 64 << 64).into()),
     }
 }
@@ -247,21 +250,23 @@ mod tests {
         let meter = Meters::default().add("test", ([127, 0, 0, 1], 0).into());
         let gate = Gate::new(8, meter);
         let mut slots = Vec::new();
-        for _ in 0..4 {
+        // All but a part, while nobody else wants any.
+        for _ in 0..6 {
             slots.push(from(&gate, "192.168.1.7").await.unwrap());
         }
         assert!(from(&gate, "192.168.1.7").await.is_none());
         assert!(from(&gate, "::ffff:192.168.1.7").await.is_none(), "the same in IPv6's notation");
+        slots.push(from(&gate, "2001:db8::1").await.unwrap());
+        slots.push(from(&gate, "2001:db8::2").await.unwrap());
+        assert_eq!(gate.held().len(), 2, "one network is one client");
+        slots.drain(..2);
         for client in ["fe80::1", "fe80::2"] {
             slots.push(from(&gate, client).await.unwrap());
         }
-        assert_eq!(gate.held().len(), 2, "one network is one client");
-        slots.truncate(3);
-        assert!(from(&gate, "192.168.1.7").await.is_some());
+        assert_eq!(gate.held().len(), 4, "but not where everybody has the same");
         // This machine may have all that is left.
-        for _ in 0..5 {
-            slots.push(from(&gate, "127.0.0.1").await.unwrap());
-        }
+        slots.drain(..1);
+        slots.push(from(&gate, "127.0.0.1").await.unwrap());
         assert!(from(&gate, "192.168.1.8").await.is_none());
         slots.clear();
         assert!(gate.held().is_empty());

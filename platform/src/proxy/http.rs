@@ -118,7 +118,8 @@ impl Gateway {
         if let Some((upgrade, mut tunnel)) = handed
             && let Ok(Ok(client)) = timeout(FAREWELL, upgrade).await
         {
-            let (mut client, idle) = (TokioIo::new(client), Some(self.idle()));
+            let (mut client, idle) =
+                (TokioIo::new(client), Some(Duration::from_secs(self.config.tunnel_idle.0)));
             match carry_within(&mut client, &mut tunnel, Vec::new(), &self.meter, idle).await {
                 End::Broken(_) => self.meter.error("broken"),
                 End::Quiet => self.meter.error("tunnel_idle"),

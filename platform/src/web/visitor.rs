@@ -1,6 +1,6 @@
 //! Who is looking, from where, and what of the node they may see and do.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
 use axum::http::{Extensions, HeaderMap};
@@ -61,7 +61,7 @@ impl Place {
         let address = caller.0.ip().to_canonical();
         match address {
             _ if address.is_loopback() => Ok(Self::Machine),
-            _ if is_local(address) => Ok(Self::Lan(address)),
+            _ if is_local(address) || is_on_link(address) => Ok(Self::Lan(address)),
             _ => Err(OUTSIDE),
         }
     }
@@ -74,6 +74,25 @@ const fn is_local(address: IpAddr) -> bool {
         IpAddr::V4(address) => address.is_private() || address.is_link_local(),
         IpAddr::V6(address) => address.is_unique_local() || address.is_unicast_link_local(),
     }
+}
+
+/// Whether an address is of a network that this machine is on, too: with IPv6 a home's own machines have public addresses.
+fn is_on_link(address: IpAddr) -> bool {
+    let IpAddr::V6(address) = address else { return false };
+    // Where it cannot be read, nobody is known.
+    std::fs::read_to_string("/proc/net/if_inet6").is_ok_and(|list| has_neighbour(&list, address))
+}
+
+/// Whether `list`, as the kernel writes it, has an address of the same network of 64 bits. Interfaces that lead to one other machine only,
+/// with longer prefixes, do not count.
+fn has_neighbour(list: &str, address: Ipv6Addr) -> bool {
+    let network = u128::from(address) >> 64;
+    list.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        let own = words.next().and_then(|hex| u128::from_str_radix(hex, 16).ok());
+        let length = words.nth(1).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        own.is_some_and(|own| own >> 64 == network) && length == Some(64)
+    })
 }
 
 /// What others see of this page, whatever they ask for.
@@ -146,6 +165,22 @@ mod tests {
         let entry = PageEntry { password: password.then(String::new), audience, ..PageEntry::default() };
         let session = session.then(String::new);
         Visitor { place, entry, session, known: None }.sight(FirstRun::Machine)
+    }
+
+    #[test]
+    fn machines_on_the_same_public_network_are_neighbours() {
+        let list = "00000000000000000000000000000001 01 80 10 80       lo\n\
+                    20010db8000700010000000000000002 02 40 00 80     eth0\n\
+                    20010db8000900010000000000000002 03 80 00 80     tun0\n";
+        for (address, is) in [
+            ("2001:db8:7:1::99", true),
+            ("2001:db8:7:2::99", false),
+            ("2001:db8:9:1::99", false),
+            ("2001:4860::8", false),
+        ] {
+            assert_eq!(has_neighbour(list, address.parse().unwrap()), is, "{address}");
+        }
+        assert!(!has_neighbour("", Ipv6Addr::LOCALHOST));
     }
 
     #[test]

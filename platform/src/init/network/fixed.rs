@@ -37,7 +37,9 @@ pub(super) fn prepare(way: &Way) {
 /// Gives an interface the address, whenever it is connected, for ever.
 pub(super) async fn run(way: Rc<Way>, network: Network, router: Option<Ipv4Addr>) {
     loop {
-        if let Err(error) = way.set(network, router, "as bulbil.toml says") {
+        // One that was plugged in anew under its old name is off.
+        let set = way.links.up(&way.interface).and_then(|()| way.set(network, router, "as bulbil.toml says"));
+        if let Err(error) = set {
             way.unset();
             way.tell(None, &format!("the address in bulbil.toml cannot be set: {error}"));
             sleep(AGAIN).await;

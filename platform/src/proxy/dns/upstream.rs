@@ -20,6 +20,10 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// [`DEADLINE`]. What was begun goes on inside Tor, and is found the next time.
 const OPEN: Duration = Duration::from_secs(6);
 
+/// After another resolver took over, the first is tried again so much later: an onion service that is called for the first time
+/// may well take longer than [`OPEN`].
+const RETURN: Duration = Duration::from_mins(2);
+
 /// Longest wait for a second opinion on an answer that says "I cannot" or "I will not".
 const SECOND: Duration = Duration::from_secs(8);
 
@@ -81,6 +85,8 @@ pub(super) struct Upstreams {
 struct State {
     /// The resolver in use; the next after one that failed.
     chosen: usize,
+    /// When it was chosen.
+    since: Instant,
     /// The way to each resolver's connection, where one stands.
     lines: Vec<Option<mpsc::Sender<Ask>>>,
 }
@@ -102,7 +108,7 @@ impl Upstreams {
             .partition(|(host, _)| matches!(host, Host::Onion(_)));
         let draw = draw(others.len());
         onions.extend(others.into_iter().nth(draw));
-        let state = State { chosen: 0, lines: vec![None; onions.len()] };
+        let state = State { chosen: 0, since: Instant::now(), lines: vec![None; onions.len()] };
         Self { exit, targets: onions, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -133,7 +139,7 @@ impl Upstreams {
     async fn try_all(&self, query: &Query) -> Result<(usize, Vec<u8>), Lost> {
         let mut last = Lost::Broken;
         for _ in 0..TRIES {
-            let number = self.state().chosen;
+            let number = self.chosen();
             match self.ask_one(number, query).await {
                 Ok(bytes) => return Ok((number, bytes)),
                 Err(why @ (Lost::Full | Lost::Reach(ReachError::NotReady | ReachError::Shutdown))) => {
@@ -143,6 +149,16 @@ impl Upstreams {
             }
         }
         Err(last)
+    }
+
+    /// The resolver in use. After a while in which another one was, the first has its chance again; whoever waits meanwhile is asked for
+    /// elsewhere, as with any other that fails.
+    fn chosen(&self) -> usize {
+        let mut state = self.state();
+        if state.chosen != 0 && state.since.elapsed() >= RETURN {
+            (state.chosen, state.since) = (0, Instant::now());
+        }
+        state.chosen
     }
 
     async fn ask_one(&self, number: usize, query: &Query) -> Result<Vec<u8>, Lost> {
@@ -228,7 +244,7 @@ impl Visit {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Another connection may have failed before, and moved on.
         if state.chosen == self.number {
-            state.chosen = self.next;
+            (state.chosen, state.since) = (self.next, Instant::now());
         }
     }
 }

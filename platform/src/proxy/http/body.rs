@@ -11,9 +11,9 @@ use tokio::time::{Instant, Sleep};
 use super::progress::Progress;
 use crate::proxy::Meter;
 
-/// Bytes a second that a body must bring, as a mean over each `idle`: one byte now and then would hold a place for as long as
-/// it is long. A generous guess at the slowest path that is of use to anybody.
-const LEAST_RATE: u64 = 64;
+/// Bytes a second that a request's body must bring, as a mean over each `idle`: one byte now and then would hold a place for as
+/// long as it is long. A generous guess at the slowest path that is of use to anybody. Answers may be as slow as events are rare.
+pub(super) const LEAST_RATE: u64 = 64;
 
 /// What breaks a body off.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -38,6 +38,7 @@ pub(super) struct Metered<B> {
     body: B,
     left: u64,
     idle: Duration,
+    least: u64,
     alarm: Pin<Box<Sleep>>,
     /// When it last brought something.
     last: Instant,
@@ -49,7 +50,7 @@ pub(super) struct Metered<B> {
 }
 
 impl<B> Metered<B> {
-    /// At most `limit` bytes, no pause longer than `idle`, [`LEAST_RATE`] in each `idle`; each byte counted.
+    /// At most `limit` bytes, no pause longer than `idle`; each byte counted.
     pub(super) fn new(
         body: B,
         limit: u64,
@@ -59,7 +60,12 @@ impl<B> Metered<B> {
     ) -> Self {
         let alarm = Box::pin(tokio::time::sleep(idle));
         let (progress, now) = (Arc::<Progress>::default(), Instant::now());
-        Self { body, left: limit, idle, alarm, last: now, window: (now, 0), meter, count, progress }
+        Self { body, left: limit, idle, least: 0, alarm, last: now, window: (now, 0), meter, count, progress }
+    }
+
+    /// And so many bytes a second, as a mean over each `idle`.
+    pub(super) fn at_least(self, least: u64) -> Self {
+        Self { least, ..self }
     }
 
     /// Tells, now and later, how far it has come.
@@ -76,7 +82,7 @@ impl<B> Metered<B> {
             }
             let (since, brought) = self.window;
             if since + self.idle <= now {
-                if brought < LEAST_RATE.saturating_mul(self.idle.as_secs()) {
+                if brought < self.least.saturating_mul(self.idle.as_secs()) {
                     return Poll::Ready(Cut::Slow);
                 }
                 self.window = (now, 0);
@@ -153,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_crawls_is_cut_although_it_never_falls_silent() {
         let idle = Duration::from_secs(120);
-        for (length, whole) in [(1, false), (4096, true)] {
+        for (length, rated, whole) in [(1, true, false), (1, false, true), (4096, true, true)] {
             let drip = futures::stream::unfold(0, move |count| async move {
                 tokio::time::sleep(Duration::from_secs(59)).await;
                 let frame = Frame::data(Bytes::from(vec![7; length]));
@@ -161,7 +167,8 @@ mod tests {
             });
             let body = StreamBody::new(Box::pin(drip));
             let begun = Instant::now();
-            let got = Metered::new(body, 1 << 20, idle, meter(), Meter::down).collect().await;
+            let body = Metered::new(body, 1 << 20, idle, meter(), Meter::up);
+            let got = if rated { body.at_least(LEAST_RATE) } else { body }.collect().await;
             match got {
                 Ok(got) => assert!(whole && got.to_bytes().len() == 9 * length),
                 Err(cut) => assert!(!whole && cut == Cut::Slow && begun.elapsed() <= idle * 2, "{cut:?}"),

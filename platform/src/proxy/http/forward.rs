@@ -10,7 +10,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use url::Url;
 
 use super::answer::{self, Answer, Refusal};
-use super::body::Metered;
+use super::body::{LEAST_RATE, Metered};
 use super::caller::{Caller, Manner};
 use super::{Gateway, headers, target};
 use crate::http::engine::Failure;
@@ -69,7 +69,8 @@ impl Gateway {
     ) -> Result<Response<pool::Answer>, Refusal> {
         let (head, body) = request.into_parts();
         let body =
-            Metered::new(body, self.config.request_limit.0, self.idle(), Arc::clone(&self.meter), Meter::up);
+            Metered::new(body, self.config.request_limit.0, self.idle(), Arc::clone(&self.meter), Meter::up)
+                .at_least(LEAST_RATE);
         let progress = body.progress();
         let mut request = Request::from_parts(head, body.map_err(Into::into).boxed_unsync());
         match manner {

@@ -25,7 +25,7 @@ async fn a_picture_of_a_foreign_page_fetches_nothing_over_the_lan() {
 
 #[tokio::test]
 async fn a_silent_tunnel_gives_its_place_back() {
-    let house = House::open("idle = 1\nmax_connections = 1", OK).await;
+    let house = House::open("tunnel_idle = 1\nmax_connections = 1", OK).await;
     let mut server = house.memory.listen_outside("mute.org".parse::<Host>().unwrap(), 443);
     let mut client = TcpStream::connect(house.address).await.unwrap();
     client.write_all(b"CONNECT mute.org:443 HTTP/1.1\r\nHost: mute.org:443\r\n\r\n").await.unwrap();
