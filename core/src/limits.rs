@@ -73,11 +73,12 @@ pub const ALIVE_MS: u64 = 60_000;
 /// Milliseconds of silence after which an idle lane is closed.
 pub const SILENCE_MS: u64 = 200_000;
 
-/// Milliseconds from the opening of a lane, or from the last metadata given on it, until the caller must have joined.
+/// Milliseconds from the opening of a lane, or from the last metadata given on it, until the caller must have joined,
+/// unless we owe it an answer.
 pub const JOIN_MS: u64 = 60_000;
 
-/// Milliseconds after which a peer that moved no content, either way, gives its place to a newcomer where all are taken.
-/// Within that time everybody who wants something is served for a while.
+/// Milliseconds after which a peer that moved no content, either way, and was given no metadata, gives its place to a caller
+/// where all are taken. Within that time everybody who wants something is served for a while.
 pub const GRACE_MS: u64 = 120_000;
 
 /// Milliseconds between two looks at who may fetch from us (BitTorrent's usual 10 s).

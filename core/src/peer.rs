@@ -175,7 +175,7 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) best: u64,
     /// When it was first asked for anything.
     pub(crate) first_asked: Option<Millis>,
-    /// When verified bytes last came or went; at first, when it came.
+    /// When verified bytes last came or went, or metadata went; at first, when it came.
     pub(crate) moved: Millis,
     /// When one of us last wanted something of the other.
     pub(crate) useful: Millis,

@@ -1,7 +1,8 @@
 //! One share and everyone who trades it: what we have, whom to ask, whom to serve.
 //!
 //! The owner calls, in this order: [`lane_open`](Swarm::lane_open) after a handshake; [`hear`](Swarm::hear) for each
-//! frame; [`handle_timeout`](Swarm::handle_timeout) until `None` when [`poll_timeout`](Swarm::poll_timeout) says so;
+//! frame; [`handle_timeout`](Swarm::handle_timeout) until `None` when [`poll_timeout`](Swarm::poll_timeout) says so, where
+//! a limit on uploads may bring that moment nearer with each [`say`](Swarm::say);
 //! after any of these [`poll_stirred`](Swarm::poll_stirred) until `None`, [`say`](Swarm::say) for each lane named there,
 //! and [`poll_dial`](Swarm::poll_dial) until `None`; [`lane_closed`](Swarm::lane_closed) when a connection is gone.
 //! Nothing waits and nothing is queued beyond what the types show.
@@ -87,8 +88,8 @@ pub struct Swarm<B, S, const PEERS: usize, const LANES: usize> {
     logged: u64,
     active: Vec<u32, MAX_ACTIVE>,
     upload: Option<Bucket>,
-    /// A lane waits for the bucket.
-    dry: bool,
+    /// Lanes wait for the bucket, and are stirred then.
+    dry_until: Option<Millis>,
     /// The lane that was last given something from the bucket: the next in order goes first.
     turn: usize,
     fault: Option<StoreError>,
@@ -170,7 +171,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             logged: 0,
             active: Vec::new(),
             upload: settings.upload_limit.map(limit),
-            dry: false,
+            dry_until: None,
             turn: 0,
             fault: None,
             read_fault: None,
@@ -207,6 +208,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// before each [`say`](Self::say) and takes it back afterwards.
     pub fn upload_mut(&mut self) -> &mut Option<Bucket> {
         &mut self.upload
+    }
+
+    /// When lanes that found the upload limit reached try again. Where a [`say`](Self::say) sets it,
+    /// [`poll_timeout`](Self::poll_timeout) is to be asked anew.
+    pub fn dry_until(&self) -> Option<Millis> {
+        self.dry_until
     }
 
     /// Whether every block is here.

@@ -44,7 +44,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         let known = self.peers.iter().position(|peer| peer.as_ref().is_some_and(|peer| peer.key == key));
         let at = match known {
             Some(at) => at,
-            None => self.admit(now, key, bits)?,
+            None => self.admit(now, key, dialed, bits)?,
         };
         self.generations = self.generations.wrapping_add(1);
         let generation = self.generations;
@@ -64,10 +64,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         &mut self,
         now: Millis,
         key: PeerKey,
+        dialed: bool,
         bits: impl FnOnce(u32) -> Option<Bits<B>>,
     ) -> Result<usize, NoLane> {
         let free = self.peers.iter().position(Option::is_none);
-        let at = free.or_else(|| self.make_room(now)).ok_or(NoLane::Full)?;
+        let at = free.or_else(|| if dialed { None } else { self.make_room(now) }).ok_or(NoLane::Full)?;
         let has = bits(self.layout.pieces())
             .filter(|bits| bits.len() == self.layout.pieces())
             .ok_or(NoLane::Full)?;
@@ -78,9 +79,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// Gives up the peer that moved nothing for the longest time, if that is long enough, and says which place is free then.
-    /// Its lanes are named by [`poll_stirred`](Self::poll_stirred), so that they end.
+    /// Its lanes are named by [`poll_stirred`](Self::poll_stirred), so that they end. Kept are those who have what we
+    /// lack and, as long as we lack anything, those we called.
     fn make_room(&mut self, now: Millis) -> Option<usize> {
-        let idle = |peer: &Peer<B, LANES>| now.since(peer.moved) >= GRACE_MS;
+        let whole = self.is_whole();
+        let needed =
+            |peer: &Peer<B, LANES>| peer.we_want() || (!whole && peer.open().any(|lane| lane.dialed));
+        let idle = |peer: &Peer<B, LANES>| now.since(peer.moved) >= GRACE_MS && !needed(peer);
         let places = (0_u8..).zip(&self.peers).filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
         let (at, peer) = places.filter(|(_, peer)| idle(peer)).min_by_key(|(_, peer)| peer.moved)?;
         log::debug!("peer {} gave its place to another", peer.number);

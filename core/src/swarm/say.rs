@@ -24,7 +24,10 @@ const PIECES_A_FRAME: u32 = 8 * 16 * 1024;
 const METADATA: u64 = 4;
 
 /// Bytes of an upload that the bucket is asked for.
-pub(super) const UNIT: u64 = 16 * 1024;
+const UNIT: u64 = 16 * 1024;
+
+/// Milliseconds by which the next try to upload is put off at most.
+const SPREAD_MS: u64 = 32;
 
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
     /// Writes the next frame for `lane` at the start of `tx` and returns its length, or 0 when there is none to send.
@@ -188,6 +191,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if !lane.joined {
             lane.fed = now;
         }
+        if let (Reply::Hashes { .. } | Reply::Info(_), Some(Some(peer))) = (reply, self.peers.get_mut(at)) {
+            peer.moved = now;
+        }
         match reply {
             Reply::Block(block) => self.write_block(now, at, block, tx, store),
             Reply::Refuse { id, gone } => Some(write(&Message::Refuse { id, gone }, tx)),
@@ -206,9 +212,12 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             return false;
         }
         if let Some(bucket) = &mut self.upload {
-            self.dry = !bucket.take(now, UNIT);
-            if self.dry {
-                _ = self.random(); // for when to try again
+            if !bucket.take(now, UNIT) {
+                let ready = bucket.ready_at(UNIT);
+                // Swarms that share a bucket come back apart, or it would always be the same one that comes first. Who
+                // waits already keeps his turn.
+                let spread = u64::from(self.random()) % SPREAD_MS;
+                self.dry_until.get_or_insert(ready.plus(spread));
                 return false;
             }
             self.turn = at.saturating_mul(LANES).saturating_add(usize::from(id.lane));

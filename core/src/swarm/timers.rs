@@ -1,19 +1,14 @@
 //! What happens because time passed.
 
-use super::say::UNIT;
 use super::{Over, Reject, Swarm};
 use crate::content::Span;
 use crate::lanes::Step;
 use crate::limits::{CHOKE_MS, JOIN_MS, SILENCE_MS, STALL_MS};
 use crate::peer::Words;
-use crate::rate::Bucket;
 use crate::time::Millis;
 
 /// Milliseconds for which a peer that wants nothing is kept when we want nothing either.
 const IDLE_MS: u64 = 30_000;
-
-/// Milliseconds by which the next try to upload is put off at most.
-const SPREAD_MS: u64 = 32;
 
 /// Milliseconds between two looks at lanes, while there are any.
 const TICK_MS: u64 = 1_000;
@@ -23,10 +18,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     /// bring anything.
     pub fn poll_timeout(&self) -> Option<Millis> {
         if self.peers.iter().any(Option::is_some) {
-            // Swarms that share a bucket come back apart, or it would always be the same one that comes first.
-            let ready = |bucket: Bucket| bucket.ready_at(UNIT).plus(self.random % SPREAD_MS);
-            let upload = self.upload.filter(|_| self.dry).map(ready);
-            return [Some(self.next_choke), Some(self.next_tick), upload].into_iter().flatten().min();
+            return [Some(self.next_choke), Some(self.next_tick), self.dry_until].into_iter().flatten().min();
         }
         if self.is_whole() || self.fault.is_some() { None } else { self.next_dial() }
     }
@@ -37,8 +29,10 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             self.next_choke = now.plus(CHOKE_MS);
             self.rechoke(now);
         }
-        if core::mem::take(&mut self.dry) {
-            self.stir_all();
+        if self.dry_until.is_some_and(|until| now >= until) {
+            self.dry_until = None;
+            let lanes = self.peers.iter_mut().flatten().flat_map(|peer| peer.lanes.iter_mut().flatten());
+            lanes.filter(|lane| !lane.replies.is_empty()).for_each(|lane| lane.stirred = true);
         }
         if now < self.next_tick {
             return None;
@@ -61,7 +55,8 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             for lane in peer.lanes.iter_mut().flatten().filter(|lane| !lane.closing) {
                 open = open.saturating_add(1);
                 let starves = !lane.asked.is_empty() && now.since(lane.fed) >= STALL_MS;
-                let dawdles = !lane.dialed && !lane.joined && now.since(lane.fed) >= JOIN_MS;
+                let waits = !lane.replies.is_empty(); // for us: what it asked for stands in our own limits
+                let dawdles = !lane.dialed && !lane.joined && !waits && now.since(lane.fed) >= JOIN_MS;
                 if starves || dawdles || now.since(lane.heard) >= SILENCE_MS {
                     (lane.closing, lane.stirred) = (true, true);
                     stalled = stalled.saturating_add(usize::from(starves));

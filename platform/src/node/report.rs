@@ -101,7 +101,8 @@ fn build(node: &Node) -> Status {
     let rooms: Vec<_> = rooms.chain(fetches.iter().filter_map(|fetch| fetch.current_room())).collect();
     let peers = rooms.iter().flat_map(|room| peers(room)).collect();
     let (rss, rss_peak) = process::memory();
-    let shortage = node.ground.short.look(rss, node.config.memory.0, rooms.into_iter());
+    let now = node.ground.clock.now();
+    let shortage = node.ground.short.look(now, (rss, node.config.memory.0), rooms.into_iter());
     let mut status = Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_s: node.started.elapsed().as_secs(),

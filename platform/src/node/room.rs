@@ -294,9 +294,13 @@ impl Room {
         let now = self.ground.clock.now();
         let said = self.ground.house.upload().lend(|upload| {
             let mut swarm = self.swarm.borrow_mut();
+            let waits = swarm.dry_until();
             core::mem::swap(swarm.upload_mut(), upload);
             let said = swarm.say(now, lane, tx, &mut *self.store.borrow_mut());
             *upload = *swarm.upload_mut(); // what is left, and when there will be more
+            if swarm.dry_until() != waits {
+                self.changed.notify_one(); // the next try comes before what the timers wait for
+            }
             said
         });
         if said.is_err() {

@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 
 use super::*;
 use crate::config::Bytes;
-use crate::status::ShareState;
+use crate::status::{Fetch, ShareState};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -32,8 +32,11 @@ async fn two_shares_together_keep_to_one_limit() {
             let out = stage.there.path().to_owned();
             fetcher.fetch(FetchRequest { link, out }).await.unwrap();
         }
-        let done = |status: &Status| status.fetches.iter().all(|fetch| fetch.state == FetchState::Done);
-        until(&fetcher, done).await;
+        let is_done = |fetch: &Fetch| fetch.state == FetchState::Done;
+        let first = until(&fetcher, |status| status.fetches.iter().any(is_done)).await;
+        let slower = first.fetches.iter().map(|fetch| fetch.done).min().unwrap();
+        assert!(slower > 400 << 10, "{slower} bytes of the one when the other had all: it starves");
+        until(&fetcher, |status| status.fetches.iter().all(is_done)).await;
         // A second's worth may leave at once; the rest of 4 MiB takes three seconds, and one for each share on its own.
         let took = start.elapsed();
         assert!(took.as_secs_f64() > 2.9, "{took:?}");
