@@ -50,13 +50,22 @@ impl Owner {
 
     /// Sends a form and returns where it leads.
     pub fn post(&self, path: &str, fields: &[(&str, &str)]) -> io::Result<String> {
+        let mut command = self.form(path, fields);
+        run(command.args(["--output", "/dev/stderr", "--write-out", "%{redirect_url}"]))
+    }
+
+    /// Sends a form and returns the page that answers it.
+    pub fn submit(&self, path: &str, fields: &[(&str, &str)]) -> io::Result<String> {
+        run(&mut self.form(path, fields))
+    }
+
+    fn form(&self, path: &str, fields: &[(&str, &str)]) -> Command {
         let mut command = self.curl(path);
-        command.args(["--fail-with-body", "--output", "/dev/stderr", "--write-out", "%{redirect_url}"]);
-        command.args(["--header", &format!("Origin: http://{}", self.host)]);
+        command.args(["--fail-with-body", "--header", &format!("Origin: http://{}", self.host)]);
         for (name, value) in fields.iter().chain(&[("token", self.token.as_str())]) {
             command.args(["--data-urlencode", &format!("{name}={value}")]);
         }
-        run(&mut command)
+        command
     }
 
     /// The status, once signed in.

@@ -158,11 +158,11 @@ impl Story<'_> {
     /// A button of the page, and the question whether it is meant.
     fn press(&self, owner: &mut Owner, what: &str) -> io::Result<()> {
         owner.get("/machine")?;
-        let question = owner.post("/machine/power", &[("do", what)])?;
+        let question = owner.submit("/machine/power", &[("do", what)])?;
         if !question.contains("Leave it on") {
             return Err(io::Error::other(format!("{}: the page does not ask before it acts", self.name)));
         }
-        owner.post("/machine/power", &[("do", what), ("sure", "yes")]).map(drop)
+        owner.submit("/machine/power", &[("do", what), ("sure", "yes")]).map(drop)
     }
 
     /// On the host's own node, over onion services.
