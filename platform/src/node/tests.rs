@@ -6,6 +6,7 @@ mod fetches;
 mod full;
 mod guesses;
 mod landing;
+mod late;
 mod mail;
 mod noon;
 mod shortage;
