@@ -100,7 +100,7 @@ struct Lane {
 enum Trouble {
     /// Worth another try.
     Passing(String),
-    /// Worth another try: all places at the node are taken.
+    /// Worth another try for as long as it takes: the node was heard, and all its places are taken.
     Busy,
     /// The owner has to do something.
     Final(String),
@@ -220,10 +220,8 @@ impl Fetch {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
                 Err(Trouble::Passing(why)) => (why, Duration::from_millis(retry.failed(0))),
-                Err(Trouble::Busy) if self.is_given_up() => {
-                    break Some("gave up after 24 hours: the node is busy".into());
-                }
                 Err(Trouble::Busy) => {
+                    self.note_heard();
                     let wait = Duration::from_millis(retry.failed(0));
                     (busy(wait), wait)
                 }

@@ -90,7 +90,10 @@ impl Fetch {
     fn open_trouble(&self, why: OpenError) -> Trouble {
         match why {
             OpenError::Out(..) if self.parts.was_done => self.late(LATE),
-            OpenError::Full(..) | OpenError::Busy(_) => Trouble::Passing(why.to_string()),
+            OpenError::Full(..) | OpenError::Busy(_) => {
+                self.note_heard(); // nobody was asked meanwhile
+                Trouble::Passing(why.to_string())
+            }
             other => Trouble::Final(other.to_string()),
         }
     }
