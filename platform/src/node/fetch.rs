@@ -1,5 +1,6 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
+mod damage;
 pub(in crate::node) mod enter;
 mod finish;
 mod learn;
@@ -64,6 +65,7 @@ pub(crate) struct Fetch {
     /// When somebody was last heard, and by what sign: the bytes verified and the lanes opened until then.
     heard: Cell<Instant>,
     sign: Cell<(u64, u64)>,
+    damage: damage::Damage,
     /// Written pieces are being forced to the device.
     flushing: Rc<Cell<bool>>,
     reachable: Cell<bool>,
@@ -129,6 +131,7 @@ impl Fetch {
             verified: Cell::default(),
             heard: Cell::new(Instant::now()),
             sign: Cell::default(),
+            damage: damage::Damage::default(),
             flushing: Rc::default(),
             reachable: Cell::new(false),
             started: Instant::now(),

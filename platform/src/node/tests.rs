@@ -1,6 +1,7 @@
 //! Whole nodes in one process, over the network that lives there.
 
 mod busy;
+mod damage;
 mod diary;
 mod fetches;
 mod full;

@@ -185,6 +185,15 @@ impl Fetched {
         }
     }
 
+    /// Puts another file in place of the leaves; gives back theirs.
+    #[cfg(test)]
+    pub(super) fn swap_leaves(&mut self, file: std::fs::File) -> std::fs::File {
+        match &mut self.stage {
+            Stage::Part(part) => part.swap_leaves(file),
+            Stage::Done(_) => file,
+        }
+    }
+
     /// Moves a fetch whose every block is there to its own name. May be called again after a failure. What it returns is
     /// to be run after that.
     pub fn finish(&mut self) -> Result<Option<Tidy>, OpenError> {

@@ -4,8 +4,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bulbil_core::pump::Clock as _;
+use bulbil_core::store::StoreError;
 use tokio::time::Instant;
 
+use super::damage::DAMAGE;
 use super::{Fetch, REFUSED, Trouble, busy};
 use crate::node::room::{self, Room};
 use crate::node::shelf::explain_write;
@@ -38,10 +40,16 @@ impl Fetch {
             }
             self.keep_flushing(room);
             if let Some(fault) = fault {
+                let damaged = fault == StoreError::Changed;
+                if damaged && self.damage.is_too_much(room.look(room::Swarm::verified)) {
+                    return Err(Trouble::Final(DAMAGE.into()));
+                }
                 let why = explain_write(fault);
                 self.set_state(FetchState::Waiting(why));
                 tokio::time::sleep(FAULT_PAUSE).await; // there may be room again
-                self.note_heard(); // nobody was asked meanwhile
+                if !damaged {
+                    self.note_heard(); // nobody was asked meanwhile
+                }
                 room.change(room::Swarm::resume);
                 continue;
             }
