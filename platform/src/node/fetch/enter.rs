@@ -53,6 +53,7 @@ impl Fetch {
         let opened = opened.map_err(|why| self.open_trouble(why))?;
         let (blocks, store) = opened.map_err(|found| self.absence(found))?;
         self.late.set(false);
+        self.note_heard(); // hashing what is there may take long, and nobody was asked meanwhile
         let layout = metadata.layout().clone();
         let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
         let room = Room::open(

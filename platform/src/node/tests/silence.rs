@@ -84,6 +84,8 @@ async fn a_day_behind_another_fetch_is_no_silence() {
         fetcher.fetch(FetchRequest { link: share.link, out }).await.unwrap();
         until(&fetcher, |status| matches!(last(status), Some(FetchState::Waiting(_)))).await;
         pass(&fetcher, 25 * HOUR).await;
+        pass(&fetcher, HOUR).await;
+        assert!(matches!(last(&fetcher.status()), Some(FetchState::Waiting(_))));
         drop(other);
         tokio::time::advance(HOUR).await;
         until(&fetcher, is(&FetchState::Done)).await;
