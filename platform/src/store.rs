@@ -9,7 +9,7 @@ mod ledger;
 mod served;
 
 pub use content::{Content, ContentError};
-pub use fetched::{Fetched, Flush, OpenError, Tidy};
+pub use fetched::{Fetched, Flush, Found, OpenError, Tidy};
 pub use served::Served;
 
 use std::io;

@@ -77,8 +77,8 @@ pub(crate) struct Keeper {
     last: RefCell<Option<Saved>>,
     /// The keep file that is known to be this node's.
     known: RefCell<Option<Mark>>,
-    /// One that is known not to be: not opened again and again.
-    refused: RefCell<Option<Mark>>,
+    /// One that is known not to be, and the number of the last change then: not opened again before there is another.
+    refused: RefCell<Option<(Mark, u64)>>,
     failed: RefCell<Option<String>>,
     /// As of when the node was last saved by itself.
     saved: Cell<Option<u64>>,
@@ -185,6 +185,7 @@ impl Keeper {
             let file = file.clone();
             blocking(move || Mark::read(&file)).await.ok().flatten()
         };
+        let seen = seen.zip(Some(*self.changes.borrow()));
         if seen.is_some() && *self.refused.borrow() == seen {
             return false; // what was said of it stands
         }
@@ -198,8 +199,7 @@ impl Keeper {
         } else {
             warn!("the node could not be saved to its keep file; its page and `bulbil status` say why");
         }
-        let lasting = !matches!(why, KeepError::Read(..) | KeepError::Write(..) | KeepError::State(_));
-        self.refused.replace(seen.filter(|_| lasting));
+        self.refused.replace(seen.filter(|_| is_lasting(&why)));
         self.failed.replace(Some(why.to_string()));
         false
     }
@@ -240,6 +240,20 @@ impl Saved {
         let inventory = Inventory::of(&kept.state);
         Self { at: Instant::now(), inventory, aside: Aside(kept.guards, kept.files) }
     }
+}
+
+/// Whether it is about the file that is there, and stays as long as that does. What is said of size and seal may come of a
+/// disk that fails for a moment.
+const fn is_lasting(why: &KeepError) -> bool {
+    matches!(
+        why,
+        KeepError::Another(_)
+            | KeepError::Passphrase
+            | KeepError::Foreign
+            | KeepError::Damaged
+            | KeepError::Version(_)
+            | KeepError::Work
+    )
 }
 
 async fn blocking<T: Send + 'static>(

@@ -211,6 +211,47 @@ async fn a_disk_that_comes_late_keeps_the_file_that_is_on_it() {
     assert!(fs::read(&file).unwrap() != sealed, "and saves itself there again");
 }
 
+#[tokio::test]
+async fn what_passes_does_not_end_the_saving() {
+    let scratch = Scratch::new("keep");
+    let (file, state) = (scratch.path().join("keep.age"), full(&scratch.path().join("state")));
+    let node = keeper(&file, &state, None);
+    node.finish().await;
+    let sealed = fs::read(&file).unwrap();
+    let failed = || node.view(&state.load().unwrap()).failed;
+    let torrent = state.path().join(format!("{}.torrent", "ab".repeat(32)));
+    fs::remove_file(&torrent).unwrap();
+    fs::create_dir(&torrent).unwrap();
+    state.touch();
+    node.finish().await;
+    assert!(failed().is_some() && fs::read(&file).unwrap() == sealed);
+    fs::remove_dir(&torrent).unwrap();
+    node.finish().await;
+    assert_eq!(failed(), None);
+    assert!(fs::read(&file).unwrap() != sealed, "saved without another change");
+}
+
+#[tokio::test]
+async fn a_change_is_saved_although_the_file_was_refused() {
+    let scratch = Scratch::new("keep");
+    let (file, state) = (scratch.path().join("keep.age"), full(&scratch.path().join("state")));
+    keeper(&file, &state, None).finish().await;
+    let sealed = fs::read(&file).unwrap();
+    let (tail, rest) = sealed.split_last().unwrap();
+    fs::write(&file, [rest, &[!tail]].concat()).unwrap();
+    let node = keeper(&file, &state, None);
+    node.finish().await;
+    let failed = || node.view(&state.load().unwrap()).failed;
+    assert!(failed().unwrap().contains("damaged"));
+    fs::write(&file, &sealed).unwrap();
+    node.finish().await;
+    assert!(failed().is_some(), "not opened again and again");
+    state.touch();
+    node.finish().await;
+    assert_eq!(failed(), None);
+    assert!(fs::read(&file).unwrap() != sealed);
+}
+
 #[test]
 fn a_file_that_comes_while_another_is_written_stays() {
     let scratch = Scratch::new("keep");

@@ -158,6 +158,12 @@ impl Memory {
         self.0.status.subscribe()
     }
 
+    /// Takes the way into the network away, or gives it back.
+    #[cfg(test)]
+    pub(crate) fn set_ready(&self, ready: bool) {
+        self.0.status.send_modify(|status| status.ready = ready);
+    }
+
     pub(super) fn shutdown(&self) {
         self.0.edit(HashMap::clear);
         self.0.status.send_modify(|status| {

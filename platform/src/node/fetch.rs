@@ -1,5 +1,7 @@
 //! One fetch, from the link to the last byte, over any number of failures on the way.
 
+mod damage;
+pub(in crate::node) mod enter;
 mod finish;
 mod learn;
 mod part;
@@ -11,11 +13,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulbil_core::bits::Bits;
 use bulbil_core::id::PeerKey;
 use bulbil_core::pump::Clock as _;
 use bulbil_core::rate::Backoff;
-use bulbil_core::swarm::{block_slot, block_slots};
 use log::{info, warn};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ use super::tracker::{LinkRecords, Source, Tracker};
 use crate::link::Link;
 use crate::net::ServiceKey;
 use crate::status::{self, FetchState};
-use crate::store::{Content, Fetched, OpenError};
+use crate::store::Content;
 
 /// Milliseconds between two tries to reach the link, doubling.
 const RETRY_MS: (u64, u64) = (2_000, 60_000);
@@ -65,9 +65,13 @@ pub(crate) struct Fetch {
     /// When somebody was last heard, and by what sign: the bytes verified and the lanes opened until then.
     heard: Cell<Instant>,
     sign: Cell<(u64, u64)>,
+    damage: damage::Damage,
     /// Written pieces are being forced to the device.
     flushing: Rc<Cell<bool>>,
     reachable: Cell<bool>,
+    started: Instant,
+    /// See [`Trouble::Late`].
+    late: Cell<bool>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
     links: RefCell<Option<Rc<LinkRecords>>>,
@@ -80,7 +84,7 @@ pub(crate) enum News<'n> {
     Learned(&'n Content),
     /// Every byte is verified and in its place.
     Done,
-    /// It was done before a restart, and its files are no longer there.
+    /// It was done before a restart, and its files are no longer there, though their folder is.
     Gone,
 }
 
@@ -98,10 +102,12 @@ struct Lane {
 enum Trouble {
     /// Worth another try.
     Passing(String),
-    /// Worth another try: all places at the node are taken.
+    /// Worth another try for as long as it takes: the node was heard, and all its places are taken.
     Busy,
     /// The owner has to do something.
     Final(String),
+    /// It was done before a restart, and its files are not to be seen: looked for for as long as it takes.
+    Late(String),
     /// See [`News::Gone`].
     Gone,
 }
@@ -125,8 +131,11 @@ impl Fetch {
             verified: Cell::default(),
             heard: Cell::new(Instant::now()),
             sign: Cell::default(),
+            damage: damage::Damage::default(),
             flushing: Rc::default(),
             reachable: Cell::new(false),
+            started: Instant::now(),
+            late: Cell::new(false),
             known: RefCell::default(),
             links: RefCell::default(),
             task: RefCell::default(),
@@ -141,9 +150,10 @@ impl Fetch {
         self.parts.out == out && self.parts.link == *link
     }
 
-    /// Whether it has come to an end, good or bad.
+    /// Whether it has come to an end, good or bad. One that was done and whose files are not to be seen has: it may be
+    /// begun again.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(*self.state.borrow(), FetchState::Done | FetchState::Failed(_))
+        self.late.get() || matches!(*self.state.borrow(), FetchState::Done | FetchState::Failed(_))
     }
 
     /// What is fetched, once known.
@@ -205,27 +215,23 @@ impl Fetch {
     async fn run(self: Rc<Self>) {
         let mut retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
         let outcome = loop {
-            match self.attempt(&mut retry).await {
+            let (why, wait) = match self.attempt(&mut retry).await {
                 Ok(()) => break None,
                 Err(Trouble::Gone) => return (self.tell)(self.parts.id, News::Gone),
                 Err(Trouble::Final(why)) => break Some(why),
-                Err(Trouble::Busy) if self.is_given_up() => {
-                    break Some("gave up after 24 hours: the node is busy".into());
-                }
-                Err(Trouble::Busy) => {
-                    let wait = Duration::from_millis(retry.failed(0));
-                    self.set_state(FetchState::Waiting(busy(wait)));
-                    tokio::time::sleep(wait).await;
-                }
                 Err(Trouble::Passing(why)) if self.is_given_up() => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
-                Err(Trouble::Passing(why)) => {
+                Err(Trouble::Passing(why)) => (why, Duration::from_millis(retry.failed(0))),
+                Err(Trouble::Busy) => {
+                    self.note_heard();
                     let wait = Duration::from_millis(retry.failed(0));
-                    self.set_state(FetchState::Waiting(why));
-                    tokio::time::sleep(wait).await;
+                    (busy(wait), wait)
                 }
-            }
+                Err(Trouble::Late(why)) => (why, enter::LOOK),
+            };
+            self.set_state(FetchState::Waiting(why));
+            tokio::time::sleep(wait).await;
         };
         match outcome {
             None => {
@@ -271,47 +277,6 @@ impl Fetch {
         self.finish(&room).await
     }
 
-    /// Opens the store and the room, and lets other fetchers reach us.
-    async fn enter(self: &Rc<Self>) -> Result<Rc<Room>, Trouble> {
-        if let Some(room) = self.current_room() {
-            return Ok(room);
-        }
-        let metadata =
-            self.metadata.borrow().clone().ok_or_else(|| Trouble::Passing("not learned yet".into()))?;
-        let (out, fsync, was_done) = (self.parts.out.clone(), self.parts.fsync, self.parts.was_done);
-        // Looking at what is there already hashes it all: not on this thread.
-        let opening = tokio::task::spawn_blocking({
-            let metadata = Arc::clone(&metadata);
-            move || {
-                if was_done && !Fetched::is_there(&metadata, &out) {
-                    return Ok(None);
-                }
-                let store = Fetched::open(metadata, &out, fsync)?;
-                Ok::<_, OpenError>(Some((here(&store), store)))
-            }
-        });
-        let opened =
-            opening.await.map_err(|_| Trouble::Passing("opening the files was interrupted".into()))?;
-        let (blocks, store) = opened.map_err(open_trouble)?.ok_or(Trouble::Gone)?;
-        let layout = metadata.layout().clone();
-        let blocks = blocks.ok_or_else(|| Trouble::Final(room::TooLarge.to_string()))?;
-        let room = Room::open(
-            self.ground.clone(),
-            self.parts.pass.clone(),
-            self.number,
-            Shelf::Fetched(store),
-            layout,
-            blocks,
-        )
-        .map_err(|why| Trouble::Final(why.to_string()))?;
-        self.room.replace(Some(Rc::clone(&room)));
-        self.set_state(FetchState::Fetching);
-        let serving = Rc::clone(self);
-        room.spawn(async move { serving.serve().await });
-        self.get_in_touch(&room, metadata.info_hash());
-        Ok(room)
-    }
-
     /// Takes calls from other fetchers, for as long as the room stands.
     async fn serve(self: Rc<Self>) {
         let network = &self.ground.network;
@@ -347,24 +312,6 @@ impl Fetch {
 /// The one thing that is said of wrong tokens, revoked and missing shares.
 const REFUSED: &str =
     "the node refused this link: it is wrong, or the share was withdrawn; ask its owner for a new one";
-
-/// Room may be made while we wait, and another fetch may end; everything else is the owner's to change.
-fn open_trouble(why: OpenError) -> Trouble {
-    match why {
-        OpenError::Full(..) | OpenError::Busy(_) => Trouble::Passing(why.to_string()),
-        other => Trouble::Final(other.to_string()),
-    }
-}
-
-/// The blocks that are there already, as the swarm counts them.
-fn here(store: &Fetched) -> Option<Bits<Box<[u64]>>> {
-    let layout = store.content().layout();
-    let mut blocks = room::bits(block_slots(layout)?)?;
-    for id in store.content().blocks().filter(|id| store.has(*id)) {
-        blocks.set(block_slot(layout, id));
-    }
-    Some(blocks)
-}
 
 impl Guide for Fetch {
     fn is_short(&self) -> bool {

@@ -1,11 +1,13 @@
 //! Whole nodes in one process, over the network that lives there.
 
 mod busy;
+mod damage;
 mod diary;
 mod fetches;
 mod full;
 mod guesses;
 mod landing;
+mod late;
 mod mail;
 mod noon;
 mod shortage;

@@ -5,6 +5,7 @@
 //! `<name>`, which must not exist, and the rest is removed.
 
 mod flush;
+mod found;
 mod part;
 
 use std::io;
@@ -19,6 +20,7 @@ use super::{Content, Served};
 use crate::config::Fsync;
 use crate::sys::folder::Folder;
 pub use flush::{Flush, Tidy};
+pub use found::Found;
 use part::Part;
 
 /// Bytes of `share.torrent` at most: the largest info dictionary and 32 bytes for each of the most pieces.
@@ -103,15 +105,6 @@ impl Fetched {
         Ok(Self { out: out.to_owned(), stage: Stage::Part(Box::new(part)) })
     }
 
-    /// Whether the finished share seems to lie there: every file, of the right size. What is in them is not read.
-    pub fn is_there(content: &Content, out: &Path) -> bool {
-        let layout = content.layout();
-        sources(content, out).iter().zip(0..).all(|(path, number)| {
-            let length = layout.span_of_file(number).map_or(0, |span| span.length);
-            path.metadata().is_ok_and(|about| about.is_file() && about.len() == length)
-        })
-    }
-
     /// The hidden folder of an unfinished fetch of the share of this name.
     pub fn part(out: &Path, name: &str) -> PathBuf {
         out.join(part_name(name))
@@ -189,6 +182,15 @@ impl Fetched {
     pub fn flush_failed(&mut self, error: &io::Error) {
         if let Stage::Part(part) = &mut self.stage {
             part.fail(error);
+        }
+    }
+
+    /// Puts another file in place of the leaves; gives back theirs.
+    #[cfg(test)]
+    pub(super) fn swap_leaves(&mut self, file: std::fs::File) -> std::fs::File {
+        match &mut self.stage {
+            Stage::Part(part) => part.swap_leaves(file),
+            Stage::Done(_) => file,
         }
     }
 

@@ -65,15 +65,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// Lets the block count no more. Its leaf stays.
+    pub(super) fn unmark(&mut self, content: &Content, id: BlockId) {
+        let (word, bit) = place(content, id);
+        if let Some(word) = self.bits.get_mut(word).filter(|word| **word & bit != 0) {
+            *word &= !bit;
+            self.done = self.done.saturating_sub(length(content, id));
+        }
+    }
+
     /// Lets no block of the piece count any more.
     pub(super) fn strike(&mut self, content: &Content, piece: u32) {
         for block in 0..content.layout().blocks_in(piece).unwrap_or(0) {
-            let id = BlockId { piece, block };
-            let (word, bit) = place(content, id);
-            if let Some(word) = self.bits.get_mut(word).filter(|word| **word & bit != 0) {
-                *word &= !bit;
-                self.done = self.done.saturating_sub(length(content, id));
-            }
+            self.unmark(content, BlockId { piece, block });
         }
         let blocks = usize::from(content.layout().blocks_in(piece).unwrap_or(0));
         let at = content.slot(BlockId { piece, block: 0 }).saturating_mul(32);
@@ -92,6 +96,12 @@ impl Ledger {
     /// Gives up the lock that came with the file.
     pub(super) fn unlock(&self) {
         _ = self.file.unlock(); // closing the file does the same
+    }
+
+    /// Puts another file in its place.
+    #[cfg(test)]
+    pub(super) fn swap(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
     }
 
     /// The file once more, for another thread.

@@ -4,15 +4,18 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bulbil_core::pump::Clock as _;
+use bulbil_core::store::StoreError;
 use tokio::time::Instant;
 
+use super::damage::DAMAGE;
 use super::{Fetch, REFUSED, Trouble, busy};
 use crate::node::room::{self, Room};
 use crate::node::shelf::explain_write;
 use crate::status::FetchState;
 use crate::store::{Fetched, OpenError};
 
-/// A fetch that heard from nobody for so long is given up; what is verified stays. Time without a network does not count.
+/// A fetch that heard from nobody for so long is given up; what is verified stays. Time without a network
+/// does not count, nor time in which its own disk or another fetch kept it from asking.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 
 /// Until it is tried again to write to a full disk.
@@ -37,10 +40,16 @@ impl Fetch {
             }
             self.keep_flushing(room);
             if let Some(fault) = fault {
+                let damaged = fault == StoreError::Changed;
+                if damaged && self.damage.is_too_much(room.look(room::Swarm::verified)) {
+                    return Err(Trouble::Final(DAMAGE.into()));
+                }
                 let why = explain_write(fault);
                 self.set_state(FetchState::Waiting(why));
                 tokio::time::sleep(FAULT_PAUSE).await; // there may be room again
-                self.heard.set(Instant::now()); // nobody was asked meanwhile
+                if !damaged {
+                    self.note_heard(); // nobody was asked meanwhile
+                }
                 room.change(room::Swarm::resume);
                 continue;
             }
@@ -80,8 +89,13 @@ impl Fetch {
     fn listen(&self, room: &Room) {
         let sign = (room.look(room::Swarm::verified), room.opened());
         if self.sign.replace(sign) != sign || !self.ground.network.status().borrow().ready {
-            self.heard.set(Instant::now());
+            self.note_heard();
         }
+    }
+
+    /// Begins the time of silence anew.
+    pub(super) fn note_heard(&self) {
+        self.heard.set(Instant::now());
     }
 
     pub(super) fn is_given_up(&self) -> bool {

@@ -26,7 +26,10 @@ impl Fetch {
     /// Reads the metadata from whoever gives it first. What the link's own node says against it holds.
     pub(super) async fn learn(&self) -> Result<(Content, Lane), Trouble> {
         self.set_state(FetchState::Connecting);
-        self.ground.network.ready().await.map_err(|why| Trouble::Final(why.to_string()))?;
+        if !self.ground.network.status().borrow().ready {
+            self.ground.network.ready().await.map_err(|why| Trouble::Final(why.to_string()))?;
+            self.note_heard(); // nobody could be, until now
+        }
         let lost = Notify::new();
         let mut tries = FuturesUnordered::new();
         for (at, (name, info_hash)) in self.teachers().into_iter().enumerate() {

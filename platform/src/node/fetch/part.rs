@@ -15,7 +15,7 @@ impl Fetch {
     /// What it leaves behind.
     pub(in crate::node) fn farewell(&self) -> Forgotten {
         let view = self.view();
-        let finished = view.state == FetchState::Done;
+        let finished = self.late.get() || view.state == FetchState::Done;
         Forgotten {
             id: view.id,
             info_hash: view.info_hash,

@@ -4,6 +4,7 @@ use super::*;
 use crate::link::{Link, Token};
 use crate::net::ServiceKey;
 use crate::net::memory::Pace;
+use crate::node::fetch::enter::GRACE;
 use crate::node::{MAX_FETCHES, Which};
 
 impl Stage {
@@ -126,7 +127,7 @@ async fn a_fetch_that_runs_is_stopped_and_goes_on_when_asked_again() {
     .await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_restart_serves_what_is_there_and_forgets_what_was_moved_away() {
     let set = LocalSet::new();
     set.run_until(async {
@@ -141,6 +142,8 @@ async fn a_restart_serves_what_is_there_and_forgets_what_was_moved_away() {
         let (there, moved) = (stage.there.path().join("things"), stage.there.path().join("moved"));
         fs::rename(&there, &moved).unwrap();
         let fetcher = start(&Memory::new(), stage.there.path());
+        until(&fetcher, |status| matches!(last(status), Some(FetchState::Waiting(_)))).await;
+        tokio::time::advance(GRACE).await; // before that its disk may be late
         until(&fetcher, |status| status.net.ready && status.fetches.is_empty()).await;
         assert!(!there.exists() && !stage.there.path().join(".things.bulbil").exists());
         fetcher.stop().await.unwrap();

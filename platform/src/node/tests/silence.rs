@@ -1,6 +1,8 @@
 //! A fetch that nobody serves any more.
 
 use super::*;
+use crate::link::{Link, Token};
+use crate::net::ServiceKey;
 use crate::net::memory::Pace;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -42,6 +44,51 @@ async fn a_fetch_is_given_up_a_day_after_somebody_was_last_heard() {
         assert!(why.contains("withdrawn") && why.contains("is kept"), "{why}");
         assert!(kept > first && done(&status) == kept);
         assert!(stage.there.path().join(".things.bulbil/data").is_dir());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_without_a_network_is_no_silence() {
+    let set = LocalSet::new();
+    set.run_until(async {
+        let stage = Stage::new("silence-network");
+        stage.network.set_ready(false);
+        let fetcher = start(&stage.network, stage.there.path());
+        let address = ServiceKey::random().unwrap().address(80);
+        let link = Link { address, public: false, token: Token::from_bytes([7; 16]) }.to_string();
+        fetcher.fetch(FetchRequest { link, out: stage.there.path().to_owned() }).await.unwrap();
+        until(&fetcher, is(&FetchState::Connecting)).await;
+        tokio::time::advance(25 * HOUR).await;
+        stage.network.set_ready(true);
+        let tried = |status: &Status| !is(&FetchState::Connecting)(status);
+        let status = until(&fetcher, tried).await;
+        assert!(matches!(last(&status), Some(FetchState::Waiting(_))), "{:?}", last(&status));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_behind_another_fetch_is_no_silence() {
+    let set = LocalSet::new();
+    set.run_until(async {
+        let stage = Stage::new("silence-busy");
+        let (seed, fetcher) =
+            (start(&stage.network, stage.here.path()), start(&stage.network, stage.there.path()));
+        let share = seed.share(request(&stage.here.path().join("things"), false)).await.unwrap();
+        let hidden = stage.there.path().join(".things.bulbil");
+        fs::create_dir(&hidden).unwrap();
+        let other = fs::File::create(hidden.join("leaves")).unwrap();
+        other.lock().unwrap();
+        let out = stage.there.path().to_owned();
+        fetcher.fetch(FetchRequest { link: share.link, out }).await.unwrap();
+        until(&fetcher, |status| matches!(last(status), Some(FetchState::Waiting(_)))).await;
+        pass(&fetcher, 25 * HOUR).await;
+        pass(&fetcher, HOUR).await;
+        assert!(matches!(last(&fetcher.status()), Some(FetchState::Waiting(_))));
+        drop(other);
+        tokio::time::advance(HOUR).await;
+        until(&fetcher, is(&FetchState::Done)).await;
     })
     .await;
 }

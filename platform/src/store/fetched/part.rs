@@ -187,8 +187,15 @@ impl Part {
     /// A piece has its last block.
     fn close(&mut self, id: BlockId) -> Result<(), StoreError> {
         let content = Arc::clone(&self.content);
-        let leaves = self.ledger.leaves(&content, id.piece);
-        if !leaves.is_ok_and(|leaves| self.is_right(id.piece, leaves)) {
+        let leaves = match self.ledger.leaves(&content, id.piece).map_err(|error| blame(&error)) {
+            Ok(leaves) => leaves,
+            Err(StoreError::Changed) => Vec::new(), // cut off
+            Err(fault) => {
+                self.ledger.unmark(&content, id); // it comes again, and the piece is looked at again
+                return Err(fault);
+            }
+        };
+        if !self.is_right(id.piece, leaves) {
             self.ledger.strike(&content, id.piece);
             return Err(StoreError::Changed);
         }
@@ -211,6 +218,11 @@ impl Part {
         let flush = self.flush(files, true)?;
         self.unsynced.clear();
         Ok(Some(flush))
+    }
+
+    #[cfg(test)]
+    pub(super) fn swap_leaves(&mut self, file: File) -> File {
+        self.ledger.swap(file)
     }
 
     /// A flush failed: the next piece is an error.

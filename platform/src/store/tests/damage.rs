@@ -98,3 +98,23 @@ fn a_leaf_damaged_in_mid_fetch_costs_its_piece_once() {
     finish(&mut fetcher.store);
     assert_eq!(fs::read(out.path().join("share/file")).unwrap(), bytes(0, 16 * BLOCK));
 }
+
+#[test]
+fn leaves_that_cannot_be_read_cost_one_block_and_are_the_disks_fault() {
+    let mut source = source(&[("file", 4 * BLOCK)]);
+    let out = Scratch::new("store");
+    let mut target = fetched(&source, out.path());
+    let id = |block| BlockId { piece: 0, block };
+    copy(&mut source, &mut target, id(0)).unwrap();
+    let path = out.path().join(".share.bulbil/leaves");
+    let blind = OpenOptions::new().write(true).open(path).unwrap();
+    let leaves = target.swap_leaves(blind);
+    for _ in 0..2 {
+        assert_eq!(copy(&mut source, &mut target, id(1)), Err(StoreError::Failed));
+        assert!(target.has(id(0)) && !target.has(id(1)));
+        assert_eq!(target.done(), BLOCK as u64);
+    }
+    target.swap_leaves(leaves);
+    copy(&mut source, &mut target, id(1)).unwrap();
+    assert!(target.has_piece(0));
+}

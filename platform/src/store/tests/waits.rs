@@ -1,4 +1,4 @@
-//! What waits for another fetch, and for the device.
+//! What waits for another fetch, for the device, and for a disk that is late.
 
 use super::*;
 
@@ -46,4 +46,20 @@ fn what_waits_for_the_device_is_left_to_others() {
     );
     std::thread::spawn(move || tidy.run()).join().unwrap().unwrap();
     same(&source, out.path(), &[("deep/file", 4 * BLOCK), ("other", BLOCK)]);
+}
+
+#[test]
+fn only_what_is_plainly_not_in_its_folder_was_moved_away() {
+    let source = source(&FILES);
+    let home = source.scratch.path();
+    let find = |out: &Path| Fetched::find(&source.content, out);
+    assert_eq!(find(home), Found::There);
+    assert_eq!(find(&home.join("no disk")), Found::Late);
+    assert_eq!(find(&home.join("share/five pieces")), Found::Late, "no folder");
+    assert_eq!(find(&home.join("share")), Found::Moved);
+    fs::write(home.join("share/five pieces"), b"short").unwrap();
+    assert_eq!(find(home), Found::Partly);
+    fs::remove_dir_all(home.join("share")).unwrap();
+    symlink("/nowhere", home.join("share")).unwrap();
+    assert_eq!(find(home), Found::Partly, "it may lead to a disk");
 }
