@@ -1,12 +1,17 @@
 //! Runs cargo, rustup and friends at the top of the workspace, showing what they print as they print it.
 
-use std::env;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use std::{env, fs};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::counts::{self, Counts};
+use crate::wait;
 
 /// The folder of the workspace.
 pub(super) fn workspace() -> PathBuf {
@@ -34,8 +39,9 @@ pub(super) fn tool(program: impl AsRef<std::ffi::OsStr>, arguments: &str) -> Com
     command
 }
 
-/// Runs a command to its end; counts the tests it reports; fails if it does.
-pub(super) fn run(command: &mut Command) -> io::Result<Counts> {
+/// Runs a command to its end; counts the tests it reports; fails if it does. What takes longer than `limit` is ended with
+/// everything it started, and the lines it printed last tell where it was.
+pub(super) fn run(limit: Duration, command: &mut Command) -> io::Result<Counts> {
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let line = format!("{} {}", program.display(), words.join(" "));
@@ -44,16 +50,41 @@ pub(super) fn run(command: &mut Command) -> io::Result<Counts> {
     let mut child =
         command.spawn().map_err(|e| io::Error::new(e.kind(), format!("cannot run {line}: {e}")))?;
     let counts = Mutex::new(Counts::default());
-    std::thread::scope(|scope| {
+    let status = std::thread::scope(|scope| {
         let (output, errors) = (child.stdout.take(), child.stderr.take());
         scope.spawn(|| output.map(|stream| show(stream, &counts)));
         scope.spawn(|| errors.map(|stream| show(stream, &counts)));
+        let status = wait::found(limit, &format!("`{line}` to end"), || child.try_wait());
+        if status.is_err() {
+            end(&mut child);
+        }
+        status
     });
     let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
-    match child.wait()? {
-        status if status.success() => Ok(counts),
-        status => Err(counts::error(&format!("`{line}` failed ({status}): see above"), counts)),
+    match status {
+        Ok(status) if status.success() => Ok(counts),
+        Ok(status) => Err(counts::error(&format!("`{line}` failed ({status}): see above"), counts)),
+        Err(late) => Err(counts::error(&late.to_string(), counts)),
     }
+}
+
+/// Ends a command and all that came of it: one that lived on would hold the pipes that are read to their ends.
+fn end(child: &mut Child) {
+    let all = family(child.id());
+    // Nextest ends its tests, and they what they started, when it is asked to.
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let _ = wait::found(ENDING, "it to end after SIGTERM", || child.try_wait());
+    for pid in all {
+        let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+    }
+    let _ = child.wait();
+}
+
+/// A process, its children, theirs, and so on.
+fn family(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    [pid].into_iter().chain(children.flat_map(family)).collect()
 }
 
 /// What a command prints on standard output, if it succeeds.
@@ -73,4 +104,21 @@ fn show(stream: impl Read, counts: &Mutex<Counts>) {
     }
 }
 
+/// What nextest gets to end its tests.
+const ENDING: Duration = Duration::from_secs(15);
+
 const OWN: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hangs_is_ended_with_its_children() {
+        // The inner shell outlives the outer one and holds its output open, as an interpreter under cargo does.
+        let mut hangs = Command::new("sh");
+        hangs.args(["-c", "sh -c 'trap : TERM; sleep 600; sleep 600' & wait"]);
+        let error = run(Duration::from_millis(200), &mut hangs).unwrap_err();
+        assert!(error.to_string().contains("waited 0 s"), "{error}");
+    }
+}
