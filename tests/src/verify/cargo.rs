@@ -3,8 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use nix::sys::signal::{Signal, kill};
@@ -40,8 +40,9 @@ pub(super) fn tool(program: impl AsRef<std::ffi::OsStr>, arguments: &str) -> Com
 }
 
 /// Runs a command to its end; counts the tests it reports; fails if it does. What takes longer than `limit` is ended with
-/// everything it started, and the lines it printed last tell where it was.
+/// everything it started, and the lines it printed last tell where it was. So is what runs when the time for the whole is over.
 pub(super) fn run(limit: Duration, command: &mut Command) -> io::Result<Counts> {
+    let limit = limit.min(WHOLE.saturating_sub(start().elapsed()));
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let line = format!("{} {}", program.display(), words.join(" "));
@@ -66,6 +67,12 @@ pub(super) fn run(limit: Duration, command: &mut Command) -> io::Result<Counts> 
         Ok(status) => Err(counts::error(&format!("`{line}` failed ({status}): see above"), counts)),
         Err(late) => Err(counts::error(&late.to_string(), counts)),
     }
+}
+
+/// When the first command was run.
+fn start() -> Instant {
+    static START: OnceLock<Instant> = OnceLock::new();
+    *START.get_or_init(Instant::now)
 }
 
 /// Ends a command and all that came of it: one that lived on would hold the pipes that are read to their ends.
@@ -103,6 +110,9 @@ fn show(stream: impl Read, counts: &Mutex<Counts>) {
         line.clear();
     }
 }
+
+/// For everything. On two cores of our own it takes 40 to 60 minutes; a build server gives 90, and would not say what hung.
+const WHOLE: Duration = Duration::from_secs(85 * 60);
 
 /// What nextest gets to end its tests.
 const ENDING: Duration = Duration::from_secs(15);

@@ -42,7 +42,7 @@ const UNIT_TESTS: Check = Check {
     run: || tested("--locked --workspace --lib --bins", "--locked --workspace --lib --bins"),
 };
 
-/// The longest that the tests may take, and anything else. The whole has an hour.
+/// The longest that the tests may take, and anything else.
 const TESTS: Duration = Duration::from_secs(40 * 60);
 const OTHER: Duration = Duration::from_secs(20 * 60);
 
