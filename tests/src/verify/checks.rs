@@ -42,22 +42,21 @@ const UNIT_TESTS: Check = Check {
     run: || tested("--locked --workspace --lib --bins", "--locked --workspace --lib --bins"),
 };
 
-/// The longest that the tests may take, and anything else.
-const TESTS: Duration = Duration::from_secs(40 * 60);
-const OTHER: Duration = Duration::from_secs(20 * 60);
+/// The longest that one command may take, on a machine that does other things as well.
+const STEP: Duration = Duration::from_secs(40 * 60);
 
 fn holds(arguments: &str) -> io::Result<Outcome> {
-    run(OTHER, &mut cargo(arguments)).map(Outcome::Holds)
+    run(STEP, &mut cargo(arguments)).map(Outcome::Holds)
 }
 
 /// Runs tests with cargo-nextest, or with cargo alone where that is missing.
 fn tested(nextest: &str, plain: &str) -> io::Result<Outcome> {
     if has_subcommand("nextest") {
         let command = &mut cargo(&format!("nextest run --no-fail-fast {nextest}"));
-        return run(TESTS, command).map(Outcome::Holds);
+        return run(STEP, command).map(Outcome::Holds);
     }
     println!("   cargo-nextest is not installed: `cargo test` runs the same tests, more slowly");
-    run(TESTS, &mut cargo(&format!("test --no-fail-fast {plain}"))).map(Outcome::Holds)
+    run(STEP, &mut cargo(&format!("test --no-fail-fast {plain}"))).map(Outcome::Holds)
 }
 
 fn system() -> io::Result<Outcome> {
@@ -70,13 +69,13 @@ fn system() -> io::Result<Outcome> {
 }
 
 fn targets() -> io::Result<Outcome> {
-    run(OTHER, &mut tool("rustup", &format!("target add {TARGETS}"))).map(Outcome::Holds)
+    run(STEP, &mut tool("rustup", &format!("target add {TARGETS}"))).map(Outcome::Holds)
 }
 
 fn documentation() -> io::Result<Outcome> {
     let mut command = cargo("doc --locked --workspace --no-deps");
     command.env("RUSTDOCFLAGS", "-D warnings");
-    run(OTHER, &mut command).map(Outcome::Holds)
+    run(STEP, &mut command).map(Outcome::Holds)
 }
 
 fn programs() -> io::Result<Outcome> {
@@ -115,7 +114,7 @@ fn static_programs() -> io::Result<Outcome> {
 fn dependencies() -> io::Result<Outcome> {
     if !has_subcommand("deny") {
         println!("   cargo-deny is not installed: building it takes some minutes, once");
-        run(OTHER, &mut cargo("install --locked cargo-deny"))?;
+        run(STEP, &mut cargo("install --locked cargo-deny"))?;
     }
     // Advisories come from a server of their own; what is checked here needs none.
     holds("deny --locked --all-features --config .deny.toml check bans licenses sources")
@@ -123,7 +122,7 @@ fn dependencies() -> io::Result<Outcome> {
 
 fn miri() -> io::Result<Outcome> {
     // A nightly without it, as on many machines, is completed; where that cannot be, or there is none, it is said.
-    let complete = || run(OTHER, &mut tool("rustup", "component add --toolchain nightly miri rust-src"));
+    let complete = || run(STEP, &mut tool("rustup", "component add --toolchain nightly miri rust-src"));
     if !nightly_has("miri") && !(nightly_has("rustc") && complete().is_ok()) {
         return Ok(Outcome::Skipped("needs `rustup toolchain install nightly -c miri,rust-src`".to_owned()));
     }
@@ -131,7 +130,7 @@ fn miri() -> io::Result<Outcome> {
     let mut command =
         tool("rustup", &format!("run nightly cargo miri test --locked -p bulbil-core --lib -- {MIRI_SKIPS}"));
     command.env("MIRIFLAGS", "-Zmiri-disable-isolation");
-    run(OTHER, &mut command).map(Outcome::Holds)
+    run(STEP, &mut command).map(Outcome::Holds)
 }
 
 fn fuzz() -> io::Result<Outcome> {
@@ -140,7 +139,7 @@ fn fuzz() -> io::Result<Outcome> {
         return Ok(Outcome::Skipped("there are no fuzz targets".to_owned()));
     }
     if has_subcommand("fuzz") && nightly_has("rustc") {
-        return run(OTHER, &mut tool("rustup", "run nightly cargo fuzz build --fuzz-dir tests/fuzz"))
+        return run(STEP, &mut tool("rustup", "run nightly cargo fuzz build --fuzz-dir tests/fuzz"))
             .map(Outcome::Holds);
     }
     println!("   cargo-fuzz or a nightly compiler is missing: the targets are type-checked only");
