@@ -147,7 +147,7 @@ impl Build<'_> {
         initramfs.modules(&kernel.closure(&self.board.linux.modules)?)?;
         let mut folders = Vec::new();
         for path in &self.board.linux.firmware {
-            let bytes = tree.need(&format!("/usr/lib/firmware/{path}"))?;
+            let bytes = firmware(tree, path)?;
             let folder = path.rsplit_once('/').map(|(folder, _)| format!("lib/firmware/{folder}"));
             if let Some(folder) = folder.filter(|folder| !folders.contains(folder)) {
                 initramfs.folder(&folder)?;
@@ -179,6 +179,12 @@ impl Build<'_> {
         fs::write(out.join(format!("{name}.sha256")), sums)?;
         Ok((image.len() as u64, packed_size, sha256))
     }
+}
+
+/// A file that drivers load. Where a package has one in two makings, Debian chooses its own when it is installed.
+fn firmware<'a>(tree: &'a Tree, path: &str) -> io::Result<&'a [u8]> {
+    let place = format!("/usr/lib/firmware/{path}");
+    tree.get(&format!("{place}-debian")).map_or_else(|| tree.need(&place), Ok)
 }
 
 /// Writes a file without the parts that are all zeros.
