@@ -63,6 +63,9 @@ impl Debian<'_> {
         fs::copy(package, self.root.join("mnt/bulbil.deb"))?;
         // What dpkg does about a changed configuration file when nobody can be asked.
         self.run(&["dpkg", "--force-confold", "-i", "/mnt/bulbil.deb"])?;
+        for paper in ["copyright", "THIRD-PARTY.txt"] {
+            expect(self.root.join("usr/share/doc/bulbil").join(paper).is_file(), paper)?;
+        }
         expect(self.run(&["bulbil", "--version"])?.starts_with("bulbil "), "it says its version")
     }
 
