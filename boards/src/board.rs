@@ -158,6 +158,27 @@ mod tests {
         }
     }
 
+    /// `brcmfmac` asks the kernel for the part of its chip's maker, and on a board nobody answers.
+    #[test]
+    fn wifi_comes_with_its_makers_parts_before_the_chip_shows_and_with_the_rules_of_countries() {
+        let mut with_wifi = 0;
+        for name in names(&boards()).unwrap() {
+            let linux = Board::load(&boards(), &name).unwrap().linux;
+            let place = |module: &str| linux.modules.iter().position(|listed| listed == module);
+            let Some(driver) = place("brcmfmac") else { continue };
+            let hosts = ["sdhci_iproc", "sdhci_brcmstb"].into_iter().filter_map(place).min().unwrap();
+            for part in ["brcmfmac_wcc", "brcmfmac_cyw"] {
+                let at = place(part).unwrap_or_else(|| panic!("{name} lacks {part}"));
+                assert!(driver < at && at < hosts, "{name}: {part}");
+            }
+            for file in ["regulatory.db", "regulatory.db.p7s"] {
+                assert!(linux.firmware.iter().any(|listed| listed == file), "{name} lacks {file}");
+            }
+            with_wifi += 1;
+        }
+        assert_eq!(with_wifi, 4, "every Raspberry Pi has Wi-Fi");
+    }
+
     #[test]
     fn a_typo_is_an_error_and_an_unknown_board_names_the_known_ones() {
         let text = fs::read_to_string(boards().join("virt/board.toml")).unwrap();

@@ -7,12 +7,16 @@ use std::{fs, io};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::credits;
 use crate::program::Target;
 use crate::tape::{Owner, Tape};
 use crate::workspace::Workspace;
 
 /// The user it runs as.
 const USER: u64 = 10_001;
+
+/// Where the licences are.
+const LICENCES: &str = "usr/share/licenses/bulbil/";
 
 /// What to put in it.
 #[derive(Debug, clap::Args)]
@@ -30,9 +34,9 @@ pub(crate) struct Request {
 
 /// Writes `container/<architecture>/image.tar` and `layer.tar` in the target folder, and prints the path of the image.
 pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> {
-    let program = request.target.read(workspace, request.program.as_deref())?;
+    let (program, credits) = request.target.read(workspace, request.program.as_deref())?;
     let config = fs::read(workspace.root.join("boards/container/bulbil.toml"))?;
-    let layer = layer(&program, &config)?;
+    let layer = layer(&program, &config, &credits)?;
     let out = workspace.target.join("container").join(request.target.debian());
     fs::create_dir_all(&out)?;
     fs::write(out.join("layer.tar"), &layer)?;
@@ -43,9 +47,10 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
 }
 
 /// The whole file system.
-fn layer(program: &[u8], config: &[u8]) -> io::Result<Vec<u8>> {
+fn layer(program: &[u8], config: &[u8], credits: &[u8]) -> io::Result<Vec<u8>> {
     let mut tape = Tape::new();
-    for path in ["bin/", "etc/", "var/", "var/lib/"] {
+    let folders = ["bin/", "etc/", "usr/", "usr/share/", "usr/share/licenses/", LICENCES, "var/", "var/lib/"];
+    for path in folders {
         tape.folder(path, 0o755, Owner(0))?;
     }
     tape.file("bulbil", 0o755, program)?;
@@ -57,6 +62,10 @@ fn layer(program: &[u8], config: &[u8]) -> io::Result<Vec<u8>> {
     tape.link("bin/cat", "/bulbil")?;
     // The health check of the proxy that people move over from.
     tape.link("torrust", "/bulbil")?;
+    for (name, licence) in credits::OURS {
+        tape.file(&format!("{LICENCES}{name}"), 0o644, licence.as_bytes())?;
+    }
+    tape.file(&format!("{LICENCES}{}", credits::FILE), 0o644, credits)?;
     // A volume that is mounted here gets this owner and mode.
     tape.folder("var/lib/tor/", 0o700, Owner(USER))?;
     tape.finish()
@@ -103,7 +112,8 @@ mod tests {
 
     #[test]
     fn two_images_of_one_program_are_one() {
-        let make = || wrap(&layer(b"program", b"config").unwrap(), "amd64", "bulbil:latest").unwrap();
+        let make =
+            || wrap(&layer(b"program", b"config", b"credits").unwrap(), "amd64", "bulbil:latest").unwrap();
         assert_eq!(make(), make());
     }
 
@@ -115,8 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn it_holds_the_licences() {
+        let layer = layer(b"program", b"config", b"credits").unwrap();
+        let mut archive = tar::Archive::new(layer.as_slice());
+        let names: Vec<String> =
+            archive.entries().unwrap().map(|it| it.unwrap().path().unwrap().display().to_string()).collect();
+        for name in ["bulbil-MIT.txt", "bulbil-Apache-2.0.txt", "THIRD-PARTY.txt"] {
+            assert!(names.contains(&format!("{LICENCES}{name}")), "{names:?}");
+        }
+    }
+
+    #[test]
     fn it_names_what_it_holds() {
-        let image = wrap(&layer(b"program", b"config").unwrap(), "amd64", "a:b").unwrap();
+        let image = wrap(&layer(b"program", b"config", b"credits").unwrap(), "amd64", "a:b").unwrap();
         let mut archive = tar::Archive::new(image.as_slice());
         let names: Vec<String> =
             archive.entries().unwrap().map(|it| it.unwrap().path().unwrap().display().to_string()).collect();

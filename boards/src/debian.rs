@@ -6,6 +6,7 @@ use std::{env, fs};
 
 use flate2::{Compression, GzBuilder};
 
+use crate::credits;
 use crate::program::Target;
 use crate::tape::{Owner, Tape};
 use crate::workspace::Workspace;
@@ -15,6 +16,21 @@ const KIB: usize = 1024;
 
 /// Scripts that Debian runs around installing and removing.
 const SCRIPTS: [&str; 3] = ["postinst", "prerm", "postrm"];
+
+/// Where its files are, each after the one that it is in.
+const FOLDERS: [&str; 11] = [
+    "./",
+    "./etc/",
+    "./etc/bulbil/",
+    "./usr/",
+    "./usr/bin/",
+    "./usr/lib/",
+    "./usr/lib/systemd/",
+    "./usr/lib/systemd/system/",
+    "./usr/share/",
+    "./usr/share/doc/",
+    "./usr/share/doc/bulbil/",
+];
 
 /// What to package.
 #[derive(Debug, clap::Args)]
@@ -32,10 +48,10 @@ pub(crate) struct Request {
 
 /// Writes `deb/bulbil_<version>_<architecture>.deb` in the target folder, and prints its path.
 pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> {
-    let program = request.target.read(workspace, request.program.as_deref())?;
+    let (program, credits) = request.target.read(workspace, request.program.as_deref())?;
     let version = format!("{}{}", env!("CARGO_PKG_VERSION"), request.suffix);
     let folder = workspace.root.join("boards/deploy");
-    let deb = pack(&folder, &version, request.target.debian(), &program)?;
+    let deb = pack(&folder, &version, request.target.debian(), (&program, &credits))?;
     let out = workspace.target.join("deb");
     fs::create_dir_all(&out)?;
     let path = out.join(format!("bulbil_{version}_{}.deb", request.target.debian()));
@@ -44,27 +60,47 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
     Ok(())
 }
 
-fn pack(folder: &Path, version: &str, architecture: &str, program: &[u8]) -> io::Result<Vec<u8>> {
+fn pack(
+    folder: &Path,
+    version: &str,
+    architecture: &str,
+    (program, credits): (&[u8], &[u8]),
+) -> io::Result<Vec<u8>> {
     let read = |name: &str| {
         let path = folder.join(name);
         fs::read(&path).map_err(|error| io::Error::other(format!("cannot read {}: {error}", path.display())))
     };
     let mut control = Tape::new();
-    control.file("./control", 0o644, describe(version, architecture, program.len()).as_bytes())?;
+    control.file(
+        "./control",
+        0o644,
+        describe(version, architecture, program.len() + credits.len()).as_bytes(),
+    )?;
     control.file("./conffiles", 0o644, b"/etc/bulbil/bulbil.toml\n")?;
     for script in SCRIPTS {
         control.file(&format!("./{script}"), 0o755, &read(&format!("debian/{script}"))?)?;
     }
     let mut data = Tape::new();
-    for path in ["./", "./etc/", "./etc/bulbil/", "./usr/", "./usr/bin/", "./usr/lib/", "./usr/lib/systemd/"]
-    {
+    for path in FOLDERS {
         data.folder(path, 0o755, Owner(0))?;
     }
-    data.folder("./usr/lib/systemd/system/", 0o755, Owner(0))?;
     data.file("./etc/bulbil/bulbil.toml", 0o644, &read("bulbil.toml")?)?;
     data.file("./usr/bin/bulbil", 0o755, program)?;
     data.file("./usr/lib/systemd/system/bulbil.service", 0o644, &read("bulbil.service")?)?;
+    data.file("./usr/share/doc/bulbil/copyright", 0o644, copyright().as_bytes())?;
+    data.file(&format!("./usr/share/doc/bulbil/{}", credits::FILE), 0o644, credits)?;
     archive(&zip(&control.finish()?)?, &zip(&data.finish()?)?)
+}
+
+/// The file that each Debian package has.
+fn copyright() -> String {
+    let head = format!(
+        "Copyright (c) The Bulbil contributors\n\n\
+         Bulbil is under the MIT licence or the Apache License, Version 2.0, at your option. Both texts follow. Works of others that are\n\
+         linked into the program are named, with their licences, in {} beside this file.\n",
+        credits::FILE
+    );
+    credits::OURS.iter().fold(head, |text, (_, licence)| format!("{text}\n{}\n{licence}", "-".repeat(72)))
 }
 
 fn describe(version: &str, architecture: &str, size: usize) -> String {
@@ -106,13 +142,13 @@ mod tests {
 
     #[test]
     fn two_packages_of_one_program_are_one() {
-        let make = || pack(&deploy(), "1", "amd64", b"program").unwrap();
+        let make = || pack(&deploy(), "1", "amd64", (b"program", b"credits")).unwrap();
         assert_eq!(make(), make());
     }
 
     #[test]
     fn it_has_the_members_in_their_order() {
-        let deb = pack(&deploy(), "1", "amd64", b"program").unwrap();
+        let deb = pack(&deploy(), "1", "amd64", (b"program", b"credits")).unwrap();
         let mut archive = ar::Archive::new(deb.as_slice());
         let mut names = Vec::new();
         while let Some(entry) = archive.next_entry() {

@@ -17,7 +17,7 @@ use crate::kernel::Kernel;
 use crate::mirror::Choice;
 use crate::packages::Lock;
 use crate::workspace::Workspace;
-use crate::{boot, cache, imager, notices};
+use crate::{boot, cache, credits, imager, notices};
 
 /// What to build.
 #[derive(Debug, clap::Parser)]
@@ -80,13 +80,13 @@ impl Build<'_> {
     /// Returns bytes, bytes when packed, and SHA-256.
     fn run(&self, out: &Path) -> io::Result<(u64, u64, String)> {
         let epoch = self.epoch()?;
-        let program = self.program()?;
+        let (program, credits) = self.program()?;
         let tree = self.packages()?;
         let kernel = Kernel::find(&tree)?;
         let mut files = Files::new();
         let initramfs = self.initramfs(&tree, &kernel, &program, epoch)?;
         boot::add(&mut files, self.board, &tree, &kernel, initramfs)?;
-        notices::add(&mut files, self.board, &tree, &program, epoch)?;
+        notices::add(&mut files, self.board, &tree, (&program, credits), epoch)?;
         files.insert("bulbil.toml".to_owned(), self.settings()?);
         files.insert("README.txt".to_owned(), include_bytes!("../base/README.txt").to_vec());
         drop(kernel);
@@ -101,8 +101,9 @@ impl Build<'_> {
         number.ok_or_else(|| io::Error::other("SOURCE_DATE_EPOCH must be a number of seconds since 1970"))
     }
 
-    fn program(&self) -> io::Result<Vec<u8>> {
-        let built = || self.workspace.target.join("static/aarch64-unknown-linux-musl/bulbil");
+    /// The program, and whose work is in it.
+    fn program(&self) -> io::Result<(Vec<u8>, Vec<u8>)> {
+        let built = || self.workspace.target.join("static").join(TARGET).join("bulbil");
         let path = self.request.program.clone().unwrap_or_else(built);
         let named = |why: &dyn std::fmt::Display| io::Error::other(format!("{}: {why}", path.display()));
         let bytes = fs::read(&path).map_err(|error| {
@@ -114,7 +115,7 @@ impl Build<'_> {
         if !linkage.is_static() || !linkage.for_arm {
             return Err(named(&"a board needs a static program for 64-bit ARM"));
         }
-        Ok(bytes)
+        Ok((bytes, credits::beside(self.workspace, &path, TARGET)?))
     }
 
     fn settings(&self) -> io::Result<Vec<u8>> {
@@ -147,7 +148,7 @@ impl Build<'_> {
         initramfs.modules(&kernel.closure(&self.board.linux.modules)?)?;
         let mut folders = Vec::new();
         for path in &self.board.linux.firmware {
-            let bytes = tree.need(&format!("/usr/lib/firmware/{path}"))?;
+            let bytes = firmware(tree, path)?;
             let folder = path.rsplit_once('/').map(|(folder, _)| format!("lib/firmware/{folder}"));
             if let Some(folder) = folder.filter(|folder| !folders.contains(folder)) {
                 initramfs.folder(&folder)?;
@@ -181,6 +182,12 @@ impl Build<'_> {
     }
 }
 
+/// A file that drivers load. Where a package has one in two makings, Debian chooses its own when it is installed.
+fn firmware<'a>(tree: &'a Tree, path: &str) -> io::Result<&'a [u8]> {
+    let place = format!("/usr/lib/firmware/{path}");
+    tree.get(&format!("{place}-debian")).map_or_else(|| tree.need(&place), Ok)
+}
+
 /// Writes a file without the parts that are all zeros.
 fn sparse(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let _ = fs::remove_file(path); // what was there may be read by someone still
@@ -205,6 +212,9 @@ fn pack(bytes: &[u8], block: u64) -> io::Result<Vec<u8>> {
     packer.write_all(bytes)?;
     packer.finish()
 }
+
+/// What all boards are.
+const TARGET: &str = "aarch64-unknown-linux-musl";
 
 /// 16 MiB: enough to compress well, small enough for several workers.
 const PACK_BLOCK: u64 = 16 << 20;

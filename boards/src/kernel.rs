@@ -2,12 +2,13 @@
 //!
 //! Debian's packages carry no `modules.dep`: each module says in its section `.modinfo` what it needs.
 
+mod modinfo;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use object::{Object, ObjectSection};
-
 use crate::deb::{self, Tree};
+use modinfo::Modinfo;
 
 /// One kernel.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(crate) struct Kernel<'a> {
     pub(crate) release: String,
     /// Path of each module by its name, with underscores.
     modules: BTreeMap<String, &'a str>,
-    /// Names of modules that are part of the kernel.
+    /// Names of modules that are part of the kernel, and what those answer to.
     builtin: BTreeSet<String>,
 }
 
@@ -43,15 +44,8 @@ impl<'a> Kernel<'a> {
                 modules.insert(plain(name), path);
             }
         }
-        let builtin = tree.get(&format!("{home}modules.builtin")).unwrap_or_default();
-        let builtin = String::from_utf8_lossy(builtin);
-        let name = |line: &str| Some(plain(line.rsplit('/').next()?.strip_suffix(".ko")?));
-        Ok(Self {
-            tree,
-            release: release.to_owned(),
-            modules,
-            builtin: builtin.lines().filter_map(name).collect(),
-        })
+        let builtin = builtin(tree, &home);
+        Ok(Self { tree, release: release.to_owned(), modules, builtin })
     }
 
     /// The kernel itself.
@@ -70,15 +64,38 @@ impl<'a> Kernel<'a> {
     pub(crate) fn closure(&self, names: &[String]) -> io::Result<Vec<Module>> {
         let mut closure = Closure { kernel: self, seen: BTreeSet::new(), loaded: Vec::new() };
         for name in names {
-            closure.add(&plain(name), "board.toml", true)?;
+            closure.add(&plain(name), "board.toml")?;
         }
         Ok(closure.loaded)
     }
 
+    /// The modules that answer to this other name. Reading all of them takes half a minute, so those in folders of the name's first word
+    /// come first: `crypto_crc32c` is in `crypto`.
+    fn answering(&self, alias: &str) -> io::Result<Vec<String>> {
+        let folder = format!("/{}/", alias.split('_').next().unwrap_or_default());
+        let (near, far): (Vec<_>, Vec<_>) =
+            self.modules.iter().partition(|(_, path)| path.contains(folder.as_str()));
+        for part in [near, far] {
+            let mut found = Vec::new();
+            for (name, path) in part {
+                if read(name, &self.unpacked(path)?)?.aliases.iter().any(|own| own == alias) {
+                    found.push(name.clone());
+                }
+            }
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+
     fn module(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        let Some(path) = self.modules.get(name) else { return Ok(None) };
+        self.modules.get(name).map(|path| self.unpacked(path)).transpose()
+    }
+
+    fn unpacked(&self, path: &str) -> io::Result<Vec<u8>> {
         let bytes = self.tree.need(path)?.to_vec();
-        deb::unpack(path, bytes).map(Some).map_err(|error| io::Error::other(format!("{path}: {error}")))
+        deb::unpack(path, bytes).map_err(|error| io::Error::other(format!("{path}: {error}")))
     }
 }
 
@@ -90,81 +107,64 @@ struct Closure<'k, 'a> {
 
 impl Closure<'_, '_> {
     /// Depth is bounded by the number of modules: each is entered once.
-    fn add(&mut self, name: &str, by: &str, needed: bool) -> io::Result<()> {
+    fn add(&mut self, name: &str, by: &str) -> io::Result<()> {
         if !self.seen.insert(name.to_owned()) {
             return Ok(());
         }
         let Some(bytes) = self.kernel.module(name)? else {
-            if !needed || self.kernel.builtin.contains(name) {
+            if self.kernel.builtin.contains(name) {
                 return Ok(());
             }
+            let release = &self.kernel.release;
             return Err(io::Error::other(format!(
-                "kernel {} has no module `{name}`, which {by} asks for",
-                self.kernel.release
+                "kernel {release} has no module `{name}`, which {by} asks for"
             )));
         };
-        let needs = Needs::read(&bytes).map_err(|why| io::Error::other(format!("module {name}: {why}")))?;
-        for before in &needs.depends {
-            self.add(before, name, true)?;
+        let info = read(name, &bytes)?;
+        for before in &info.depends {
+            self.add(before, name)?;
         }
-        for before in &needs.before {
-            self.add(before, name, false)?;
+        for before in &info.before {
+            self.soft(before, name)?;
         }
         self.loaded.push(Module { name: name.to_owned(), bytes });
-        for after in &needs.after {
-            self.add(after, name, false)?;
+        for after in &info.after {
+            self.soft(after, name)?;
         }
         Ok(())
     }
+
+    /// What a module would like to have beside it: a module's own name, or one that others answer to. A driver may run without, and ext4
+    /// mounts nothing then, so what is missing must be known here.
+    fn soft(&mut self, wish: &str, by: &str) -> io::Result<()> {
+        if self.kernel.builtin.contains(wish) || self.kernel.modules.contains_key(wish) {
+            return self.add(wish, by);
+        }
+        let found = self.kernel.answering(wish)?;
+        if found.is_empty() && !NOT_THERE.iter().any(|(name, _)| *name == wish) {
+            return Err(io::Error::other(format!(
+                "no module of kernel {} is `{wish}` or answers to it, which {by} would have beside it: if it works without, \
+                 say why in NOT_THERE of boards/src/kernel.rs",
+                self.kernel.release
+            )));
+        }
+        found.iter().try_for_each(|name| self.add(name, wish))
+    }
 }
 
-/// What a module says of others.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Needs {
-    /// Must be there.
-    depends: Vec<String>,
-    /// Should be loaded before it, if they are there.
-    before: Vec<String>,
-    /// Should be loaded after it, if they are there.
-    after: Vec<String>,
+fn read(name: &str, bytes: &[u8]) -> io::Result<Modinfo> {
+    Modinfo::read(bytes).map_err(|why| io::Error::other(format!("module {name}: {why}")))
 }
 
-impl Needs {
-    fn read(module: &[u8]) -> io::Result<Self> {
-        let file = object::File::parse(module).map_err(io::Error::other)?;
-        let section =
-            file.section_by_name(".modinfo").ok_or_else(|| io::Error::other("no section .modinfo"))?;
-        Ok(Self::parse(section.data().map_err(io::Error::other)?))
-    }
-
-    /// Lines `key=value`, each ended by a zero.
-    fn parse(section: &[u8]) -> Self {
-        let mut needs = Self::default();
-        for line in section.split(|byte| *byte == 0) {
-            let line = String::from_utf8_lossy(line);
-            match line.split_once('=') {
-                Some(("depends", names)) => {
-                    needs.depends.extend(names.split(',').filter(|name| !name.is_empty()).map(plain));
-                }
-                Some(("softdep", rule)) => needs.soft(rule),
-                _ => {}
-            }
-        }
-        needs
-    }
-
-    /// `pre: a b post: c`.
-    fn soft(&mut self, rule: &str) {
-        let mut after = false;
-        for word in rule.split_whitespace() {
-            match word {
-                "pre:" => after = false,
-                "post:" => after = true,
-                name if after => self.after.push(plain(name)),
-                name => self.before.push(plain(name)),
-            }
-        }
-    }
+/// Names of what is part of the kernel, from `modules.builtin`, and what it answers to, from `modules.builtin.modinfo`.
+fn builtin(tree: &Tree, home: &str) -> BTreeSet<String> {
+    let text = |name: &str| {
+        String::from_utf8_lossy(tree.get(&format!("{home}{name}")).unwrap_or_default()).into_owned()
+    };
+    let (files, words) = (text("modules.builtin"), text("modules.builtin.modinfo"));
+    let names = files.lines().filter_map(|line| line.rsplit('/').next()?.strip_suffix(".ko"));
+    let aliases = words.split('\0').filter_map(|line| line.split_once(".alias=").map(|(_, name)| name));
+    names.chain(aliases).map(plain).collect()
 }
 
 /// One spelling for `a-b` and `a_b`, which mean the same module.
@@ -175,15 +175,5 @@ fn plain(name: &str) -> String {
 /// Where modules are, one folder for each kernel.
 const MODULES: &str = "/usr/lib/modules/";
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modules_say_what_they_need() {
-        let section = b"license=GPL\0depends=mmc-core,\0softdep=pre: crc32c post: wcc-x\0\0depends=\0alias=x";
-        let needs = Needs::parse(section);
-        assert_eq!(needs.depends, ["mmc_core"]);
-        assert_eq!((needs.before, needs.after), (vec!["crc32c".to_owned()], vec!["wcc_x".to_owned()]));
-    }
-}
+/// Names that modules would have beside them and no package has, each with why that does no harm.
+const NOT_THERE: [(&str, &str); 0] = [];

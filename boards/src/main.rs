@@ -5,6 +5,7 @@ mod board;
 mod boot;
 mod cache;
 mod container;
+mod credits;
 mod deb;
 mod debian;
 mod disk;

@@ -5,6 +5,7 @@ use std::io;
 
 use crate::board::Board;
 use crate::cache;
+use crate::credits;
 use crate::deb::Tree;
 use crate::fat::{self, Files};
 
@@ -13,7 +14,7 @@ pub(crate) fn add(
     files: &mut Files,
     board: &Board,
     tree: &Tree,
-    program: &[u8],
+    (program, credits): (&[u8], Vec<u8>),
     epoch: u64,
 ) -> io::Result<()> {
     let mut text = head(board, program, epoch);
@@ -32,9 +33,10 @@ pub(crate) fn add(
             return Err(io::Error::other(format!("{} brings no copyright file", package.name)));
         }
     }
-    for (name, licence) in OURS {
+    for (name, licence) in credits::OURS {
         files.insert(format!("LICENSES/{name}"), licence.as_bytes().to_vec());
     }
+    files.insert(format!("LICENSES/{CREDITS}"), credits);
     files.insert("MANIFEST.txt".to_owned(), text.into_bytes());
     Ok(())
 }
@@ -47,7 +49,8 @@ fn head(board: &Board, program: &[u8], epoch: u64) -> String {
          Everything but Bulbil itself comes unchanged from packages of Debian for arm64. The source of each is in Debian's archive of\n\
          sources under the name and version that stand beside `source`. The kernel and its modules are under the GNU General Public\n\
          License, version 2. The boot firmware of Raspberry Pi may be used with a Raspberry Pi only.\n\n\
-         program  bulbil\nversion  {}\nsha256   {}\nlicence  LICENSES/bulbil-MIT.txt or LICENSES/bulbil-Apache-2.0.txt\n",
+         program  bulbil\nversion  {}\nsha256   {}\nlicence  LICENSES/bulbil-MIT.txt or LICENSES/bulbil-Apache-2.0.txt\n\
+         parts    LICENSES/{CREDITS}\n",
         board.name,
         board.id,
         env!("CARGO_PKG_VERSION"),
@@ -66,11 +69,8 @@ fn licence<'a>(tree: &'a Tree, name: &str) -> Option<&'a [u8]> {
     })
 }
 
-/// Our own licences.
-const OURS: [(&str, &str); 2] = [
-    ("bulbil-MIT.txt", include_str!("../../LICENSE-MIT")),
-    ("bulbil-Apache-2.0.txt", include_str!("../../LICENSE-APACHE")),
-];
+/// What is in the program.
+const CREDITS: &str = "bulbil-THIRD-PARTY.txt";
 
 /// Bytes of the largest package that holds dependencies only.
 const LARGEST_EMPTY: u64 = 4096;

@@ -7,6 +7,7 @@ use std::{env, fs, io};
 
 use sha2::{Digest, Sha256};
 
+use crate::credits;
 use crate::elf::Linkage;
 use crate::tool;
 use crate::workspace::Workspace;
@@ -46,7 +47,8 @@ pub(crate) struct Request {
     profile: Profile,
 }
 
-/// Builds, checks and copies to `static/<target>/bulbil` in the target folder; prints one row for each.
+/// Builds, checks and copies to `static/<target>/bulbil` in the target folder, with the licences of what is in it beside it; prints one row
+/// for each.
 pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> {
     let zig = Zig::find(workspace)?;
     eprintln!("using {}", zig.version());
@@ -56,7 +58,8 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
         let program = compile(workspace, &zig, target, request.profile)?;
         let bytes = fs::read(&program)?;
         check(&bytes).map_err(|why| io::Error::other(format!("{}: {why}", program.display())))?;
-        let copy = keep(workspace, target, &bytes)?;
+        let credits = credits::make(workspace, target.triple())?;
+        let copy = keep(workspace, target, &bytes, &credits)?;
         eprintln!("wrote {}", copy.display());
         row(&mut table, target, request.profile, &bytes);
     }
@@ -65,8 +68,8 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
 }
 
 impl Target {
-    /// The program for it: `given`, or what was built last. It is checked either way.
-    pub(crate) fn read(self, workspace: &Workspace, given: Option<&Path>) -> io::Result<Vec<u8>> {
+    /// The program for it, and whose work is in it: `given`, or what was built last. It is checked either way.
+    pub(crate) fn read(self, workspace: &Workspace, given: Option<&Path>) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let usual = workspace.target.join("static").join(self.triple()).join("bulbil");
         let path = given.unwrap_or(&usual);
         let bytes = fs::read(path).map_err(|error| {
@@ -76,7 +79,7 @@ impl Target {
             ))
         })?;
         check(&bytes).map_err(|why| io::Error::other(format!("{}: {why}", path.display())))?;
-        Ok(bytes)
+        Ok((bytes, credits::beside(workspace, path, self.triple())?))
     }
 
     /// What Debian and Docker call it.
@@ -208,9 +211,10 @@ fn check(bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Copies to where images, containers and tests look for it.
-fn keep(workspace: &Workspace, target: Target, bytes: &[u8]) -> io::Result<PathBuf> {
+fn keep(workspace: &Workspace, target: Target, bytes: &[u8], credits: &[u8]) -> io::Result<PathBuf> {
     let folder = workspace.target.join("static").join(target.triple());
     fs::create_dir_all(&folder)?;
+    fs::write(folder.join(credits::FILE), credits)?;
     let copy = folder.join("bulbil");
     // A program that is running cannot be overwritten, but it can be replaced.
     let new = folder.join("bulbil.new");

@@ -16,16 +16,18 @@ use crate::ports::Ports;
 use crate::process::Process;
 use crate::scratch::Scratch;
 use crate::usage::Usage;
-pub use card::Card;
+pub use card::{Card, Format};
 use keys::Keys;
 use monitor::Monitor;
 pub use setting::Setting;
 
 /// What running images needs.
-pub const NEEDS: [Need; 5] = [
+pub const NEEDS: [Need; 7] = [
     Need { program: "qemu-system-aarch64", package: "qemu-system-arm" },
     Need { program: "mcopy", package: "mtools" },
     Need { program: "mkfs.vfat", package: "dosfstools" },
+    Need { program: "mkfs.ext4", package: "e2fsprogs" },
+    Need { program: "debugfs", package: "e2fsprogs" },
     Need { program: "curl", package: "curl" },
     Need { program: "ip", package: "iproute2" },
 ];
@@ -208,6 +210,11 @@ impl Machine {
         let mut keys = Keys::open(typed)?;
         self.monitor.say(keys::BREAK)?;
         keys.press(b'f')
+    }
+
+    /// From now on its card takes so many bytes a second. Only `virt` has such a card.
+    pub fn set_write_limit(&mut self, limit: u32) -> io::Result<()> {
+        self.monitor.say(&setting::write_limit("card", limit))
     }
 
     /// Takes its power away.

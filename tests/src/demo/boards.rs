@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::{Options, build};
 use crate::alias::Alias;
-use crate::machine::{self, Card, Machine, Start};
+use crate::machine::{self, Card, Format, Machine, Start};
 use crate::net::{Network, Shape};
 use crate::node::{Node, Settings};
 use crate::owner::Owner;
@@ -24,12 +24,15 @@ use rows::Rows;
 /// What is shared.
 const FILE: (&str, u64) = ("picture.bin", 256 << 10);
 
-/// The machines, memory in MiB, and how they are switched off in the end.
-const MACHINES: [(&str, Start, u32, Power); 4] = [
-    ("virt, 128 MiB", Start::VirtDirect, 128, Power::Button),
-    ("virt, 512 MiB", Start::VirtDirect, 512, Power::Page),
-    ("virt through UEFI", Start::VirtUefi, 512, Power::PageTwice),
-    ("raspi3b", Start::Pi3, 1024, Power::Button),
+/// What is fetched onto a disk that knows owners.
+const BACK: (&str, u64) = ("film.bin", 200_000);
+
+/// The machines, memory in MiB, their owners' disk, and how they are switched off in the end.
+const MACHINES: [(&str, Start, u32, Format, Power); 4] = [
+    ("virt, 128 MiB", Start::VirtDirect, 128, Format::Fat, Power::Button),
+    ("virt, 512 MiB", Start::VirtDirect, 512, Format::Ext4, Power::Page),
+    ("virt through UEFI", Start::VirtUefi, 512, Format::Fat, Power::PageTwice),
+    ("raspi3b", Start::Pi3, 1024, Format::Fat, Power::Button),
 ];
 
 /// How the owner switches a machine off.
@@ -60,12 +63,12 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     let reader = Node::start(&network, Settings::named("reader"))?;
     let mut rows = Rows::default();
     rows.add("images", "two builds are the same", images.repeatable()?, None);
-    for (number, (name, start, memory, power)) in MACHINES.into_iter().enumerate() {
+    for (number, (name, start, memory, disk, power)) in MACHINES.into_iter().enumerate() {
         println!("\n{name}");
         let card = Card::copy(&images.of(start))?;
         rows.passed(name, "image packed", Some((images.packed_mb(start)?, "MB")));
-        let story =
-            Story { network: &network, reader: &reader, name, start, memory, power, seed: number as u64 };
+        let (network, reader, seed) = (&network, &reader, number as u64);
+        let story = Story { network, reader, name, start, memory, disk, power, seed };
         if let Err(error) = story.tell(&card, &mut rows) {
             println!("  {error}");
             rows.failed(name, &error.to_string());
@@ -86,6 +89,7 @@ struct Story<'a> {
     name: &'a str,
     start: Start,
     memory: u32,
+    disk: Format,
     power: Power,
     seed: u64,
 }
@@ -97,17 +101,31 @@ impl Story<'_> {
         let hash = content::write_file(&file, FILE.1, self.seed)?;
         card.check_boot()?;
         rows.passed(self.name, "boot partition is sound", None);
-        card.fill_data(&file)?;
+        card.fill(self.disk, &file)?;
         card.write("bulbil.toml", &settings(self.network, self.start))?;
         let mut machine = Machine::start(self.start, card, self.memory)?;
         let told = self.live(&mut machine, rows, &folder, &hash);
         if told.is_err() {
             println!("{}", machine.console());
         }
-        told
+        let fetched = told?;
+        card.check_data(self.disk)?;
+        rows.passed(self.name, "its disk was taken off in order", None);
+        if let Some(hash) = fetched {
+            let right = card.digest_ext4(BACK.0)? == hash;
+            rows.add(self.name, "what was fetched onto ext4 is whole", right, None);
+        }
+        Ok(())
     }
 
-    fn live(&self, machine: &mut Machine, rows: &mut Rows, folder: &Scratch, hash: &str) -> io::Result<()> {
+    /// Returns the SHA-256 of what it fetched, if it did.
+    fn live(
+        &self,
+        machine: &mut Machine,
+        rows: &mut Rows,
+        folder: &Scratch,
+        hash: &str,
+    ) -> io::Result<Option<String>> {
         let since = |machine: &Machine| Some((machine.began().elapsed().as_secs_f64(), "s"));
         let mut owner = Owner::new(machine.page(), GUEST)?;
         knock(machine, &owner)?;
@@ -132,20 +150,29 @@ impl Story<'_> {
         })?;
         rows.passed(self.name, "share reachable after", since(machine));
         self.fetch(&link, folder, hash, rows)?;
+        let fetched = match self.disk {
+            Format::Fat => None,
+            Format::Ext4 => Some(self.fetch_back(machine, &mut owner, folder, rows)?),
+        };
+        self.switch_off(machine, &mut owner, rows)?;
+        Ok(fetched)
+    }
+
+    fn switch_off(&self, machine: &mut Machine, owner: &mut Owner, rows: &mut Rows) -> io::Result<()> {
         let (what, seconds) = match self.power {
             Power::Button => ("off by its power button within", machine.press_power()?),
             Power::Page => {
-                self.press(&mut owner, "off")?;
+                self.press(owner, "off")?;
                 ("off from its page within", machine.wait_off()?)
             }
             Power::PageTwice => {
                 let began = Instant::now();
-                self.press(&mut owner, "reboot")?;
+                self.press(owner, "reboot")?;
                 wait::found(READY_LIMIT, "the board to start again", || {
                     machine.fail_if_off()?;
                     Ok((machine.console().matches(STARTED).count() > 1).then_some(()))
                 })?;
-                knock(machine, &owner)?;
+                knock(machine, owner)?;
                 let seconds = began.elapsed().as_secs_f64();
                 rows.passed(self.name, "started again from its page within", Some((seconds, "s")));
                 ("off by its power button within", machine.press_power()?)
@@ -163,6 +190,32 @@ impl Story<'_> {
             return Err(io::Error::other(format!("{}: the page does not ask before it acts", self.name)));
         }
         owner.submit("/machine/power", &[("do", what), ("sure", "yes")]).map(drop)
+    }
+
+    /// Onto the board's disk, which has owners, and which the page knows to be the node's.
+    fn fetch_back(
+        &self,
+        machine: &mut Machine,
+        owner: &mut Owner,
+        folder: &Scratch,
+        rows: &mut Rows,
+    ) -> io::Result<String> {
+        let settings = owner.get("/settings")?;
+        let shown = [self.start.data_folder(), ", ext4"].into_iter().all(|word| settings.contains(word));
+        let right = shown && !settings.contains("not writable for the node");
+        rows.add(self.name, "the page shows the ext4 disk, open to the node", right, None);
+        let file = folder.join(BACK.0);
+        let hash = content::write_file(&file, BACK.1, self.seed)?;
+        let link = self.reader.share(&file)?;
+        self.reader.wait_reachable(&link)?;
+        owner.get("/fetches/new")?;
+        owner.post("/fetches/add", &[("link", &link), ("folder", self.start.data_folder())])?;
+        until(machine, owner, FETCH_LIMIT, "the fetch onto the disk", |status| {
+            let state = status.pointer("/fetches/0/state/is")?.as_str()?;
+            (state == "done").then_some(())
+        })?;
+        rows.passed(self.name, "fetched a file onto ext4", None);
+        Ok(hash)
     }
 
     /// On the host's own node, over onion services.

@@ -1,9 +1,11 @@
-//! The story `install`: what people install, installed: the systemd unit, the Debian package, the container image.
+//! The story `install`: what people install, installed: the systemd unit, the Debian package, the lines for systemd and `OpenRC`, the container image.
 
 mod api;
 mod container;
 mod debian;
 mod engine;
+mod lines;
+mod openrc;
 mod systemd;
 mod unit;
 
@@ -19,13 +21,14 @@ use super::Options;
 use crate::packages::{self, Need};
 
 /// What this story needs from the system.
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need { program: "systemd-analyze", package: "systemd" },
     Need { program: "debootstrap", package: "debootstrap" },
     Need { program: "dockerd", package: "docker.io" },
     Need { program: "docker-compose", package: "docker-compose" },
     Need { program: "busybox", package: "busybox-static" },
     Need { program: "dig", package: "dnsutils" },
+    Need { program: "ip", package: "iproute2" },
 ];
 
 /// The machine that this runs on, as the builder calls it.
@@ -89,6 +92,9 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     }
     if plays("deb") && shipped.is_none() {
         debian::run(&mut rows)?;
+    }
+    if plays("openrc") && shipped.is_none() {
+        openrc::run(&mut rows)?;
     }
     if plays("container") {
         container::run(&mut rows, shipped.as_deref())?;

@@ -15,6 +15,14 @@ pub struct Setting {
     pub keys: bool,
 }
 
+/// What tells QEMU how many bytes a second a drive can be written with.
+pub(super) fn write_limit(drive: &str, limit: u32) -> String {
+    format!(
+        "{{\"execute\":\"block_set_io_throttle\",\"arguments\":{{\"device\":\"{drive}\",\"bps\":0,\"bps_rd\":0,\"bps_wr\":{limit},\
+         \"iops\":0,\"iops_rd\":0,\"iops_wr\":0}}}}"
+    )
+}
+
 impl Setting {
     pub(super) fn apply(&self, command: &mut Command) {
         if let Some(clock) = self.clock {

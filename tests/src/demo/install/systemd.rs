@@ -59,7 +59,7 @@ exec env -i container=bulbil PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 const UP: &str = "systemctl is-system-running | grep -Ex 'running|degraded'";
 
 /// Reads a page without any program that a small Debian lacks.
-const READ: &str = r"exec 3<>/dev/tcp/127.0.0.1/3090
+pub(super) const READ: &str = r"exec 3<>/dev/tcp/127.0.0.1/3090
 printf 'GET / HTTP/1.1\r\nHost: 127.0.0.1:3090\r\nConnection: close\r\n\r\n' >&3
 cat <&3";
 
