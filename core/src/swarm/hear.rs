@@ -98,7 +98,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             Message::Peers(names) => {
                 self.chatter(now, at, HEAVY)?;
-                self.take_names(at, names)
+                self.take_names(now, at, names)
             }
             _ => Err(Reject::OutOfTurn),
         }
@@ -199,11 +199,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// The first name is the peer's own, empty if it takes no calls.
-    fn take_names(&mut self, at: usize, names: &[u8]) -> Result<(), Reject> {
+    fn take_names(&mut self, now: Millis, at: usize, names: &[u8]) -> Result<(), Reject> {
         let mut names = unpack(names).take(crate::limits::MAX_NAMES);
         let own = names.next().transpose()?.filter(|name| !name.is_empty());
         for name in names {
-            self.book.heard(&name?);
+            self.book.heard(now, &name?);
         }
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return Ok(()) };
         if peer.name != own {
@@ -261,7 +261,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             self.book.proved(peer.key);
         }
         peer.downloaded = peer.downloaded.saturating_add(bytes);
-        peer.moved = now;
+        (peer.moved, peer.given) = (now, now);
         peer.down.add(now, bytes);
         peer.growth.received(bytes);
     }
