@@ -85,7 +85,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 }
                 Ok(())
             }
-            Message::Request(id) => self.take_request(lane, at, id),
+            Message::Request(id) => self.take_request(now, lane, at, id),
             Message::Cancel(id) => {
                 self.chatter(now, at, 1)?;
                 self.take_cancel(lane, id);
@@ -138,7 +138,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Ok(())
     }
 
-    fn take_request(&mut self, lane: LaneId, at: usize, id: BlockId) -> Result<(), Reject> {
+    /// A request that is refused is talk. Those in flight when a peer is choked, 64 on each of eight lanes, are half of what
+    /// it may say at once, and they come back in the ten seconds until it can be choked again.
+    fn take_request(&mut self, now: Millis, lane: LaneId, at: usize, id: BlockId) -> Result<(), Reject> {
         if self.layout.block_len(id).is_none() {
             return Err(Reject::OutOfRange);
         }
@@ -149,10 +151,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if lane.replies.iter().any(same) {
             return Err(Reject::Repeated);
         }
-        let reply =
-            if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
+        let refused = choked || !has || lane.retiring;
+        let reply = if refused { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
         lane.stirred = true;
-        lane.replies.push_back(reply).map_err(|_| Reject::Flood)
+        lane.replies.push_back(reply).map_err(|_| Reject::Flood)?;
+        if refused { self.chatter(now, at, 1) } else { Ok(()) }
     }
 
     fn take_cancel(&mut self, lane: LaneId, id: BlockId) {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod places;
+mod talk;
 mod upload;
 
 use std::vec;
