@@ -2,6 +2,7 @@
 
 mod calls;
 mod places;
+mod random;
 mod talk;
 mod upload;
 
