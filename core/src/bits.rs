@@ -113,17 +113,22 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
         None
     }
 
-    /// Sets what a `Haves` message says: bits most significant first, from bit `first` on. A set bit past the end is
-    /// an error, and then nothing was changed.
+    /// Sets what a `Haves` message says: bits most significant first, from bit `first` on. A start or a set bit past the
+    /// end is an error, and then nothing was changed.
     pub fn merge(&mut self, first: u32, bytes: &[u8]) -> Result<(), PastTheEnd> {
-        let numbered = || (first..).step_by(8).zip(bytes);
+        let Some(room) = self.len.checked_sub(first).filter(|room| *room > 0) else { return Err(PastTheEnd) };
+        let beyond = bytes.get(index(room.div_ceil(8))..).unwrap_or_default();
+        if beyond.iter().any(|byte| *byte != 0) {
+            return Err(PastTheEnd);
+        }
+        let numbered = || (first..self.len).step_by(8).zip(bytes);
         for (at, byte) in numbered() {
-            let room = self.len.saturating_sub(at).min(8);
-            if u32::from(*byte).wrapping_shl(room) & 0xff != 0 && room < 8 {
+            let room = self.len.saturating_sub(at);
+            if room < 8 && u32::from(*byte).wrapping_shl(room) & 0xff != 0 {
                 return Err(PastTheEnd);
             }
         }
-        for (at, byte) in numbered() {
+        for (at, byte) in (first..self.len).step_by(8).zip(bytes) {
             for bit in (0..8).filter(|bit| byte & (0x80_u8 >> bit) != 0) {
                 self.set(at.saturating_add(bit));
             }
@@ -133,9 +138,8 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bits<B> {
 
     /// Writes bits from `first` on into `out`, most significant first, as many as fit. Returns the bytes written.
     pub fn export(&self, first: u32, out: &mut [u8]) -> usize {
-        let left = index(self.len.saturating_sub(first).div_ceil(8));
         let mut written: usize = 0;
-        for (at, byte) in (first..).step_by(8).zip(out.iter_mut()).take(left) {
+        for (at, byte) in (first..self.len).step_by(8).zip(out.iter_mut()) {
             *byte = self.eight(at).reverse_bits();
             written = written.saturating_add(1);
         }
@@ -227,8 +231,14 @@ mod tests {
         assert_eq!(bits.merge(0, &[0xff, 0x08]), Err(PastTheEnd));
         assert_eq!(bits.count(), 0);
         assert_eq!(bits.merge(8, &[0xf0]), Ok(()));
-        assert_eq!(bits.merge(16, &[0x80]), Err(PastTheEnd));
-        assert_eq!(bits.merge(16, &[0]), Ok(()));
+        assert_eq!(bits.merge(8, &[0xf0, 0]), Ok(()), "bits that are not set say nothing");
+        assert_eq!(bits.merge(0, &[0, 0, 1]), Err(PastTheEnd));
+        for (first, byte) in
+            [(16, 0x80), (16, 0), (12, 0), (u32::MAX - 7, 0), (u32::MAX - 7, 0xff), (u32::MAX, 0)]
+        {
+            assert_eq!(bits.merge(first, &[byte; 3]), Err(PastTheEnd), "{first}");
+            assert_eq!(bits.export(first, &mut [0; 3]), 0, "{first}");
+        }
         assert_eq!(bits.count(), 4);
         assert!(Bits::new([0; 1], 65).is_err());
     }

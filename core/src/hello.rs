@@ -394,6 +394,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute for each handshake")]
     fn a_wrong_token_and_a_missing_share_look_alike() {
         let mut lengths = [Vec::new(), Vec::new()];
         for (known, lengths) in [Some(7), None].into_iter().zip(&mut lengths) {
@@ -404,11 +405,13 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute for each handshake")]
     fn a_call_passed_on_to_another_listener_fails() {
         assert_eq!(open(b"listener:2", Some(1), |_, _| ()).0, Ok(Event::Refused));
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute for each handshake")]
     fn no_bit_of_any_frame_may_change() {
         for step in 0..4 {
             let mut lengths = 0;
@@ -431,6 +434,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute for each handshake")]
     fn a_listener_takes_its_purposes_only() {
         let mut buf = [0; MAX_FRAME];
         let mut call = |dialed, listener: Hello| {

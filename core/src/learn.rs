@@ -8,7 +8,7 @@
 use heapless::Deque;
 
 use crate::id::InfoHash;
-use crate::limits::{BLOCK_LEN, MAX_HASHES, MAX_INFO, STALL_MS};
+use crate::limits::{BLOCK_LEN, LEARN_MS, MAX_HASHES, MAX_INFO, STALL_MS};
 use crate::swarm::Reject;
 use crate::time::Millis;
 use crate::wire::{Message, TooSmall};
@@ -67,7 +67,9 @@ pub struct Learn {
     /// File, next run to ask for, and pieces of it.
     wanted: Option<(u32, u32, u32)>,
     flying: Deque<Ask, WINDOW>,
+    /// The last frame, and the last answer.
     heard: Millis,
+    answered: Millis,
 }
 
 impl Learn {
@@ -75,20 +77,18 @@ impl Learn {
     /// be, if that is known.
     #[must_use]
     pub const fn new(now: Millis, info_hash: Option<InfoHash>) -> Self {
-        Self { info_hash, total: None, next_info: 0, wanted: None, flying: Deque::new(), heard: now }
+        Self::with(now, info_hash, None)
     }
 
     /// Asks for hashes only: the info dictionary is here.
     #[must_use]
     pub const fn hashes_only(now: Millis, info_hash: InfoHash) -> Self {
-        Self {
-            info_hash: Some(info_hash),
-            total: Some(0),
-            next_info: 0,
-            wanted: None,
-            flying: Deque::new(),
-            heard: now,
-        }
+        Self::with(now, Some(info_hash), Some(0))
+    }
+
+    const fn with(now: Millis, info_hash: Option<InfoHash>, total: Option<u32>) -> Self {
+        let flying = Deque::new();
+        Self { info_hash, total, next_info: 0, wanted: None, flying, heard: now, answered: now }
     }
 
     /// Whether [`want`](Self::want) can be called.
@@ -118,12 +118,12 @@ impl Learn {
             Message::Bye => Ok(Event::Closed),
             Message::Busy => Ok(Event::Busy),
             Message::Info { info_hash, total, offset, bytes } => {
-                self.expect(Ask::Info(offset))?;
+                self.expect(now, Ask::Info(offset))?;
                 self.check_info(info_hash, total, offset, bytes)?;
                 Ok(Event::Info { info_hash, total, offset, bytes })
             }
             Message::Hashes { file, index, hashes, uncles } => {
-                self.expect(Ask::Hashes { file, index })?;
+                self.expect(now, Ask::Hashes { file, index })?;
                 Ok(Event::Hashes { file, index, hashes, uncles })
             }
             _ => Err(Reject::OutOfTurn),
@@ -131,11 +131,12 @@ impl Learn {
     }
 
     /// Answers come in the order of the questions.
-    fn expect(&mut self, ask: Ask) -> Result<(), Reject> {
+    fn expect(&mut self, now: Millis, ask: Ask) -> Result<(), Reject> {
         if self.flying.front() != Some(&ask) {
             return Err(Reject::Unasked);
         }
         self.flying.pop_front();
+        self.answered = now;
         Ok(())
     }
 
@@ -200,10 +201,12 @@ impl Learn {
         }
     }
 
-    /// When the peer has been silent for too long, if answers are outstanding.
+    /// When the peer has been silent for too long, if answers are outstanding. `Alive` puts that off, since answers may
+    /// wait in the peer's upload limit, but not past [`LEARN_MS`] after the last answer.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        (!self.flying.is_empty()).then(|| self.heard.plus(STALL_MS))
+        let due = self.heard.plus(STALL_MS).min(self.answered.plus(LEARN_MS));
+        (!self.flying.is_empty()).then_some(due)
     }
 }
 
@@ -247,6 +250,24 @@ mod tests {
         let hashes = Message::Hashes { file: 3, index: 512, hashes: &[], uncles: &[] };
         let wrong = hashes.encode(&mut buf).unwrap();
         assert_eq!(learn.handle_frame(Millis(3), wrong), Err(Reject::Unasked), "the first run comes first");
+    }
+
+    #[test]
+    fn who_is_alive_and_never_answers_is_given_up() {
+        let mut learn = Learn::new(Millis(0), None);
+        asks(&mut learn);
+        let mut now = Millis(0);
+        while learn.poll_timeout().is_some_and(|due| due > now) && now < Millis(10 * LEARN_MS) {
+            assert_eq!(learn.handle_frame(now, &[0]), Ok(Event::Quiet));
+            now = now.plus(STALL_MS / 2);
+        }
+        assert_eq!(now, Millis(LEARN_MS), "neither sooner nor later");
+        // An answer starts both clocks again.
+        let mut learn = Learn::new(Millis(0), None);
+        asks(&mut learn);
+        learn.handle_frame(Millis(LEARN_MS - 1), &info(0, MAX_INFO, BLOCK_LEN)).unwrap();
+        asks(&mut learn);
+        assert_eq!(learn.poll_timeout(), Some(Millis(LEARN_MS - 1 + STALL_MS)));
     }
 
     #[test]

@@ -67,8 +67,12 @@ pub const SEND_MS: u64 = 60_000;
 /// Milliseconds a lane with requests in flight may stay silent before it is given up.
 pub const STALL_MS: u64 = 60_000;
 
-/// Milliseconds without a frame after which a lane says `Alive`.
-pub const ALIVE_MS: u64 = 60_000;
+/// Milliseconds that `Alive` can make a learner wait for one answer about metadata. A seed that gives 4 KiB a second in all
+/// answers sixteen learners in turn within a minute or two.
+pub const LEARN_MS: u64 = 600_000;
+
+/// Milliseconds without a frame after which a lane says `Alive`: in time for who would give it up after [`STALL_MS`].
+pub const ALIVE_MS: u64 = 45_000;
 
 /// Milliseconds of silence after which an idle lane is closed.
 pub const SILENCE_MS: u64 = 200_000;
@@ -80,6 +84,10 @@ pub const JOIN_MS: u64 = 60_000;
 /// Milliseconds after which a peer that moved no content, either way, and was given no metadata, gives its place to a caller
 /// where all are taken. Within that time everybody who wants something is served for a while.
 pub const GRACE_MS: u64 = 120_000;
+
+/// Milliseconds for which a peer that has what we lack, or that we called, keeps its place although it gives nothing, where
+/// all are taken. Whoever is choked for want of places gets a turn sooner; whoever never gives is no use, whatever it has.
+pub const HOPE_MS: u64 = 600_000;
 
 /// Milliseconds between two looks at who may fetch from us (BitTorrent's usual 10 s).
 pub const CHOKE_MS: u64 = 10_000;

@@ -177,6 +177,10 @@ pub(crate) struct Peer<B, const LANES: usize> {
     pub(crate) first_asked: Option<Millis>,
     /// When verified bytes last came or went, or metadata went; at first, when it came.
     pub(crate) moved: Millis,
+    /// When it last gave us a block that we lacked; at first, when it came.
+    pub(crate) given: Millis,
+    /// Answers with metadata that it was given.
+    pub(crate) taught: u32,
     /// When one of us last wanted something of the other.
     pub(crate) useful: Millis,
     /// Names are not said again before.
@@ -210,6 +214,8 @@ impl<B: Words, const LANES: usize> Peer<B, LANES> {
             best: 0,
             first_asked: None,
             moved: now,
+            given: now,
+            taught: 0,
             useful: now,
             next_names: now,
             downloaded: 0,

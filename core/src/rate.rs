@@ -121,9 +121,14 @@ impl Backoff {
     /// Counts a failure and says how many milliseconds to wait before the next try. `spread` (any random number)
     /// shortens the wait by up to a quarter, so that many who failed together do not return together.
     pub fn failed(&mut self, spread: u32) -> u64 {
+        self.failed_within(self.most_ms, spread)
+    }
+
+    /// As [`failed`](Self::failed), where this wait is to be no longer than `most_ms`.
+    pub fn failed_within(&mut self, most_ms: u64, spread: u32) -> u64 {
         let doubled = self.first_ms.saturating_mul(1_u64.checked_shl(self.failures).unwrap_or(u64::MAX));
         self.failures = self.failures.saturating_add(1);
-        let wait = doubled.min(self.most_ms);
+        let wait = doubled.min(most_ms);
         wait.saturating_sub((wait / 4).saturating_mul(u64::from(spread % 256)) / 256)
     }
 
@@ -171,7 +176,10 @@ mod tests {
         let waits: [u64; 7] = core::array::from_fn(|_| backoff.failed(0));
         assert_eq!(waits, [30_000, 60_000, 120_000, 240_000, 480_000, 900_000, 900_000]);
         backoff.succeeded();
-        assert_eq!(backoff.failed(0), 30_000);
+        assert_eq!(
+            (backoff.failed(0), backoff.failed_within(40_000, 0), backoff.failed(0)),
+            (30_000, 40_000, 120_000)
+        );
         assert!((0..300).all(|spread| Backoff::new(1000, 1000).failed(spread) >= 750));
     }
 }

@@ -19,6 +19,7 @@
 mod link;
 mod node;
 mod random;
+mod shaper;
 mod share;
 mod store;
 mod tracker;
@@ -28,6 +29,7 @@ mod world;
 pub use link::Net;
 pub use node::{NodeId, Spec, Tally};
 pub use random::Random;
+pub use shaper::Shaper;
 pub use share::Share;
 pub use store::{MemoryStore, Trouble};
 pub use tracker::{Found, Spread, spread};

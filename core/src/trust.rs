@@ -279,6 +279,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "half a minute of looking things up")]
     fn loops_end_and_chains_of_fifty_are_followed() {
         let mut trust: Trust<512, 8> = trust(&[(0, 1), (1, 0), (1, 1)]);
         for number in 1..50 {

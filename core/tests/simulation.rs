@@ -225,6 +225,29 @@ fn everybody_gets_a_turn_where_more_want_than_are_served() {
 }
 
 #[test]
+fn a_seed_that_was_off_is_called_again_by_a_crowd_that_has_itself() {
+    let share = Share::new(11, 64 * 1024, &[4 * MIB]);
+    let mut world: World<16, 4> = World::new(11, share, Net::default());
+    let line = (100_000, 4_000_000);
+    let seed = world.add(Spec { seed: true, line, ..Spec::default() }, &[]);
+    let crowd: Vec<_> = (0..16).map(|_| world.add(Spec::default(), &[seed])).collect();
+    (0..17).for_each(|node| world.on(node, 0));
+    (world.off(seed, 15_000), world.on(seed, 90_000));
+    world.run(90_000, |_| false);
+    let others = |world: &World<16, 4>, node: usize| {
+        world.swarm(node).map_or(0, |swarm| swarm.peers(world.now()).count())
+    };
+    let least = crowd.iter().map(|node| others(&world, *node)).min();
+    let whole = crowd.iter().filter(|node| world.is_whole(**node)).count();
+    println!("{whole} whole, the fewest peers {least:?}, {} sent", world.tally(seed).sent / KIB);
+    assert_eq!(whole, 0, "the seed has what nobody else has");
+    assert!(least >= Some(11), "they have found each other: {least:?}");
+    let done = world.run(600_000, |world| crowd.iter().all(|node| world.is_whole(*node)));
+    println!("whole after {} s", world.now().0 / 1000);
+    assert!(done, "not whole after ten minutes");
+}
+
+#[test]
 fn a_full_store_stops_a_fetch_and_resume_goes_on() {
     let share = Share::new(10, 64 * 1024, &[MIB]);
     let mut world: World<4, 4> = World::new(10, share, Net::default());

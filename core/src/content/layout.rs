@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::merkle::{Hash, height};
 use crate::id::BlockId;
-use crate::limits::{BLOCK_LEN, MAX_FILE_LEN, MAX_PIECE_LEN, MAX_PIECES, MIN_PIECE_LEN};
+use crate::limits::{BLOCK_LEN, MAX_FILE_LEN, MAX_HASHES, MAX_PIECE_LEN, MAX_PIECES, MIN_PIECE_LEN};
 
 /// Bytes of one block.
 const BLOCK: u64 = 16 * 1024;
@@ -59,8 +59,13 @@ pub struct Layout<S> {
     piece_len: u32,
     pieces: u32,
     total: u64,
+    runs: u32,
     spans: S,
 }
+
+/// Hashes of a piece layer that come in one message.
+const HASHES_A_RUN: u32 = 512;
+const _: () = assert!(MAX_HASHES == 512);
 
 /// Pieces of a file of `length` bytes. `None` if more than [`MAX_PIECES`].
 pub fn pieces_of(length: u64, piece_len: u32) -> Option<u32> {
@@ -85,7 +90,7 @@ impl<S: AsRef<[Span]>> Layout<S> {
         if !is_piece_len(u64::from(piece_len)) {
             return Err(LayoutError::PieceLength);
         }
-        let (mut pieces, mut total, mut last) = (0_u32, 0_u64, None);
+        let (mut pieces, mut total, mut runs, mut last) = (0_u32, 0_u64, 0_u32, None);
         for (at, span) in spans.as_ref().iter().enumerate() {
             if span.first_piece != pieces || last.is_some_and(|last| last >= span.file) {
                 return Err(LayoutError::Order(at));
@@ -93,14 +98,15 @@ impl<S: AsRef<[Span]>> Layout<S> {
             if span.length == 0 || span.length > MAX_FILE_LEN {
                 return Err(LayoutError::Length(at));
             }
-            pieces = pieces_of(span.length, piece_len)
-                .and_then(|more| pieces.checked_add(more))
-                .filter(|pieces| *pieces <= MAX_PIECES)
-                .ok_or(LayoutError::Pieces)?;
+            let own = pieces_of(span.length, piece_len).ok_or(LayoutError::Pieces)?;
+            pieces = pieces.checked_add(own).filter(|all| *all <= MAX_PIECES).ok_or(LayoutError::Pieces)?;
+            if own > 1 {
+                runs = runs.saturating_add(own.div_ceil(HASHES_A_RUN));
+            }
             total = total.checked_add(span.length).ok_or(LayoutError::Length(at))?;
             last = Some(span.file);
         }
-        Ok(Self { piece_len, pieces, total, spans })
+        Ok(Self { piece_len, pieces, total, runs, spans })
     }
 
     /// Bytes of a full piece.
@@ -116,6 +122,11 @@ impl<S: AsRef<[Span]>> Layout<S> {
     /// Bytes of the share.
     pub const fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Runs of hashes in all piece layers together: answers that a learner needs.
+    pub const fn runs(&self) -> u32 {
+        self.runs
     }
 
     /// Blocks of a full piece: 1 to 4 096.

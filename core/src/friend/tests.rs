@@ -132,6 +132,7 @@ fn is_met(heard: &[Heard]) -> bool {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn friends_with_one_code_learn_each_others_names() {
     let course = meet(guest(b"code", PLACE), host(b"code"), |_, _| ());
     assert_eq!(course.guest, [Heard::Met(key(4), b"host:1".to_vec()), Heard::Done]);
@@ -140,6 +141,7 @@ fn friends_with_one_code_learn_each_others_names() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn a_wrong_code_is_one_guess_that_the_host_sees_and_learns_nothing() {
     let course = meet(guest(b"cope", PLACE), host(b"code"), |_, _| ());
     assert_eq!((course.guest, course.host), ([Heard::Refused].to_vec(), [Heard::WrongGuess].to_vec()));
@@ -169,12 +171,14 @@ fn confirm(tag: [u8; 32]) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn the_place_is_part_of_the_code() {
     let course = meet(guest(b"code", b"other:80"), host(b"code"), |_, _| ());
     assert_eq!(course.host, [Heard::WrongGuess]);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn a_host_that_does_not_know_the_code_is_an_impostor() {
     // It lets every guest pass and claims to have confirmed.
     let mut sham = Meeting::host(Spake::new(b"cope", true, 2), PLACE, &[4; 32], b"host:1");
@@ -188,6 +192,7 @@ fn a_host_that_does_not_know_the_code_is_an_impostor() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn no_bit_of_any_frame_may_change() {
     let lengths = meet(guest(b"code", PLACE), host(b"code"), |_, _| ()).frames;
     for (step, bytes) in lengths.iter().map(Vec::len).enumerate() {
@@ -207,6 +212,7 @@ fn no_bit_of_any_frame_may_change() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn each_wrong_frame_has_its_own_answer() {
     let first = |message: Friend<'_>| {
         let mut buf = [0; 256];
@@ -222,6 +228,7 @@ fn each_wrong_frame_has_its_own_answer() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn a_buffer_too_small_changes_nothing() {
     let mut guest = guest(b"code", PLACE);
     assert!(guest.poll_transmit(&mut [0; 8]).is_err());
@@ -230,6 +237,7 @@ fn a_buffer_too_small_changes_nothing() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a minute for each meeting")]
 fn a_long_name_is_cut() {
     let long = Meeting::guest(Spake::new(b"code", false, 1), PLACE, &[3; 32], &[7; 200]);
     let course = meet(long, host(b"code"), |_, _| ());

@@ -19,6 +19,13 @@ const MAX_CALLS: usize = 6;
 /// Milliseconds between two calls to a name that does not answer: doubling up to five minutes.
 const RETRY_MS: (u64, u64) = (2_000, 300_000);
 
+/// As the second of [`RETRY_MS`], for calls to a name the owner gave while that seems to be restarting: for some nine
+/// minutes and the time the calls take.
+const ORIGIN_MS: u64 = 20_000;
+
+/// Calls in a row to a name the owner gave that reach nobody, until it is taken to be off for long.
+const ORIGIN_TRIES: u32 = 30;
+
 /// A call to make.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Dial {
@@ -37,6 +44,8 @@ struct Entry {
     /// Ourselves, or dropped for cause.
     dead: bool,
     retry: Backoff,
+    /// Calls in a row that reached nobody.
+    away: u32,
     next: Millis,
 }
 
@@ -54,13 +63,18 @@ impl Book {
         self.entries.iter_mut().find(|entry| entry.name.as_slice() == name)
     }
 
-    fn add(&mut self, name: &[u8], origin: bool) {
-        if name.is_empty() || name.len() > MAX_NAME || self.find(name).is_some() {
+    /// A new name is called in its turn: those who waited longer go first.
+    fn add(&mut self, now: Millis, name: &[u8], origin: bool) {
+        if let Some(known) = self.find(name) {
+            known.origin |= origin;
+            return;
+        }
+        if name.is_empty() || name.len() > MAX_NAME {
             return;
         }
         let Ok(name) = Name::from_slice(name) else { return };
         let retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
-        let entry = Entry { name, key: None, origin, dead: false, retry, next: Millis(0) };
+        let entry = Entry { name, key: None, origin, dead: false, retry, away: 0, next: now };
         if let Err(entry) = self.entries.push(entry) {
             // Whoever failed most often makes room; if nobody did, the new name has to be told again later.
             let idle = |at: &usize| {
@@ -76,15 +90,15 @@ impl Book {
     }
 
     /// A peer spoke of this name.
-    pub(crate) fn heard(&mut self, name: &[u8]) {
-        self.add(name, false);
+    pub(crate) fn heard(&mut self, now: Millis, name: &[u8]) {
+        self.add(now, name, false);
     }
 
     /// A call went through, to `key`, and was taken or not. One that was not asked for is the owner's own: its name counts
     /// as given by him.
     pub(crate) fn connected(&mut self, name: &[u8], key: PeerKey, taken: Result<(), NoLane>, now: Millis) {
         let at = self.ended(name).or_else(|| {
-            self.add(name, true);
+            self.add(now, name, true);
             self.entries.iter().position(|entry| entry.name.as_slice() == name)
         });
         let Some(at) = at else { return };
@@ -92,7 +106,10 @@ impl Book {
         let own = entry.name.as_slice() == name;
         match taken {
             // Under one of its further names a peer may have given us anybody.
-            Ok(()) if own => entry.key = Some(key),
+            Ok(()) if own => {
+                entry.key = Some(key);
+                entry.answered();
+            }
             Ok(()) => {}
             Err(NoLane::Banned | NoLane::Ourselves) if own => entry.dead = true,
             Err(_) => entry.next = now.plus(entry.retry.failed(0)),
@@ -102,8 +119,15 @@ impl Book {
     /// A call did not go through.
     fn failed(&mut self, name: &[u8], now: Millis, spread: u32) {
         if let Some(entry) = self.ended(name).and_then(|at| self.entries.get_mut(at)) {
-            entry.next = now.plus(entry.retry.failed(spread));
+            entry.next = now.plus(entry.unreached(spread));
         }
+    }
+
+    /// Whether whoever answers at `name` is the owner's own choice: a name he gave, or a call he made himself.
+    pub(super) fn is_origin(&self, name: &[u8]) -> bool {
+        let called = self.calls.iter().any(|(called, _)| called.as_slice() == name);
+        let entry = self.entries.iter().find(|entry| entry.name.as_slice() == name);
+        entry.map_or(!called, |entry| entry.origin)
     }
 
     /// Forgets a call under way and gives the place of the entry it was made for.
@@ -148,18 +172,33 @@ impl Entry {
     fn failed(&self) -> bool {
         self.retry.failures() > 0
     }
+
+    /// Counts a call that reached nobody, and says how many milliseconds to wait before the next.
+    fn unreached(&mut self, spread: u32) -> u64 {
+        self.away = self.away.saturating_add(1);
+        let back_soon = self.origin && self.away <= ORIGIN_TRIES;
+        self.retry.failed_within(if back_soon { ORIGIN_MS } else { RETRY_MS.1 }, spread)
+    }
+
+    /// Somebody is there. What failed while the owner's choice was off says nothing about what comes now; others could come
+    /// and go to be called for ever.
+    fn answered(&mut self) {
+        if core::mem::take(&mut self.away) > 0 && self.origin {
+            self.retry.succeeded();
+        }
+    }
 }
 
 impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B, S, PEERS, LANES> {
     /// Adds a name that the owner wants called, such as the one in a link.
     pub fn add_name(&mut self, now: Millis, name: &[u8]) {
-        self.book.add(name, true);
+        self.book.add(now, name, true);
         self.next_tick = now;
     }
 
     /// Somebody said that a member of the swarm is there. Forgotten when others make better use of the place.
     pub fn hear_name(&mut self, now: Millis, name: &[u8]) {
-        self.book.heard(name);
+        self.book.heard(now, name);
         self.next_tick = now;
     }
 
@@ -169,7 +208,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if self.is_whole() || self.fault.is_some() || self.book.calls.is_full() {
             return None;
         }
-        let at = self.lane_to_dial(now).or_else(|| self.peer_to_dial(now))?;
+        let peer = self.peer_to_dial(now);
+        let origin = peer.filter(|at| self.book.entries.get(*at).is_some_and(|entry| entry.origin));
+        let at = origin.or_else(|| self.lane_to_dial(now)).or(peer)?;
         self.book.dials = self.book.dials.wrapping_add(1);
         let lane = self.book.dials;
         let entry = self.book.entries.get_mut(at)?;
@@ -196,11 +237,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
 
     /// When a name may next be called; `None` if none waits, or if the end of another call comes first.
     pub(super) fn next_dial(&self) -> Option<Millis> {
-        if self.book.calls.is_full() || !self.has_place_to_dial() {
+        if self.book.calls.is_full() {
             return None;
         }
         let idle = self.book.entries.iter().enumerate();
         let idle = idle.filter(|(at, entry)| !entry.dead && self.book.calls_for(*at) == 0);
+        let (own, others) = (self.has_place_to_dial(true, 0), self.has_place_to_dial(false, 0));
+        let idle = idle.filter(|(_, entry)| if entry.origin { own } else { others });
         idle.filter(|(_, entry)| !self.is_connected(entry)).map(|(_, entry)| entry.next).min()
     }
 
@@ -221,30 +264,41 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         })
     }
 
-    /// Whether there is a place for one more peer called by us. A quarter of all places is left to those who call us:
-    /// if everybody filled his own, newcomers would find none.
-    fn has_place_to_dial(&self) -> bool {
+    /// Whether there is a place for one more peer called by us. A quarter of all places is left to those who call us: if
+    /// everybody filled his own, newcomers would find none. The owner's choice may have any, and each of the `spare` ones that
+    /// are taken; calls on hearsay take nothing from it.
+    fn has_place_to_dial(&self, origin: bool, spare: usize) -> bool {
         let taken = self.peers.iter().flatten().count();
         let calling = self.book.entries.iter().enumerate();
-        let calling = calling.filter(|(at, entry)| self.book.calls_for(*at) > 0 && !self.is_connected(entry));
-        taken.saturating_add(calling.count()) < PEERS.saturating_sub(PEERS / 4)
+        let calling = calling.filter(|(at, other)| {
+            (other.origin || !origin) && self.book.calls_for(*at) > 0 && !self.is_connected(other)
+        });
+        let places = if origin { PEERS.saturating_add(spare) } else { PEERS.saturating_sub(PEERS / 4) };
+        taken.saturating_add(calling.count()) < places
     }
 
     /// The entry of a peer that is not connected.
     fn peer_to_dial(&self, now: Millis) -> Option<usize> {
-        if !self.has_place_to_dial() {
+        let spare = usize::from(self.idlest(now).is_some());
+        let (own, others) = (self.has_place_to_dial(true, spare), self.has_place_to_dial(false, 0));
+        if !own && !others {
             return None;
         }
         let free = |(at, entry): &(usize, &Entry)| {
-            !entry.dead && entry.next <= now && self.book.calls_for(*at) == 0 && !self.is_connected(entry)
+            (if entry.origin { own } else { others })
+                && !entry.dead
+                && entry.next <= now
+                && self.book.calls_for(*at) == 0
+                && !self.is_connected(entry)
         };
-        // Whoever was left alone longest: names that never answer must not keep the others waiting.
+        // The owner's choice first: it may be the only one that has all, and anybody can name sixty others. Then whoever was
+        // left alone longest: names that never answer must not keep the others waiting.
         self.book
             .entries
             .iter()
             .enumerate()
             .filter(free)
-            .min_by_key(|(_, entry)| entry.next)
+            .min_by_key(|(_, entry)| (!entry.origin, entry.next))
             .map(|(at, _)| at)
     }
 }

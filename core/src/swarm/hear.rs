@@ -85,7 +85,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
                 }
                 Ok(())
             }
-            Message::Request(id) => self.take_request(lane, at, id),
+            Message::Request(id) => self.take_request(now, lane, at, id),
             Message::Cancel(id) => {
                 self.chatter(now, at, 1)?;
                 self.take_cancel(lane, id);
@@ -98,7 +98,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             }
             Message::Peers(names) => {
                 self.chatter(now, at, HEAVY)?;
-                self.take_names(at, names)
+                self.take_names(now, at, names)
             }
             _ => Err(Reject::OutOfTurn),
         }
@@ -138,7 +138,9 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Ok(())
     }
 
-    fn take_request(&mut self, lane: LaneId, at: usize, id: BlockId) -> Result<(), Reject> {
+    /// A request that is refused is talk. Those in flight when a peer is choked, 64 on each of eight lanes, are half of what
+    /// it may say at once, and they come back in the ten seconds until it can be choked again.
+    fn take_request(&mut self, now: Millis, lane: LaneId, at: usize, id: BlockId) -> Result<(), Reject> {
         if self.layout.block_len(id).is_none() {
             return Err(Reject::OutOfRange);
         }
@@ -149,10 +151,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         if lane.replies.iter().any(same) {
             return Err(Reject::Repeated);
         }
-        let reply =
-            if choked || !has || lane.retiring { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
+        let refused = choked || !has || lane.retiring;
+        let reply = if refused { Reply::Refuse { id, gone: !has } } else { Reply::Block(id) };
         lane.stirred = true;
-        lane.replies.push_back(reply).map_err(|_| Reject::Flood)
+        lane.replies.push_back(reply).map_err(|_| Reject::Flood)?;
+        if refused { self.chatter(now, at, 1) } else { Ok(()) }
     }
 
     fn take_cancel(&mut self, lane: LaneId, id: BlockId) {
@@ -199,11 +202,11 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
     }
 
     /// The first name is the peer's own, empty if it takes no calls.
-    fn take_names(&mut self, at: usize, names: &[u8]) -> Result<(), Reject> {
+    fn take_names(&mut self, now: Millis, at: usize, names: &[u8]) -> Result<(), Reject> {
         let mut names = unpack(names).take(crate::limits::MAX_NAMES);
         let own = names.next().transpose()?.filter(|name| !name.is_empty());
         for name in names {
-            self.book.heard(&name?);
+            self.book.heard(now, &name?);
         }
         let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return Ok(()) };
         if peer.name != own {
@@ -261,7 +264,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             self.book.proved(peer.key);
         }
         peer.downloaded = peer.downloaded.saturating_add(bytes);
-        peer.moved = now;
+        (peer.moved, peer.given) = (now, now);
         peer.down.add(now, bytes);
         peer.growth.received(bytes);
     }

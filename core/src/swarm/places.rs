@@ -7,7 +7,7 @@ use crate::bits::Bits;
 use crate::content::Span;
 use crate::id::PeerKey;
 use crate::lanes::Growth;
-use crate::limits::GRACE_MS;
+use crate::limits::{GRACE_MS, HOPE_MS};
 use crate::peer::{Lane, Peer, Told, Words};
 use crate::time::Millis;
 
@@ -21,7 +21,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         dialed: Option<&[u8]>,
         bits: impl FnOnce(u32) -> Option<Bits<B>>,
     ) -> Result<LaneId, NoLane> {
-        let taken = self.place(now, key, dialed.is_some(), bits);
+        let taken = self.place(now, key, dialed, bits);
         if let Some(name) = dialed {
             self.book.connected(name, key, taken.map(|_| ()), now);
         }
@@ -32,7 +32,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         &mut self,
         now: Millis,
         key: PeerKey,
-        dialed: bool,
+        dialed: Option<&[u8]>,
         bits: impl FnOnce(u32) -> Option<Bits<B>>,
     ) -> Result<LaneId, NoLane> {
         if key == self.us {
@@ -53,7 +53,7 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
             peer.give_up_silent(now);
             return Err(NoLane::Full);
         };
-        let told = Told::Bits { next: 0, since: self.logged };
+        let (dialed, told) = (dialed.is_some(), Told::Bits { next: 0, since: self.logged });
         *peer.lanes.get_mut(free).ok_or(NoLane::Full)? = Some(Lane::new(now, generation, dialed, told));
         self.next_tick = now;
         let small = |at: usize| u8::try_from(at).map_err(|_| NoLane::Full);
@@ -64,11 +64,13 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         &mut self,
         now: Millis,
         key: PeerKey,
-        dialed: bool,
+        dialed: Option<&[u8]>,
         bits: impl FnOnce(u32) -> Option<Bits<B>>,
     ) -> Result<usize, NoLane> {
         let free = self.peers.iter().position(Option::is_none);
-        let at = free.or_else(|| if dialed { None } else { self.make_room(now) }).ok_or(NoLane::Full)?;
+        // Nobody goes for a name that we have from hearsay.
+        let matters = dialed.is_none_or(|name| self.book.is_origin(name));
+        let at = free.or_else(|| if matters { self.make_room(now) } else { None }).ok_or(NoLane::Full)?;
         let has = bits(self.layout.pieces())
             .filter(|bits| bits.len() == self.layout.pieces())
             .ok_or(NoLane::Full)?;
@@ -78,16 +80,27 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         Ok(at)
     }
 
-    /// Gives up the peer that moved nothing for the longest time, if that is long enough, and says which place is free then.
-    /// Its lanes are named by [`poll_stirred`](Self::poll_stirred), so that they end. Kept are those who have what we
-    /// lack and, as long as we lack anything, those we called.
-    fn make_room(&mut self, now: Millis) -> Option<usize> {
+    /// The place of the peer that could be given up first. A fetcher judges by what it was given, since whoever only takes may
+    /// do so for ever; a seed, which is given nothing, by what it gave; and both so those who learn. For a time a fetcher
+    /// hopes for those who have what it lacks and those it called.
+    pub(super) fn idlest(&self, now: Millis) -> Option<u8> {
         let whole = self.is_whole();
-        let needed =
-            |peer: &Peer<B, LANES>| peer.we_want() || (!whole && peer.open().any(|lane| lane.dialed));
-        let idle = |peer: &Peer<B, LANES>| now.since(peer.moved) >= GRACE_MS && !needed(peer);
+        let learns = |peer: &Peer<B, LANES>| !peer.open().any(|lane| lane.joined);
+        let last = |peer: &Peer<B, LANES>| if whole || learns(peer) { peer.moved } else { peer.given };
+        let needed = |peer: &Peer<B, LANES>| {
+            let hopeful = peer.we_want() || (!whole && peer.open().any(|lane| lane.dialed));
+            hopeful && now.since(peer.given) < HOPE_MS
+        };
+        let idle = |peer: &Peer<B, LANES>| now.since(last(peer)) >= GRACE_MS && !needed(peer);
         let places = (0_u8..).zip(&self.peers).filter_map(|(at, peer)| Some((at, peer.as_ref()?)));
-        let (at, peer) = places.filter(|(_, peer)| idle(peer)).min_by_key(|(_, peer)| peer.moved)?;
+        places.filter(|(_, peer)| idle(peer)).min_by_key(|(_, peer)| last(peer)).map(|(at, _)| at)
+    }
+
+    /// Gives up the [`idlest`](Self::idlest) peer, if there is one, and says which place is free then. Its lanes are named by
+    /// [`poll_stirred`](Self::poll_stirred), so that they end.
+    fn make_room(&mut self, now: Millis) -> Option<usize> {
+        let at = self.idlest(now)?;
+        let peer = self.peers.get(usize::from(at))?.as_ref()?;
         log::debug!("peer {} gave its place to another", peer.number);
         let lanes = (0_u8..).zip(&peer.lanes).filter_map(|(lane, open)| {
             Some(LaneId { peer: at, lane, generation: open.as_ref()?.generation })

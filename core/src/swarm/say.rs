@@ -188,17 +188,30 @@ impl<B: Words, S: AsRef<[Span]>, const PEERS: usize, const LANES: usize> Swarm<B
         }
         let (_, lane) = self.lane_mut(id)?;
         lane.replies.pop_front();
-        if !lane.joined {
-            lane.fed = now;
-        }
-        if let (Reply::Hashes { .. } | Reply::Info(_), Some(Some(peer))) = (reply, self.peers.get_mut(at)) {
-            peer.moved = now;
+        if matches!(reply, Reply::Hashes { .. } | Reply::Info(_)) {
+            self.teach(now, at, id, store.info_len());
         }
         match reply {
             Reply::Block(block) => self.write_block(now, at, block, tx, store),
             Reply::Refuse { id, gone } => Some(write(&Message::Refuse { id, gone }, tx)),
             Reply::Hashes { file, index } => write_hashes(file, index, tx, store),
             Reply::Info(offset) => write_info(offset, tx, store),
+        }
+    }
+
+    /// Notes an answer with metadata: who learns keeps his place and his lane, until he was given twice as many answers as
+    /// there are. Whoever goes on asking may do so, but has no more from it than talk brings.
+    fn teach(&mut self, now: Millis, at: usize, id: LaneId, info_len: u32) {
+        let parts = info_len.div_ceil(u32::try_from(BLOCK_LEN).unwrap_or(u32::MAX)).max(1);
+        let enough = parts.saturating_add(self.layout.runs()).saturating_mul(2);
+        let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) else { return };
+        if peer.taught >= enough {
+            return;
+        }
+        peer.taught = peer.taught.saturating_add(1);
+        peer.moved = now;
+        if let Some((_, lane)) = self.lane_mut(id).filter(|(_, lane)| !lane.joined) {
+            lane.fed = now;
         }
     }
 

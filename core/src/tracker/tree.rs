@@ -218,6 +218,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "hundreds of hashes")]
     fn a_summary_is_what_its_definition_says() {
         let mut random = Random::new(1);
         for count in 0..=MAX_LEAF {
@@ -240,7 +241,7 @@ mod tests {
     #[test]
     fn ranges_split_into_their_parts_and_travel() {
         let mut random = Random::new(2);
-        for _ in 0..200 {
+        for _ in 0..if cfg!(miri) { 5 } else { 200 } {
             let id = RecordId(random.array());
             let mut range = Range::ALL;
             while !range.is_narrowest() {

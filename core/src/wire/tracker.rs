@@ -130,6 +130,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a minute of bytes, one by one")]
     fn the_longest_fit_a_frame_and_longer_ones_are_refused() {
         type Make = fn(&[u8]) -> Mirror<'_>;
         let mut buf = [0; MAX_FRAME];

@@ -58,6 +58,7 @@ fn a_signed_record_keeps_its_bytes() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten seconds for each signature")]
 fn each_fault_has_its_own_error() {
     let good = signed(share(1), 5);
     assert_eq!(check(&good), Ok(()));
@@ -116,6 +117,7 @@ fn each_fault_has_its_own_error() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten seconds for each signature")]
 fn no_bit_may_change() {
     let good = signed(share(1), 5);
     for bit in 0..good.len() * 8 {
@@ -126,6 +128,7 @@ fn no_bit_may_change() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten seconds for each signature")]
 fn the_longest_record_fits() {
     let (name, tags, text) = ("n".repeat(MAX_COMPONENT), "t".repeat(MAX_TAGS), "x".repeat(MAX_TEXT));
     let mut record = share(u64::MAX);
@@ -136,6 +139,7 @@ fn the_longest_record_fits() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "ten seconds for each signature")]
 fn merging_is_commutative_associative_and_idempotent() {
     let mut random = Random::new(3);
     let all: Vec<Vec<u8>> = (0..40)
