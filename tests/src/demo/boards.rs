@@ -98,7 +98,7 @@ impl Story<'_> {
         card.check_boot()?;
         rows.passed(self.name, "boot partition is sound", None);
         card.fill_data(&file)?;
-        card.write("bulbil.toml", &settings(self.network, self.start))?;
+        card.write("bulbil.toml", &settings(self.network))?;
         let mut machine = Machine::start(self.start, card, self.memory)?;
         let told = self.live(&mut machine, rows, &folder, &hash);
         if told.is_err() {
