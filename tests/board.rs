@@ -201,6 +201,29 @@ fn the_fixed_address_goes_where_something_is_connected() {
 }
 
 #[test]
+fn what_the_node_is_told_has_room_of_its_own() {
+    if !namespace::inside(&["--net", "--mount"], "what_the_node_is_told_has_room_of_its_own").unwrap() {
+        return;
+    }
+    let board = Board::start(&[
+        ("bulbil.toml", "[board]\naddress = \"10.9.0.2/24\"\nmdns = false\n"),
+        ("bulbil.toml.txt", "memory = \"64 MiB\"\n"),
+        ("custom.toml", &"#".repeat(64 * 1024 + 1)),
+    ])
+    .unwrap();
+    board.says("bulbil.toml.txt: is not read, its name must be bulbil.toml", SOON).unwrap();
+    board.says("custom.toml: is larger than 64 KiB", SOON).unwrap();
+    let about = || board.report().unwrap()["links"].as_array().unwrap().len();
+    assert_eq!(about(), 0);
+    // As a node does that fetches into it.
+    board.fill_memory().unwrap();
+    board.plug("10.9.0.1/24").unwrap();
+    board.says("cable1: address 10.9.0.2/24, as bulbil.toml says", SOON).unwrap();
+    assert_eq!(about(), 1, "told anew");
+    assert!(!board.console().unwrap().contains("the page cannot be told"));
+}
+
+#[test]
 fn the_name_is_found_defended_and_given_up() {
     if !namespace::inside(&["--net", "--mount"], "the_name_is_found_defended_and_given_up").unwrap() {
         return;
@@ -284,13 +307,22 @@ fn imagers_settings_count_and_a_named_time_server_is_asked() {
     );
     let report = board.report().unwrap();
     assert_eq!(report["name"], "cellar");
-    let verdict = |key: &str| {
+    let verdict = |file: &str, key: &str| {
         let notes = report["notes"].as_array().unwrap();
-        notes.iter().find(|note| note["key"] == key).map(|note| note["verdict"].clone())
+        let note = notes.iter().find(|note| note["file"] == file && note["key"] == key);
+        note.map(|note| note["verdict"].clone())
     };
-    assert_eq!(verdict("user-data: hostname").unwrap(), "understood");
-    assert_eq!(verdict("network-config: wifis.access-points.password").unwrap(), "understood");
-    assert_eq!(verdict("user-data: users").unwrap(), "ignored");
+    assert_eq!(verdict("user-data", "hostname").unwrap(), "understood");
+    let password = "wifis.wlan0.access-points.home.password";
+    assert_eq!(verdict("network-config", password).unwrap(), "understood");
+    assert_eq!(verdict("user-data", "users").unwrap(), "ignored");
+    for words in [
+        "bulbil.toml: 3 understood, 0 ignored, 0 wrong",
+        "user-data: 1 understood, 1 ignored, 0 wrong",
+        "user-data: users: ignored: ",
+    ] {
+        assert!(console.contains(words), "{words}: {console}");
+    }
     assert!(!console.contains("secret") && !console.contains("long enough"));
     assert_eq!(ask("cellar.local", 1), "nobody", "switched off");
 }

@@ -116,7 +116,7 @@ enum Command {
     Hash(hash::Args),
     /// Check a .torrent file, and data against it; needs no node
     Check(check::Args),
-    /// The page: forget its password
+    /// The page: forget its password, or make a line of one for a configuration
     #[command(subcommand)]
     Page(page::Action),
     /// Print a configuration file with every default
@@ -209,9 +209,12 @@ fn dispatch(args: Args) -> Result<(), Failure> {
         Command::Config => return print(crate::config::default_toml().trim_end()),
         _ => {}
     }
-    let config = settings(args.config.as_deref(), args.socket.as_deref())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    if matches!(command, Command::Page(page::Action::Hash)) {
+        return runtime.block_on(page::hash());
+    }
+    let config = settings(args.config.as_deref(), args.socket.as_deref())?;
     match command {
         Command::Run => return run::run(config, args.config.as_deref(), &runtime),
         Command::Keep(command) => return keep::run(&command, &config, &runtime),
@@ -240,7 +243,7 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
         Command::Published(args) => service::published(client, &args).await,
         Command::ClientKey(command) => service::client_key(client, command).await,
         Command::Key(command) => service::key(client, command).await,
-        Command::Page(action) => page::run(client, &action).await,
+        Command::Page(page::Action::Reset) => page::reset(client).await,
         Command::Publish(args) => publish::publish(client, args).await,
         Command::Unpublish(args) => publish::unpublish(client, &args).await,
         Command::Address => list::address(client).await,
@@ -254,6 +257,7 @@ async fn say(command: Command, client: &Client) -> Result<(), Failure> {
         | Command::Selfcheck(_)
         | Command::Hash(_)
         | Command::Check(_)
+        | Command::Page(page::Action::Hash)
         | Command::Config => Ok(()),
     }
 }
@@ -337,6 +341,7 @@ mod tests {
             "new-identity --json",
             "stop",
             "page reset",
+            "page hash",
             "hash p --piece-length 16384 --torrent t --json",
             "check f.torrent p --json",
             "check f.torrent",

@@ -359,6 +359,7 @@ mod tests {
         full.proxy.http.password = Some(Password("secret".into()));
         full.proxy.socks.password = Some(Password("secret".into()));
         full.metrics.token = Some(Password("secret".into()));
+        full.page.password_hash = Some("hash".into());
         full.keep.file = Some("/boot/bulbil.age".into());
         full.keep.passphrase_file = Some("/run/passphrase".into());
         let keys = toml::Table::try_from(full).unwrap();
@@ -380,6 +381,7 @@ mod tests {
             ("log = \"loud\"", ["log", "`info`"]),
             ("[page]\nnames = [\"http://x\"]", ["page.names", "without http://"]),
             ("[page]\nfolders = [\"x\"]", ["page.folders", "absolute"]),
+            ("[page]\npassword_hash = \"my own words\"", ["page.password_hash", "bulbil page hash"]),
             ("[page]\nrefresh = \"0 s\"", ["page.refresh", "1 s"]),
             ("[swarm]\nlanes_max = 99", ["lanes_max", "1 to 8"]),
             ("[swarm]\nlanes_min = 9", ["lanes_min", "lanes_max"]),

@@ -11,8 +11,8 @@ use crate::sys::sandbox::{self, Sight};
 use crate::sys::swap::{self, Keeping};
 
 /// Files of the system that a node reads: names and resolvers, users (Arti asks whose its folders are), its clock's zone,
-/// itself, temperatures; and the C library's own parts, where it is not a static program.
-const SYSTEM: [&str; 13] = [
+/// itself, temperatures; what a board's first process tells it; and the C library's own parts, where it is not a static program.
+const SYSTEM: [&str; 14] = [
     "/etc/passwd",
     "/etc/group",
     "/etc/hosts",
@@ -24,6 +24,7 @@ const SYSTEM: [&str; 13] = [
     "/proc",
     "/sys",
     "/dev/urandom",
+    crate::status::board::FOLDER,
     "/lib",
     "/usr/lib",
 ];
@@ -200,6 +201,10 @@ mod tests {
         let sight = sight(&config, Path::new("/run/bulbil"), Some(Path::new("/etc/bulbil.toml")));
         let has = |paths: &[PathBuf], path: &str| paths.iter().any(|one| one == Path::new(path));
         assert!(["/srv/share", "/run/a", "/run/bulbil"].iter().all(|path| has(&sight.write, path)));
-        assert!(["/run/b", "/etc/bulbil.toml", "/etc/hosts"].iter().all(|path| has(&sight.read, path)));
+        assert!(
+            ["/run/b", "/etc/bulbil.toml", "/etc/hosts", "/run/board"]
+                .iter()
+                .all(|path| has(&sight.read, path))
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! file: [`mounts`] and [`modules`] make the machine usable, [`settings`] reads the owner's file, [`network`] gets an address,
 //! [`child`] keeps the node running, [`power`] and [`watchdog`] end it all.
 
+mod aside;
 mod boot;
 mod child;
 mod clock;
@@ -47,10 +48,14 @@ pub use crate::sys::board::process::is_init;
 /// Before the machine is started anew because the first process cannot go on: time to read why.
 const READ_WHY: Duration = Duration::from_secs(10);
 
+/// How long programs may take to be gone once they are ended: the kernel takes their memory and files back first.
+const GONE: Duration = Duration::from_secs(5);
+
 /// Runs the machine until it is switched off. Never returns.
 pub fn main() -> ! {
     mounts::kernel();
     console::prepare();
+    watchdog::start();
     let power = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => LocalSet::new().block_on(&runtime, run()),
         Err(error) => {
@@ -68,6 +73,7 @@ async fn run() -> Power {
     say(&format!("Bulbil {} on {}", env!("CARGO_PKG_VERSION"), image.board));
     let (ask, mut asked) = mpsc::channel(1);
     let reaper = reaper::start();
+    spawn_local(watchdog::run());
     spawn_local(power::signals(ask.clone()));
     modules::load();
     spawn_local(power::buttons(ask.clone()));
@@ -75,8 +81,8 @@ async fn run() -> Power {
     let light = Rc::new(Light::find());
     light.show(Mood::Starting);
     let settings = settings::read().await;
-    if settings.board.watchdog != Some(false) {
-        spawn_local(watchdog::run());
+    if settings.board.watchdog == Some(false) {
+        watchdog::release();
     }
     let report = Rc::new(Report::new(&image, &settings));
     network::name(&settings.board, &report);
@@ -104,8 +110,10 @@ fn finish(power: Power) -> ! {
     if let Err(error) = process::stop_all() {
         say(&format!("some programs did not end: {error}"));
     }
+    if !process::outlive_all(GONE) {
+        say("some programs are still there; a disk that they use may have to be checked");
+    }
     mounts::release();
-    system::flush();
     watchdog::release();
     loop {
         let error = system::end(power);

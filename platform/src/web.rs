@@ -29,6 +29,7 @@ mod overview;
 mod password;
 mod peers;
 mod plot;
+mod preset;
 mod proxies;
 mod publish;
 mod qr;
@@ -64,6 +65,8 @@ use crate::net::Network;
 use crate::node::Handle;
 use crate::status::Status;
 use frame::Frame;
+pub(crate) use password::{Hasher, LONGEST, check as check_password, is_hash};
+pub(crate) use preset::preset;
 use site::{Shared, Site};
 use visitor::{Sight, Visitor};
 

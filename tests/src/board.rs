@@ -119,8 +119,26 @@ impl Board {
 
     /// What it tells its node of itself.
     pub fn report(&self) -> io::Result<Value> {
-        let file = Path::new("/proc").join(self.init()?.to_string()).join("root").join("run/board.json");
+        let file =
+            Path::new("/proc").join(self.init()?.to_string()).join("root").join("run/board/report.json");
         serde_json::from_slice(&fs::read(file)?).map_err(io::Error::other)
+    }
+
+    /// Fills the memory in which its node keeps everything, to the last byte.
+    pub fn fill_memory(&self) -> io::Result<()> {
+        let run = Path::new("/proc").join(self.init()?.to_string()).join("root/run");
+        // Half of all memory is more than a test should take.
+        let target = run.to_string_lossy().into_owned();
+        let mount = format!("--mount=/proc/{}/ns/mnt", self.init()?);
+        namespace::run(&["nsenter", &mount, "--", "mount", "-o", "remount,size=1m", &target])?;
+        let mut file = fs::File::create(run.join("full"))?;
+        loop {
+            match io::Write::write(&mut file, &[0; 4096]) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Runs a program on its network.

@@ -266,11 +266,10 @@ fn tail(console: &str) -> String {
     lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
-/// As the images' own files have them.
+/// As the images' own files have them; QEMU takes the start of the watchdog of a Raspberry Pi for its bark.
 const VIRT_CMDLINE: &str =
     "console=ttyAMA0 quiet loglevel=3 transparent_hugepage=never cryptomgr.notests=1 panic=10";
-const PI3_CMDLINE: &str =
-    "console=ttyS1,115200 quiet loglevel=3 transparent_hugepage=never cryptomgr.notests=1 panic=10";
+const PI3_CMDLINE: &str = "console=ttyS1,115200 quiet loglevel=3 transparent_hugepage=never cryptomgr.notests=1 panic=10 bulbil.watchdog=off";
 
 /// Down and up of the key `power`.
 const POWER_KEY: &str =

@@ -52,10 +52,10 @@ pub(super) fn for_node(file: Option<&Path>) -> Result<Passphrase, Failure> {
 
 fn read(file: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     match file {
-        Some(path) => first_line(File::open(path).map_err(|error| unreadable(path, &error))?)
+        Some(path) => first_line(File::open(path).map_err(|error| unreadable(path, &error))?, MAX_PASSPHRASE)
             .map_err(|error| unreadable(path, &error)),
         None if terminal::is_there() => ask("Passphrase of the keep file: "),
-        None => first_line(io::stdin().lock()).map_err(Failure::failed),
+        None => first_line(io::stdin().lock(), MAX_PASSPHRASE).map_err(Failure::failed),
     }
 }
 
@@ -63,10 +63,10 @@ fn unreadable(path: &Path, error: &io::Error) -> Failure {
     Failure::Failed(format!("cannot read the passphrase file {}: {error}; check the path", path.display()))
 }
 
-/// The first line, in one piece of memory.
-fn first_line(from: impl Read) -> io::Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE + 2));
-    let most = u64::try_from(MAX_PASSPHRASE).unwrap_or(0) + 2;
+/// The first line, its end included, in one piece of memory: `most` bytes of a secret and two for the end.
+pub(super) fn first_line(from: impl Read, most: usize) -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 2));
+    let most = u64::try_from(most).unwrap_or(0) + 2;
     io::BufReader::with_capacity(1, from).take(most).read_until(b'\n', &mut bytes)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"))?;
@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn one_line_is_read_and_no_more_than_fits() {
-        assert_eq!(**first_line(&b"secret words\nmore"[..]).unwrap(), *"secret words\n");
-        assert_eq!(**first_line(&b"secret"[..]).unwrap(), *"secret");
-        assert_eq!(first_line(io::repeat(b'x')).unwrap().len(), MAX_PASSPHRASE + 2);
-        assert!(first_line(&b"\xff\n"[..]).is_err());
+        assert_eq!(**first_line(&b"secret words\nmore"[..], 64).unwrap(), *"secret words\n");
+        assert_eq!(**first_line(&b"secret"[..], 64).unwrap(), *"secret");
+        assert_eq!(first_line(io::repeat(b'x'), 64).unwrap().len(), 66);
+        assert!(first_line(&b"\xff\n"[..], 64).is_err());
     }
 }

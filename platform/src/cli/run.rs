@@ -19,7 +19,7 @@ use crate::proxy::Proxies;
 use crate::state::StateDir;
 use crate::status::hardening::State;
 use crate::sys::{mount, process};
-use crate::web::Web;
+use crate::web::{self, Web};
 
 /// Runs until stopped by a signal or by `bulbil stop`.
 pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) -> Result<(), Failure> {
@@ -33,6 +33,7 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     let state = StateDir::open(&config.state_dir(), config.allow_disk_state).map_err(Failure::failed)?;
     take_up(&mut config, &state)?;
     forget_password(&config, &state)?;
+    bring_password(&config, &state)?;
     let measures = harden::apply(&config, state.path(), file);
     if let Some(why) = harden::refusal(&config, measures) {
         return Err(Failure::Failed(why));
@@ -95,6 +96,19 @@ fn forget_password(config: &Config, state: &StateDir) -> Result<(), Failure> {
         return Ok(());
     }
     all.page = all.page.forgotten();
+    state.save(&all).map_err(Failure::failed)
+}
+
+/// Takes the page's password from the configuration, where it brings one and none is kept.
+fn bring_password(config: &Config, state: &StateDir) -> Result<(), Failure> {
+    if config.page.password_hash.is_none() {
+        return Ok(());
+    }
+    let mut all = state.load().map_err(Failure::failed)?;
+    match web::preset(&all.page, &config.page).map_err(Failure::Failed)? {
+        Some(page) => all.page = page,
+        None => return Ok(()),
+    }
     state.save(&all).map_err(Failure::failed)
 }
 
@@ -251,5 +265,29 @@ mod tests {
         let after = dir.load().unwrap();
         assert_eq!((after.page.password, after.page.seal), (None, None));
         assert_eq!((after.page.folders, after.catalogue), (vec!["/srv".into()], Some(Secret([2; 32]))));
+    }
+
+    #[test]
+    fn a_password_comes_with_the_configuration() {
+        let scratch = Scratch::new("preset");
+        let dir = StateDir::open(&scratch.path().join("state"), true).unwrap();
+        let password = || dir.load().unwrap().page.password;
+        bring_password(&Config::default(), &dir).unwrap();
+        assert_eq!(password(), None);
+        let hash = format!("scrypt$1$1$1$AAAA${}", "A".repeat(43));
+        let mut config = Config::parse(&format!("[page]\npassword_hash = \"{hash}\"")).unwrap();
+        bring_password(&config, &dir).unwrap();
+        assert_eq!(password(), Some(hash.clone()));
+        dir.save(&State {
+            page: PageEntry { password: Some("kept".into()), ..PageEntry::default() },
+            ..State::default()
+        })
+        .unwrap();
+        bring_password(&config, &dir).unwrap();
+        assert_eq!(password(), Some("kept".into()), "the owner chose another on the page");
+        config.page.reset = true;
+        forget_password(&config, &dir).unwrap();
+        bring_password(&config, &dir).unwrap();
+        assert_eq!(password(), Some(hash));
     }
 }

@@ -25,6 +25,8 @@ pub struct Page {
     pub folders: Vec<PathBuf>,
     /// Whether the page has an onion service of its own from the moment there is a password.
     pub onion: bool,
+    /// The page's password from the start, as `bulbil page hash` prints it; counts while no other is kept.
+    pub password_hash: Option<String>,
     /// Forgets the password at each start, for who forgot it and has no shell on this machine.
     pub reset: bool,
 }
@@ -50,6 +52,7 @@ impl Default for Page {
             first_run: FirstRun::Machine,
             folders: Vec::new(),
             onion: false,
+            password_hash: None,
             reset: false,
         }
     }
@@ -65,6 +68,11 @@ impl Page {
             return Some(format!(
                 "page.names: \"{name}\" is no host name; write it without http:// and port"
             ));
+        }
+        if self.password_hash.as_deref().is_some_and(|hash| !crate::web::is_hash(hash)) {
+            return Some(
+                "page.password_hash is not what `bulbil page hash` prints; copy the whole line".to_owned(),
+            );
         }
         let loose = self.folders.iter().find(|folder| !folder.is_absolute());
         loose.map(|folder| format!("page.folders: \"{}\" must be an absolute path", folder.display()))

@@ -15,16 +15,14 @@ use super::console::say;
 use super::light::{Light, Mood};
 use super::settings::NodeSettings;
 use crate::power;
+use crate::status::board::FOLDER;
 use crate::sys::board::process::{self, Ended, Limits};
 use crate::sys::board::system::Power;
 
-/// Where both of these are, in memory; only we can write there.
-const RUN: &str = "/run";
+/// The node's own folder, in memory: its state. Nothing in it is ever written by us, as any name there may be a link that the node made.
+const HOME: &str = "/run/bulbil";
 
-/// The node's own folder: its state. Nothing in it is ever written by us, as any name there may be a link that the node made.
-const HOME: &str = "bulbil";
-
-/// The node's settings, which it may read.
+/// The node's settings, which it may read, in [`FOLDER`]: there is room for them when the node has filled everything else.
 const CONFIG: &str = "bulbil.toml";
 
 /// User and group of the node; nobody else has them.
@@ -118,7 +116,8 @@ async fn wait(pid: u32, ends: &mut mpsc::Receiver<Ended>) -> Option<i32> {
 }
 
 fn start(settings: &NodeSettings) -> io::Result<u32> {
-    let config = prepare(Path::new(RUN), &settings.text(), (LIMITS.id, LIMITS.id))?;
+    let (home, own) = (Path::new(HOME), Path::new(FOLDER));
+    let config = prepare(home, own, &settings.text(), (LIMITS.id, LIMITS.id))?;
     // Ports below 1024 need no right on a machine with one user.
     let _ = fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     let arguments = ["run", "--config"].map(OsStr::new);
@@ -126,14 +125,13 @@ fn start(settings: &NodeSettings) -> io::Result<u32> {
     process::start(OsStr::new("/init"), "bulbil", &arguments, LIMITS)
 }
 
-/// Makes the node's folder and its settings within `run`, for this user and group, and returns where the settings are.
-fn prepare(run: &Path, settings: &str, (user, group): (u32, u32)) -> io::Result<PathBuf> {
-    let home = run.join(HOME);
+/// Makes the node's folder and, in `own`, its settings, for this user and group, and returns where the settings are.
+fn prepare(home: &Path, own: &Path, settings: &str, (user, group): (u32, u32)) -> io::Result<PathBuf> {
     if !home.is_dir() {
-        DirBuilder::new().mode(0o700).create(&home)?;
-        process::give(&home, Some(user), group)?;
+        DirBuilder::new().mode(0o700).create(home)?;
+        process::give(home, Some(user), group)?;
     }
-    let (config, fresh) = (run.join(CONFIG), run.join(CONFIG).with_extension("new"));
+    let (config, fresh) = (own.join(CONFIG), own.join(CONFIG).with_extension("new"));
     let _ = fs::remove_file(&fresh); // none is there unless the last start failed
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.write_all(settings.as_bytes())?;
@@ -155,19 +153,20 @@ mod tests {
         let folder = Scratch::new("child");
         let run = folder.path();
         let about = fs::metadata(run).unwrap();
-        let own = (about.uid(), about.gid());
-        prepare(run, "first", own).unwrap();
-        let (home, victim) = (run.join(HOME), run.join("victim"));
+        let user = (about.uid(), about.gid());
+        let (home, own, victim) = (run.join("bulbil"), run.join("board"), run.join("victim"));
+        fs::create_dir(&own).unwrap();
+        prepare(&home, &own, "first", user).unwrap();
         fs::write(&victim, "whole").unwrap();
         fs::set_permissions(&victim, fs::Permissions::from_mode(0o604)).unwrap();
         for name in ["config.toml", CONFIG, "bulbil.new"] {
             symlink(&victim, home.join(name)).unwrap();
         }
-        let config = prepare(run, "second", own).unwrap();
+        let config = prepare(&home, &own, "second", user).unwrap();
         assert_eq!(fs::read_to_string(&config).unwrap(), "second");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "whole");
         assert_eq!(fs::metadata(&victim).unwrap().mode() & 0o777, 0o604);
-        assert_eq!(config.parent(), Some(run), "beside the node's folder, not in it");
+        assert_eq!(config.parent(), Some(own.as_path()), "beside the node's folder, not in it");
         let modes = [&config, &home].map(|path| fs::metadata(path).unwrap().mode() & 0o777);
         assert_eq!(modes, [0o640, 0o700]);
         assert_eq!(fs::read_dir(&home).unwrap().count(), 3, "only the links");

@@ -16,10 +16,15 @@ const LIFE_S: u64 = 20 * 366 * 86_400;
 /// What relays say is believed from so many seconds on; Tor bears less, and so do certificates.
 const NOTABLE_S: u64 = 60;
 
-/// Steps after what relays say: so many, and so far apart. A lie makes Tor fail, as the relays' certificates are not of that time; then
-/// they are asked again.
+/// Steps after what relays say: so many, one more for each day, and so far apart. A lie makes Tor fail, as the relays' certificates are
+/// not of that time; then they are asked again.
 const STEPS: u32 = 8;
+const BACK: Duration = Duration::from_hours(24);
 const APART: Duration = Duration::from_secs(60);
+
+/// What is told with the last one.
+const SPENT: &str = "relays have moved this clock often and move it once a day from now on; if it goes wrong by itself, name a time \
+                     server with board.time_server in bulbil.toml";
 
 /// What Tor still says after a step is the same as before, give or take so many seconds, until it has asked again.
 const STALE_S: u64 = 30;
@@ -29,8 +34,27 @@ const STALE_S: u64 = 30;
 pub(super) struct Clock {
     /// The earliest time it can be.
     floor: SystemTime,
-    steps: Cell<u32>,
+    steps: Cell<Steps>,
     last: RefCell<Option<(Instant, i64)>>,
+}
+
+/// Steps that are left, and since when the next one is on its way back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Steps {
+    left: u32,
+    since: Instant,
+}
+
+impl Steps {
+    /// With those that came back until now.
+    fn at(self, now: Instant) -> Self {
+        let passed = now.duration_since(self.since).as_secs() / BACK.as_secs();
+        let days = u32::try_from(passed).unwrap_or(u32::MAX);
+        let left = self.left.saturating_add(days).min(STEPS);
+        // Nothing is on its way while all are there.
+        let since = if left == STEPS { now } else { self.since + BACK * days };
+        Self { left, since }
+    }
 }
 
 /// Why a time cannot be.
@@ -44,7 +68,8 @@ impl Clock {
         if let Some(words) = raise(SystemTime::now(), floor, system::set_clock) {
             say(&words);
         }
-        Self { floor, steps: Cell::new(0), last: RefCell::new(None) }
+        let steps = Steps { left: STEPS, since: Instant::now() };
+        Self { floor, steps: Cell::new(steps), last: RefCell::new(None) }
     }
 
     /// The earliest time it can be.
@@ -58,15 +83,19 @@ impl Clock {
         if !self.is_news(skew, now) {
             return;
         }
-        self.steps.set(self.steps.get() + 1);
+        let steps = self.steps.get().at(now);
+        self.steps.set(Steps { left: steps.left.saturating_sub(1), ..steps });
         self.last.replace(Some((now, skew)));
         // Whole seconds are all that relays tell.
         let by = Duration::from_secs(skew.unsigned_abs());
         self.step(by, skew < 0, "Tor's relays say");
+        if steps.left == 1 {
+            say(SPENT);
+        }
     }
 
     fn is_news(&self, skew: i64, now: Instant) -> bool {
-        if skew.unsigned_abs() < NOTABLE_S || self.steps.get() == STEPS {
+        if skew.unsigned_abs() < NOTABLE_S || self.steps.get().at(now).left == 0 {
             return false;
         }
         match *self.last.borrow() {
@@ -163,7 +192,19 @@ mod tests {
         assert!(!clock.is_news(-4000, now), "too soon");
         assert!(!clock.is_news(-5000, later) && !clock.is_news(-4990, later), "the same as before the step");
         assert!(clock.is_news(300, later) && clock.is_news(-300, later));
-        clock.steps.set(STEPS);
-        assert!(!clock.is_news(300, later));
+    }
+
+    #[test]
+    fn steps_come_back_one_a_day() {
+        let (clock, now) = (clock(), Instant::now());
+        let none = Steps { left: 0, since: now };
+        clock.steps.set(none);
+        let almost = now + BACK.checked_sub(Duration::from_secs(1)).unwrap();
+        assert!(!clock.is_news(300, almost) && clock.is_news(300, now + BACK));
+        // What is left of a day counts for the next one.
+        let later = now + BACK * 2 + BACK / 2;
+        assert_eq!(none.at(later), Steps { left: 2, since: now + BACK * 2 });
+        let full = now + BACK * 400;
+        assert_eq!(none.at(full), Steps { left: STEPS, since: full }, "no more than at first");
     }
 }

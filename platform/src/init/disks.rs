@@ -4,13 +4,13 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use super::aside;
 use super::child::ID;
 use super::console::say;
 use super::partition;
@@ -62,7 +62,7 @@ async fn serve(device: PathBuf, room: Rc<Semaphore>) {
         ));
     };
     let own = device.clone();
-    let Some(at) = aside(move || put_on(&own), SLOW, slow).await.flatten() else {
+    let Some(at) = patiently(move || put_on(&own), SLOW, slow).await.flatten() else {
         drop(place);
         return gone(&device).await;
     };
@@ -70,7 +70,7 @@ async fn serve(device: PathBuf, room: Rc<Semaphore>) {
     say(&format!("the disk at {} was pulled", at.display()));
     let still =
         || say(&format!("{} is still in use; its port may need the board to start anew", name.display()));
-    aside(move || take_off(&at), SLOW, still).await;
+    patiently(move || take_off(&at), SLOW, still).await;
 }
 
 async fn gone(device: &Path) {
@@ -79,19 +79,19 @@ async fn gone(device: &Path) {
     }
 }
 
-/// Does what may take as long as a disk likes on a thread of its own, so that everything else goes on. After `patience`, `slow` is called,
-/// once; nothing can end a thread that waits for a disk. `None` if there is no thread.
-async fn aside<T: Send + 'static>(
+/// Does what a disk may delay. After `patience`, `slow` is called, once. `None` if there is no thread.
+async fn patiently<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
     patience: Duration,
     slow: impl FnOnce(),
 ) -> Option<T> {
-    let (tell, mut told) = oneshot::channel();
-    let work = move || drop(tell.send(work())); // nobody waits at the end of the machine
-    if let Err(error) = thread::Builder::new().name("disk".to_owned()).spawn(work) {
-        say(&format!("a disk cannot be looked at: {error}"));
-        return None;
-    }
+    let mut told = match aside::start(work) {
+        Ok(told) => told,
+        Err(error) => {
+            say(&format!("a disk cannot be looked at: {error}"));
+            return None;
+        }
+    };
     if let Ok(done) = timeout(patience, &mut told).await {
         return done.ok();
     }
@@ -154,9 +154,9 @@ mod tests {
         let (release, disk) = std::sync::mpsc::channel();
         // Only who goes on meanwhile can let it end.
         let wait = move || disk.recv_timeout(Duration::from_secs(20));
-        let done = aside(wait, Duration::from_millis(1), || release.send(7).unwrap());
+        let done = patiently(wait, Duration::from_millis(1), || release.send(7).unwrap());
         assert_eq!(done.await, Some(Ok(7)));
-        let done = aside(|| 7, Duration::from_secs(20), || panic!("it was quick"));
+        let done = patiently(|| 7, Duration::from_secs(20), || panic!("it was quick"));
         assert_eq!(done.await, Some(7));
     }
 

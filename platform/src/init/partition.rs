@@ -1,8 +1,15 @@
 //! Finds the boot partition among all disks by the name of its file system.
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::aside;
 
 /// The name that the builder of the image gave it (11 letters, padded).
 const LABEL: &[u8] = b"BULBIL     ";
@@ -12,12 +19,52 @@ const LABEL_AT: usize = 71;
 const KIND_AT: usize = 82;
 const KIND: &[u8] = b"FAT32   ";
 
-/// The device of the boot partition, if the kernel has found it yet.
-pub(super) fn find() -> Option<PathBuf> {
-    devices().into_iter().find(|device| {
-        let mut sector = [0; 512];
-        File::open(device).and_then(|mut file| file.read_exact(&mut sector)).is_ok() && is_boot(&sector)
-    })
+/// Pause between two looks for disks; no event comes to a program that is not udev.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Devices that are looked at, at most; a thread each, for a moment unless the device hangs.
+const MAX_DEVICES: usize = 128;
+
+/// The device of the boot partition, once the kernel has found it. Whoever waits sets the limit.
+pub(super) async fn find() -> PathBuf {
+    search(devices).await
+}
+
+/// Looks at each device apart from all others: one that hangs keeps none of them waiting.
+async fn search(devices: impl Fn() -> Vec<PathBuf>) -> PathBuf {
+    let (tell, mut told) = mpsc::channel(1);
+    let mut seen: Vec<PathBuf> = Vec::new();
+    loop {
+        for device in devices() {
+            if !seen.contains(&device) && seen.len() < MAX_DEVICES {
+                seen.push(device.clone());
+                let tell = tell.clone();
+                // Without a thread it is not looked at; the search ends by its limit, and that is told.
+                let _ = aside::start(move || look(device, &tell));
+            }
+        }
+        if let Ok(Some(found)) = timeout(LOOK, told.recv()).await {
+            return found;
+        }
+    }
+}
+
+/// One device, again for as long as it cannot be read and somebody searches: a card may be on its way into its slot.
+fn look(device: PathBuf, tell: &mpsc::Sender<PathBuf>) {
+    loop {
+        match holds_boot(&device) {
+            Ok(true) => return drop(tell.blocking_send(device)), // nobody searches any more
+            Ok(false) => return,
+            Err(_) if tell.is_closed() => return,
+            Err(_) => thread::sleep(LOOK),
+        }
+    }
+}
+
+fn holds_boot(device: &Path) -> io::Result<bool> {
+    let mut sector = [0; 512];
+    File::open(device)?.read_exact(&mut sector)?;
+    Ok(is_boot(&sector))
 }
 
 /// All disks and partitions that the kernel knows, sorted.
@@ -37,7 +84,11 @@ pub(super) fn is_boot(sector: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::process::Command;
+
     use super::*;
+    use crate::sys::scratch::Scratch;
 
     #[test]
     fn the_name_and_the_kind_must_both_be_right() {
@@ -48,5 +99,27 @@ mod tests {
         sector[82..90].copy_from_slice(KIND);
         assert!(is_boot(&sector));
         assert!(!is_boot(&sector[..80]));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_keeps_no_other_from_being_found() {
+        let folder = Scratch::new("partition");
+        let [dying, late, other] = ["a-dying", "b-late", "c-other"].map(|name| folder.path().join(name));
+        // Whoever opens it waits until somebody writes.
+        assert!(Command::new("mkfifo").arg(&dying).status().unwrap().success());
+        let mut sector = [0; 512];
+        fs::write(&other, sector).unwrap();
+        sector[71..82].copy_from_slice(LABEL);
+        sector[82..90].copy_from_slice(KIND);
+        let looks = Cell::new(0);
+        let devices = || {
+            looks.set(looks.get() + 1);
+            if looks.get() == 3 {
+                fs::write(&late, sector).unwrap(); // until now it could not be read
+            }
+            vec![dying.clone(), late.clone(), other.clone()]
+        };
+        let found = timeout(Duration::from_secs(20), search(devices)).await.unwrap();
+        assert_eq!(found, late);
     }
 }

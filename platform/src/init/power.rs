@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::aside;
 use super::console::say;
 use crate::sys::board::system::{self, Power};
 
@@ -45,7 +46,9 @@ pub(super) async fn buttons(ask: mpsc::Sender<Power>) {
                 seen.push(device.clone());
                 let ask = ask.clone();
                 // A blocking read each: there are a few devices at most.
-                std::thread::spawn(move || listen(&device, &ask));
+                if let Err(error) = aside::start(move || listen(&device, &ask)) {
+                    say(&format!("a power button is not listened to: {error}"));
+                }
             }
         }
         tokio::time::sleep(LOOK).await;

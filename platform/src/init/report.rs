@@ -33,11 +33,13 @@ impl Report {
         self.write();
     }
 
-    /// What became of something that the owner wished; the newest word counts, and is told on the console.
+    /// What became of something that the owner wished, in whatever file; the newest word counts, and is told on the console.
     pub(super) fn note(&self, key: &str, verdict: Verdict, why: &str) {
-        let note = Note { key: key.to_owned(), verdict, why: why.to_owned() };
         let changed = {
             let mut board = self.0.borrow_mut();
+            let file = board.notes.iter().find(|known| known.key == key).map(|known| known.file.clone());
+            let file = file.unwrap_or_default();
+            let note = Note { file, key: key.to_owned(), verdict, why: why.to_owned() };
             let changed = !board.notes.contains(&note);
             board.notes.retain(|known| known.key != key);
             board.notes.push(note);

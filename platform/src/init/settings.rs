@@ -1,4 +1,8 @@
-//! The owner's file on the boot partition, believed key by key. One wrong key costs that key alone.
+//! The owner's file on the boot partition, believed key by key, and beside it the files of Raspberry Pi Imager.
+
+mod section;
+mod sift;
+mod tell;
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -7,16 +11,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::boot::{self, OURS, Page};
+use super::boot::{self, Page};
 use super::console::say;
 use super::imager::{self, Wish};
 use super::mdns;
-use super::wifi::{self, WifiSettings};
+use super::wifi::WifiSettings;
 use crate::config::Config;
-use crate::config::secret::is_secret;
-use crate::status::board::{Note, Verdict};
+use crate::status::board::{Note, OURS, Verdict};
 use crate::sys::board::link;
 use crate::sys::board::process::machine_memory;
+use section::section;
+use sift::sift;
 
 /// Everything the owner said.
 #[derive(Debug, Default)]
@@ -150,13 +155,20 @@ impl NodeSettings {
     }
 }
 
-/// Finds and reads the files, and says on the console what is wrong with them.
+/// Finds and reads the files, and says on the console what became of them.
 pub(super) async fn read() -> Settings {
-    let settings = gather(boot::read().await);
-    for note in settings.notes.iter().filter(|note| note.verdict == Verdict::Wrong) {
-        say(&format!("{OURS}: {}: {}", note.key, note.why));
+    let pages = boot::read().await;
+    let files: Vec<&str> = pages.iter().map(|page| page.name).collect();
+    let mut settings = gather(pages);
+    for line in tell::lines(&files, &settings.notes) {
+        say(&line);
     }
+    settings.notes = tell::that_fit(settings.notes);
     settings
+}
+
+fn note(file: &str, key: impl Into<String>, verdict: Verdict, why: impl Into<String>) -> Note {
+    Note { file: file.to_owned(), key: key.into(), verdict, why: why.into() }
 }
 
 /// Puts together what the files say: ours first, then Imager's, where ours says nothing.
@@ -172,7 +184,7 @@ fn gather(pages: Vec<Page>) -> Settings {
                 notes.extend(said.notes);
                 wishes.extend(said.wishes);
             }
-            Err(why) => notes.push(Note { key: page.name.to_owned(), verdict: Verdict::Wrong, why }),
+            Err(why) => notes.push(note(page.name, "", Verdict::Wrong, why)),
         }
     }
     let mut settings = understand(&text, &wishes, defaults());
@@ -205,20 +217,17 @@ fn understand(text: &str, more: &[Wish], defaults: Table) -> Settings {
             "line {line} is not TOML: {}; nothing in the file counts until it is mended",
             error.message()
         );
-        settings.notes.push(Note { key: OURS.to_owned(), verdict: Verdict::Wrong, why });
+        settings.notes.push(note(OURS, "", Verdict::Wrong, why));
         Table::new()
     });
-    let board = section(&mut wishes, "board", more, &mut settings.notes, &judge::<BoardSettings>);
+    let board = section("board", &mut wishes, more, &mut settings.notes, &judge::<BoardSettings>).table;
     settings.board = judge(&board).unwrap_or_default();
     if settings.board.interface.is_some() && settings.board.address.is_none() {
-        let (key, why) = ("board.interface".to_owned(), NO_ADDRESS.to_owned());
-        settings.notes.push(Note { key, verdict: Verdict::Ignored, why });
+        settings.notes.push(note(OURS, "board.interface", Verdict::Ignored, NO_ADDRESS));
     }
-    let wifi = section(&mut wishes, "wifi", more, &mut settings.notes, &judge::<WifiSettings>);
-    settings.wifi = judge(&wifi).unwrap_or_default();
-    if let Some((key, why)) = settings.wifi.fault() {
-        settings.notes.push(Note { key: key.to_owned(), verdict: Verdict::Wrong, why: why.to_owned() });
-    }
+    let wifi = section("wifi", &mut wishes, more, &mut settings.notes, &judge::<WifiSettings>);
+    settings.wifi = judge(&wifi.table).unwrap_or_default();
+    settings.notes.extend(missing(&settings, wifi.network));
     let as_node = |table: &Table| match Config::parse(&toml::to_string(table).unwrap_or_default()) {
         Ok(_) => Ok(()),
         Err(error) => Err(error.to_string().lines().last().unwrap_or_default().to_owned()),
@@ -228,11 +237,19 @@ fn understand(text: &str, more: &[Wish], defaults: Table) -> Settings {
     settings.notes.extend(notes);
     if takes_the_port(&node) {
         settings.board.mdns = Some(false);
-        let (key, why) = ("board.mdns".to_owned(), PORT_TAKEN.to_owned());
-        settings.notes.push(Note { key, verdict: Verdict::Ignored, why });
+        settings.notes.push(note(OURS, "board.mdns", Verdict::Ignored, PORT_TAKEN));
     }
     settings.node = NodeSettings(node);
     settings
+}
+
+/// What the Wi-Fi network that this file named lacks. What is there and wrong is told of already.
+fn missing(settings: &Settings, file: Option<&str>) -> Option<Note> {
+    let (key, why) = settings.wifi.fault()?;
+    let last = key.rsplit('.').next().unwrap_or_default();
+    let file = file.unwrap_or(OURS);
+    let wrong = |note: &Note| note.verdict == Verdict::Wrong && note.file == file && note.key.ends_with(last);
+    (!settings.notes.iter().any(wrong)).then(|| note(file, key, Verdict::Wrong, why))
 }
 
 /// Whether the node listens where names of the local network are asked for: then only one of both can.
@@ -253,138 +270,9 @@ fn judge<T: DeserializeOwned>(table: &Table) -> Result<T, String> {
     table.clone().try_into().map_err(|error| error.message().to_owned())
 }
 
-/// Takes a section of ours out of the file, and fills it up with what other files say of it.
-fn section<T>(
-    wishes: &mut Table,
-    name: &str,
-    more: &[Wish],
-    notes: &mut Vec<Note>,
-    judge: &impl Fn(&Table) -> Result<T, String>,
-) -> Table {
-    let own = match wishes.remove(name) {
-        Some(Value::Table(own)) => own,
-        Some(_) => {
-            let why = format!("is a section: write [{name}] in a line of its own");
-            notes.push(Note { key: name.to_owned(), verdict: Verdict::Wrong, why });
-            Table::new()
-        }
-        None => Table::new(),
-    };
-    let (mut table, found) = sift(Table::new(), own, &format!("{name}."), judge);
-    notes.extend(found);
-    // A password belongs to the network it stands beside, so ours is not mixed with another's.
-    let own_network = table.contains_key("ssid");
-    for wish in more.iter().filter(|wish| wish.section == name) {
-        let key = wish.from.clone();
-        if table.contains_key(wish.key) || own_network && ["ssid", "password"].contains(&wish.key) {
-            notes.push(Note { key, verdict: Verdict::Ignored, why: SAID.to_owned() });
-            continue;
-        }
-        let mut tried = table.clone();
-        tried.insert(wish.key.to_owned(), wish.value.clone());
-        match judge(&tried) {
-            Ok(_) => {
-                table = tried;
-                notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
-            }
-            Err(why) => notes.push(Note {
-                key,
-                verdict: Verdict::Wrong,
-                why: without_secret(wish.key, &wish.value, why),
-            }),
-        }
-    }
-    table
-}
-
-/// What becomes of a wish that comes second.
-const SAID: &str = "bulbil.toml, or a file read before this one, says it already";
-
-/// Words that repeat a value which is, or may be, a secret are left out; our own do not. A value of the wrong kind may stand where a
-/// section with secrets belongs.
-fn without_secret(key: &str, value: &Value, why: String) -> String {
-    if let Some((_, kind)) = why.strip_prefix(WRONG_KIND).and_then(|rest| rest.rsplit_once(", expected ")) {
-        return format!("must be {kind}");
-    }
-    // The node's own checks begin with the key.
-    let plain =
-        why == wifi::PASSWORD || why.starts_with(NAMES_ONLY) || why.starts_with(key) && !repeats(&why, value);
-    if is_secret(key) && !plain {
-        "is not what it should be; it is not repeated here".to_owned()
-    } else {
-        why
-    }
-}
-
-/// Whether the words have any part of this value that says something.
-fn repeats(why: &str, value: &Value) -> bool {
-    let (why, value) = (why.to_lowercase(), value.to_string().to_lowercase());
-    value.split(|letter: char| !letter.is_alphanumeric()).any(|part| part.len() > 2 && why.contains(part))
-}
-
-/// How the reader of TOML begins when it goes on with a value, and when it goes on with names of keys.
-const WRONG_KIND: &str = "invalid type: ";
-const NAMES_ONLY: &str = "unknown field ";
-
-/// Puts `wishes` over `ground`, leaving out what `judge` refuses. A key may need another one, so those refused get a second chance.
-fn sift<T>(
-    ground: Table,
-    wishes: Table,
-    prefix: &str,
-    judge: &impl Fn(&Table) -> Result<T, String>,
-) -> (Table, Vec<Note>) {
-    let mut open = Vec::new();
-    leaves(wishes, &mut Vec::new(), &mut open);
-    let mut table = ground;
-    let mut notes = Vec::new();
-    for last in [false, true] {
-        for (path, value) in std::mem::take(&mut open) {
-            let mut tried = table.clone();
-            put(&mut tried, &path, value.clone());
-            let key = format!("{prefix}{}", path.join("."));
-            match judge(&tried) {
-                Ok(_) => {
-                    table = tried;
-                    notes.push(Note { key, verdict: Verdict::Understood, why: String::new() });
-                }
-                Err(why) if last => {
-                    let why = without_secret(&key, &value, why);
-                    notes.push(Note { key, verdict: Verdict::Wrong, why });
-                }
-                Err(_) => open.push((path, value)),
-            }
-        }
-    }
-    (table, notes)
-}
-
-/// All values that are no sections, with the way to each.
-fn leaves(table: Table, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, Value)>) {
-    for (key, value) in table {
-        path.push(key);
-        match value {
-            Value::Table(inner) => leaves(inner, path, found),
-            value => found.push((path.clone(), value)),
-        }
-        path.pop();
-    }
-}
-
-fn put(table: &mut Table, path: &[String], value: Value) {
-    match path {
-        [] => {}
-        [key] => drop(table.insert(key.clone(), value)),
-        [key, rest @ ..] => {
-            let inner = table.entry(key.clone()).or_insert_with(|| Table::new().into());
-            if let Value::Table(inner) = inner {
-                put(inner, rest, value);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::wifi::{Password, Ssid};
     use super::*;
 
     fn wrong(settings: &Settings) -> Vec<&str> {
@@ -416,6 +304,7 @@ mod tests {
     fn what_is_no_toml_is_told_by_its_line() {
         let settings = understand("# fine\n[board]\nname = bulbil\"secret\n", &[], defaults());
         let note = settings.notes.first().unwrap();
+        assert_eq!(note.title(), OURS);
         assert!(note.why.starts_with("line 3 ") && !note.why.contains("secret"), "{note:?}");
         assert_eq!(settings.board, BoardSettings::default());
         assert!(settings.node.text().contains("state_dir"));
@@ -431,16 +320,48 @@ mod tests {
         let settings = gather(vec![own, page("user-data", user), page("network-config", net)]);
         assert_eq!(settings.board.name, Some(HostName("attic".into())), "ours wins");
         assert!(settings.wifi.is_complete(), "{:?}", settings.notes);
-        let verdict = |key: &str| settings.notes.iter().find(|note| note.key == key).map(|note| note.verdict);
+        let verdict = |title: &str| {
+            let note = settings.notes.iter().find(|note| note.title() == title);
+            note.map(|note| note.verdict)
+        };
         assert_eq!(verdict("user-data: hostname"), Some(Verdict::Ignored));
         assert_eq!(verdict("user-data: users"), Some(Verdict::Ignored));
-        assert_eq!(verdict("network-config: wifis.access-points"), Some(Verdict::Understood));
+        assert_eq!(
+            verdict("network-config: wifis.wlan0.access-points.home.password"),
+            Some(Verdict::Understood)
+        );
         let settings = gather(vec![page(OURS, "[wifi]\nssid = \"mine\"\n"), page("network-config", net)]);
         assert!(!settings.wifi.is_complete(), "another network's password is not tried");
         assert_eq!(wrong(&settings), ["wifi.password"]);
         let settings = gather(vec![page("network-config", &net.replace("too short", "seven77"))]);
-        let note = settings.notes.iter().find(|note| note.verdict == Verdict::Wrong).unwrap();
-        assert!(note.why.contains("8 to 63") && !note.why.contains("seven77"), "{note:?}");
+        let notes = settings.notes.iter().filter(|note| note.verdict == Verdict::Wrong);
+        let notes: Vec<_> = notes.collect();
+        assert_eq!(notes.len(), 1, "wrong is not missing: {notes:?}");
+        assert!(notes[0].why.contains("8 to 63") && !notes[0].why.contains("seven77"), "{notes:?}");
+        assert_eq!(notes[0].file, "network-config");
+    }
+
+    #[test]
+    fn one_files_password_is_not_tried_with_anothers_network() {
+        let page = |name, text: &str| Page { name, text: Ok(text.to_owned()) };
+        let open = page("custom.toml", "[wlan]\nssid = \"guests\"\n");
+        let net = "wifis:\n  wlan0:\n    access-points:\n      home:\n        password: \"long enough\"\n";
+        let settings = gather(vec![open, page("network-config", net)]);
+        assert_eq!(settings.wifi.ssid, Some(Ssid("guests".into())));
+        assert_eq!(settings.wifi.password, None);
+        let wrong: Vec<_> = settings.notes.iter().filter(|note| note.verdict == Verdict::Wrong).collect();
+        assert_eq!(wrong.len(), 1);
+        assert_eq!(wrong[0].title(), "custom.toml: wifi.password");
+        // A name that cannot be takes its password with it, and leaves room for another file's.
+        let long = format!("[wlan]\nssid = \"{}\"\npassword = \"not for home\"\n", "x".repeat(33));
+        let settings = gather(vec![page("custom.toml", &long), page("network-config", net)]);
+        assert_eq!(settings.wifi.ssid, Some(Ssid("home".into())));
+        assert_eq!(settings.wifi.password, Some(Password::Words("long enough".into())));
+        // Ours without a name is no word on another's network.
+        let ours = page(OURS, "[wifi]\npassword = \"mine alone\"\n");
+        let settings = gather(vec![ours, page("network-config", net)]);
+        assert_eq!(settings.wifi.ssid, None);
+        assert!(settings.notes.iter().any(|note| note.title() == "wifi.ssid"), "{:?}", settings.notes);
     }
 
     #[test]
@@ -451,6 +372,7 @@ mod tests {
             ("[metrics]\ntoken = \"12345678\"", "metrics.token"),
             ("[net.tor]\nbridges = [12345678]", "net.tor.bridges"),
             ("[net.tor]\nbridges = \"obfs4 12345678\"", "net.tor.bridges"),
+            ("[page]\npassword_hash = \"12345678\"", "page.password_hash"),
             ("[keep]\npassphrase_file = 12345678", "keep.passphrase_file"),
             ("[wifi]\nssid = \"a\"\npassword = 12345678", "wifi.password"),
             ("[wifi]\nssid = \"a\"\npasword = 12345678", "wifi.pasword"),
@@ -469,7 +391,7 @@ mod tests {
         assert!(why("wifi.pasword").contains("unknown field"));
         let said = |value: &str| {
             let value = Value::from(value);
-            without_secret("a.token", &value, "a.token is easy to guess: abc12345".to_owned())
+            sift::without_secret("a.token", &value, "a.token is easy to guess: abc12345".to_owned())
         };
         assert!(said("xyz").contains("easy to guess") && !said("x abc").contains("abc"));
         assert!(why("swarm.lanes_max").starts_with("must be "), "{}", why("swarm.lanes_max"));

@@ -4,11 +4,17 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Where it is; only [`crate::init`] can write there.
-pub const FILE: &str = "/run/board.json";
+/// A file system of 1 MiB of its own, in memory; only [`crate::init`] can write there.
+pub const FOLDER: &str = "/run/board";
+
+/// The file.
+pub const FILE: &str = "/run/board/report.json";
 
 /// Bytes of it at most.
-const MAX_FILE: u64 = 64 * 1024;
+const MAX_FILE: u64 = 256 * 1024;
+
+/// The owner's file on the boot partition.
+pub const OURS: &str = "bulbil.toml";
 
 /// The machine around the node.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -25,7 +31,7 @@ pub struct Board {
     pub available: u64,
     /// One for each network interface, in the order they appeared.
     pub links: Vec<Link>,
-    /// What became of each key of `bulbil.toml`.
+    /// What became of each key of the files on the boot partition, and what was found out while the board runs.
     pub notes: Vec<Note>,
 }
 
@@ -40,15 +46,30 @@ pub struct Link {
     pub doing: String,
 }
 
-/// One key of `bulbil.toml`.
+/// One key of a file on the boot partition.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Note {
-    /// Such as `board.name`.
+    /// Its file, such as [`OURS`]; empty for what stands in none.
+    #[serde(default)]
+    pub file: String,
+    /// Such as `board.name`; empty for the file as a whole.
     pub key: String,
     /// What became of it.
     pub verdict: Verdict,
     /// Why, unless it was understood.
     pub why: String,
+}
+
+impl Note {
+    /// What it is about, as its owner looks for it: the key, with its file in front where that is not [`OURS`].
+    #[must_use]
+    pub fn title(&self) -> String {
+        match (self.file.as_str(), self.key.as_str()) {
+            ("" | OURS, key) if !key.is_empty() => key.to_owned(),
+            (file, "") => file.to_owned(),
+            (file, key) => format!("{file}: {key}"),
+        }
+    }
 }
 
 /// What became of a key.

@@ -114,13 +114,21 @@ pub(super) fn page(status: &Status, has_power: bool, frame: &Frame) -> Markup {
 }
 
 fn of_board(board: &Board) -> Markup {
-    let unread = board.notes.iter().filter(|note| note.verdict != Verdict::Understood).count();
+    let wrong = || board.notes.iter().filter(|note| note.verdict == Verdict::Wrong);
+    let mut files: Vec<&str> =
+        wrong().map(|note| note.file.as_str()).filter(|file| !file.is_empty()).collect();
+    files.sort_unstable();
+    files.dedup();
     html! {
-        @if unread > 0 {
+        @for file in files {
             p class="notice warn" {
-                (plural(unread as u64, "line", "lines")) " of bulbil.toml could not be used. "
-                a href="/settings#notes-title" { "See which" }
+                (plural(wrong().filter(|note| note.file == file).count() as u64, "line", "lines"))
+                " of " (file) " could not be used. " a href="/settings#notes-title" { "See which" }
             }
+        }
+        // What stands in no file was found out meanwhile, and the words say what to do.
+        @for note in wrong().filter(|note| note.file.is_empty()) {
+            p class="notice warn" { (note.title()) ": " (note.why) }
         }
         dl class="figures" {
             div { dt { "Image" } dd { (board.image) } }
@@ -138,16 +146,16 @@ fn of_board(board: &Board) -> Markup {
     }
 }
 
-/// What became of each key of the card's `bulbil.toml`: a section of the settings.
+/// What became of each key of the card's files: a section of the settings.
 pub(super) fn notes(notes: &[Note]) -> Markup {
     html! {
         section aria-labelledby="notes-title" {
             h2 id="notes-title" { "Settings on the card" }
-            @if notes.is_empty() { p class="empty" { "bulbil.toml on the boot partition says nothing; everything is as it comes." } }
+            @if notes.is_empty() { p class="empty" { "The files on the boot partition say nothing; everything is as it comes." } }
             @else {
-                p class="quiet" { "What became of each line of bulbil.toml on the boot partition. It is read when the board starts." }
+                p class="quiet" { "What became of each line of bulbil.toml, and of Raspberry Pi Imager's files, on the boot partition. They are read when the board starts." }
                 (list("Settings on the card", false, ["Key", "Used", "Why"], notes.iter().map(|note| [
-                    html! { code { (note.key) } },
+                    html! { code { (note.title()) } },
                     verdict(note.verdict),
                     html! { (note.why) },
                 ])))

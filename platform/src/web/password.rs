@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 pub(super) const SHORTEST: usize = 10;
 
 /// Bytes of a password at most.
-pub(super) const LONGEST: usize = 256;
+pub(crate) const LONGEST: usize = 256;
 
 /// Cost of scrypt: 2^14 blocks of 8 × 128 bytes make 16 MiB, five times over (OWASP's equal of 2^17 once): a quarter of a
 /// second on a PC, one to two on a small board.
@@ -28,7 +28,7 @@ const WAITING: usize = 4;
 
 /// Why a password will not do. The text says what will.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     /// Easy to guess.
     #[error("a password has at least {SHORTEST} characters; a few words in a row are easy to remember")]
     Short,
@@ -42,18 +42,18 @@ pub(super) enum Unfit {
 
 /// Too many are waiting, or this machine gives no randomness.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Busy;
+pub(crate) struct Busy;
 
 /// Reckons hashes off this thread, few at once.
 #[derive(Debug)]
-pub(super) struct Hasher {
+pub(crate) struct Hasher {
     slots: Arc<Semaphore>,
     strangers: Semaphore,
     known: Semaphore,
 }
 
 /// Whether both typings of a new password are the same and will do.
-pub(super) fn check(password: &str, again: &str) -> Result<(), Unfit> {
+pub(crate) fn check(password: &str, again: &str) -> Result<(), Unfit> {
     match password {
         _ if password != again => Err(Unfit::Differ),
         _ if password.chars().count() < SHORTEST => Err(Unfit::Short),
@@ -63,7 +63,7 @@ pub(super) fn check(password: &str, again: &str) -> Result<(), Unfit> {
 }
 
 impl Hasher {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             slots: Arc::new(Semaphore::new(AT_ONCE)),
             strangers: Semaphore::new(WAITING),
@@ -72,7 +72,7 @@ impl Hasher {
     }
 
     /// The hash of a new password, as the state keeps it: `scrypt$14$8$5$<salt>$<hash>`.
-    pub(super) async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
+    pub(crate) async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(|_| Busy)?;
         let hash = self.reckon(true, password, salt.to_vec(), COST).await?;
@@ -82,7 +82,7 @@ impl Hasher {
     }
 
     /// Whether this is the password of `kept`. `known` is said of browsers that knew it before.
-    pub(super) async fn fits(
+    pub(crate) async fn fits(
         &self,
         kept: &str,
         known: bool,
@@ -115,6 +115,11 @@ impl Hasher {
         });
         reckoning.await.map_err(|_| Busy)?
     }
+}
+
+/// Whether this is a hash as [`Hasher::hash`] makes it, of whatever password.
+pub(crate) fn is_hash(text: &str) -> bool {
+    parse(text).is_some()
 }
 
 type Kept = ((u8, u32, u32), Vec<u8>, Vec<u8>);

@@ -112,10 +112,20 @@ fn page_named(wanted: &str) -> String {
 #[test]
 fn the_settings_tell_what_became_of_the_card() {
     let settings = page_named("settings");
-    for words in ["Settings on the card", "boord", "ignored", "no such key"] {
+    for words in [
+        "Settings on the card",
+        "<code>boord</code>",
+        "no such key",
+        "<code>user-data: users</code>",
+        "<code>firstrun.sh</code>",
+        "ignored",
+    ] {
         assert!(settings.contains(words), "{words}");
     }
-    assert!(page_named("machine").contains("1 line of bulbil.toml could not be used"));
+    let machine = page_named("machine");
+    assert!(machine.contains("1 line of bulbil.toml could not be used"));
+    assert!(machine.contains("Wi-Fi wlan0: not joined"), "that is in no file");
+    assert_eq!(machine.matches("could not be used").count(), 1, "what is ignored does no harm");
 }
 
 #[test]

@@ -10,6 +10,8 @@ const MAX_DEPTH: usize = 12;
 pub(super) struct Entry {
     pub(super) path: Vec<String>,
     pub(super) value: String,
+    /// The number of a line that is not understood; there is no value then, and the path is where it stands.
+    pub(super) unread: Option<usize>,
 }
 
 /// All values, in order.
@@ -17,10 +19,10 @@ pub(super) fn read(text: &str) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut open: Vec<(usize, String)> = Vec::new();
     let mut block = None;
-    for line in text.lines().take(MAX_LINES) {
+    for (number, line) in (1..).zip(text.lines().take(MAX_LINES)) {
         let content = line.trim_start_matches(' ');
         let depth = line.len() - content.len();
-        if content.trim().is_empty() || content.starts_with('#') {
+        if content.trim().is_empty() || content.starts_with('#') || content.trim() == "---" {
             continue;
         }
         if block.is_some_and(|outside| depth > outside) {
@@ -34,15 +36,21 @@ pub(super) fn read(text: &str) -> Vec<Entry> {
             block = Some(depth);
             continue;
         }
-        let Some((key, value)) = pair(content) else { continue };
+        let above = open.iter().map(|(_, key)| key.clone());
+        let Some((key, value)) = pair(content) else {
+            // What stands below belongs to nothing else.
+            block = Some(depth);
+            entries.push(Entry { path: above.collect(), value: String::new(), unread: Some(number) });
+            continue;
+        };
         if value.starts_with('|') || value.starts_with('>') {
             block = Some(depth);
         }
         if open.len() == MAX_DEPTH {
             continue;
         }
-        let path = open.iter().map(|(_, key)| key.clone()).chain([key.clone()]).collect();
-        entries.push(Entry { path, value });
+        let path = above.chain([key.clone()]).collect();
+        entries.push(Entry { path, value, unread: None });
         open.push((depth, key));
     }
     entries
@@ -71,17 +79,30 @@ fn scalar(text: &str, key: bool) -> Option<(String, &str)> {
         }
     };
     letters.next();
-    let mut value = String::new();
+    let mut value = Vec::new();
+    let push = |value: &mut Vec<u8>, letter: char| value.extend(letter.encode_utf8(&mut [0; 4]).bytes());
     while let Some((at, letter)) = letters.next() {
         let rest = text.get(at + 1..).unwrap_or_default();
         match letter {
-            '\\' if quote == '"' => value.push(letters.next()?.1),
+            '\\' if quote == '"' => {
+                let (_, letter) = letters.next()?;
+                match letter {
+                    'n' => value.push(b'\n'),
+                    't' => value.push(b'\t'),
+                    // Imager writes the name of a network byte by byte, as UTF-8 has it.
+                    'x' => value.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?),
+                    letter => push(&mut value, letter),
+                }
+                if letter == 'x' {
+                    letters.nth(1)?;
+                }
+            }
             '\'' if quote == '\'' && rest.starts_with('\'') => {
                 letters.next();
-                value.push('\'');
+                value.push(b'\'');
             }
-            letter if letter == quote => return Some((value, rest)),
-            letter => value.push(letter),
+            letter if letter == quote => return Some((String::from_utf8(value).ok()?, rest)),
+            letter => push(&mut value, letter),
         }
     }
     None
@@ -112,11 +133,32 @@ mod tests {
     }
 
     #[test]
+    fn a_name_written_byte_by_byte_is_put_together() {
+        let text = r#""M\xc3\xbcller\tand \"\\": "a\nb""#;
+        assert_eq!(entries(text), [("Müller\tand \"\\".to_owned(), "a\nb".to_owned())]);
+    }
+
+    #[test]
     fn nonsense_is_passed_over() {
-        for text in ["\"", "\"a", "a", ": :", "'a\\", "- - -", "\u{feff}x: 1", "    \"\\"] {
+        for text in [
+            "\"",
+            "\"\\x",
+            "\"\\xff\": 1",
+            "\"\\xé\"",
+            "\"a",
+            "a",
+            ": :",
+            "'a\\",
+            "- - -",
+            "\u{feff}x: 1",
+            "    \"\\",
+        ] {
             let _ = read(text);
         }
         let deep: Vec<String> = (0..40).map(|level| format!("{}k:", " ".repeat(level))).collect();
         assert_eq!(read(&deep.join("\n")).len(), MAX_DEPTH);
+        let broken = read("a:\n  \"b:\n    c: d\n  e: f\n");
+        let told: Vec<_> = broken.iter().map(|entry| (entry.path.join("/"), entry.unread)).collect();
+        assert_eq!(told, [("a".to_owned(), None), ("a".to_owned(), Some(2)), ("a/e".to_owned(), None)]);
     }
 }

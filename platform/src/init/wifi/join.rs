@@ -24,6 +24,10 @@ const CLASS: &str = "/sys/class/net";
 const ANSWER: Duration = Duration::from_secs(5);
 const JOIN: Duration = Duration::from_secs(30);
 
+/// How often the kernel is asked whether it knows the rules of a country, and the pause in between.
+const LOOKS: u32 = 10;
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Before the next attempt: the first, and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
@@ -114,9 +118,9 @@ impl Radio<'_> {
 
     async fn connect(&self, talk: &Talk, family: Family, note: &impl Fn(&str)) -> Result<(), String> {
         if let Some(country) = self.country
-            && let Err(error) = talk.order(message::set_country(family.id, country)).await?
+            && let Some(why) = talk.set_country(family, country).await?
         {
-            note(&format!("the kernel refuses it ({error}); the radio keeps to what is allowed everywhere"));
+            note(&why);
         }
         // A radio that still tries to join refuses to begin anew; one that does not has nothing to leave, and says so.
         let _ = talk.order(message::disconnect(family.id, talk.interface)).await?;
@@ -135,6 +139,11 @@ impl Radio<'_> {
             None => Err(format!("the network was not joined within {} s; {CHECK}", JOIN.as_secs())),
         }
     }
+}
+
+/// Whether other rules hold than those asked for. What a network and its owner say of two countries is the kernel's `98`.
+fn differ(rules: [u8; 2], country: [u8; 2]) -> bool {
+    rules != country && rules != *b"98"
 }
 
 /// What to look at.
@@ -180,6 +189,38 @@ impl Talk {
         });
         ended.await?.ok_or("the kernel does not tell what the chip can do")?;
         Ok(found)
+    }
+
+    /// Sets the country: why it does not count, if so. The kernel takes every order, looks the country up meanwhile, and says nothing when
+    /// it knows no such rules.
+    async fn set_country(&self, family: Family, country: [u8; 2]) -> Result<Option<String>, String> {
+        if let Err(error) = self.order(message::set_country(family.id, country)).await? {
+            let why =
+                format!("the kernel refuses it ({error}); the radio keeps to what is allowed everywhere");
+            return Ok(Some(why));
+        }
+        let mut rules = None;
+        for _ in 0..LOOKS {
+            rules = self.country(family).await?;
+            if rules.is_none_or(|rules| !differ(rules, country)) {
+                return Ok(None);
+            }
+            sleep(LOOK).await;
+        }
+        let whose = rules.map(|rules| String::from_utf8_lossy(&rules).into_owned());
+        Ok(whose.map(|whose| {
+            format!("the kernel does not take it; the rules of {whose} hold (00: what is allowed everywhere)")
+        }))
+    }
+
+    /// The country whose rules hold for radios; `None` if the kernel does not say.
+    async fn country(&self, family: Family) -> Result<Option<[u8; 2]>, String> {
+        let asked = self.say(message::get_country(family.id))?;
+        let told = self.answer(asked, |heard| match heard.error() {
+            Some(_) => Some(None),
+            None => heard.country().map(Some),
+        });
+        Ok(told.await?.flatten())
     }
 
     /// Has something done: whether it was.
@@ -252,6 +293,8 @@ const LONG: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
 
     fn talk() -> Talk {
@@ -289,21 +332,23 @@ mod tests {
         assert!(!is_wireless("lo"));
     }
 
-    /// Plays a kernel whose radio is not in a network and knows no countries: what it was told to do.
-    async fn play(kernel: Netlink, status: u16) -> Vec<u8> {
+    /// Plays a kernel whose radio is not in a network: what it was told to do. `country` is the error for setting one, and the one whose
+    /// rules hold.
+    async fn play(kernel: Netlink, status: u16, country: (i32, [u8; 2])) -> Vec<u8> {
         let mut orders = Vec::new();
         let mut buffer = vec![0; BUFFER];
         while orders.last() != Some(&message::CONNECT) {
             let length = kernel.receive(&mut buffer).await.unwrap();
             let heard = message::split(&buffer[..length]).next().unwrap();
-            orders.push(heard.command().unwrap());
-            // EINVAL for a country, ENOTCONN for leaving none.
-            let error = match heard.command() {
-                Some(message::CONNECT) => 0,
-                Some(message::DISCONNECT) => 107,
-                _ => 22,
+            let command = heard.command().unwrap();
+            let answer = match command {
+                message::GET_COUNTRY => message::ruled(28, heard.number, country.1),
+                message::CONNECT => message::told(heard.number, 0),
+                message::DISCONNECT => message::told(heard.number, 107), // ENOTCONN: it leaves none
+                _ => message::told(heard.number, country.0),
             };
-            kernel.send(&message::told(heard.number, error)).unwrap();
+            kernel.send(&answer).unwrap();
+            orders.push(command);
         }
         kernel.send(&message::joined(28, 4, 0)).unwrap(); // another's radio
         kernel.send(&message::joined(28, 3, status)).unwrap();
@@ -312,22 +357,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_radio_is_freed_before_it_joins_and_a_country_is_no_condition() {
-        for (status, ended) in [(0, Ok(())), (15, Err("(status 15)"))] {
+        const SET: u8 = 27;
+        let (free, join) = (message::DISCONNECT, message::CONNECT);
+        for (status, ended, country, asked, words) in [
+            (0, Ok(()), (22, *b"00"), 0, Some("Invalid argument")),
+            (15, Err("(status 15)"), (22, *b"00"), 0, Some("Invalid argument")),
+            (0, Ok(()), (0, *b"00"), LOOKS, Some("the rules of 00 hold")),
+            (15, Err("(status 15)"), (0, *b"US"), LOOKS, Some("the rules of US hold")),
+            (0, Ok(()), (0, *b"ZZ"), 1, None),
+            (0, Ok(()), (0, *b"98"), 1, None),
+        ] {
             let (socket, kernel) = Netlink::pair().unwrap();
             let talk = Talk::new(socket, 3);
-            let noted = Cell::new(0);
+            let noted = RefCell::new(Vec::new());
             let (radio, family) = (radio(Some(*b"ZZ")), Family { id: 28, events: 0 });
-            let note = |words: &str| {
-                assert!(words.contains("Invalid argument"), "{words}");
-                noted.set(noted.get() + 1);
-            };
-            let (joined, orders) = tokio::join!(radio.connect(&talk, family, &note), play(kernel, status));
-            assert_eq!(orders, [27, message::DISCONNECT, message::CONNECT]);
+            let note = |words: &str| noted.borrow_mut().push(words.to_owned());
+            let (joined, orders) =
+                tokio::join!(radio.connect(&talk, family, &note), play(kernel, status, country));
+            let looks = (0..asked).map(|_| message::GET_COUNTRY);
+            assert_eq!(orders, std::iter::once(SET).chain(looks).chain([free, join]).collect::<Vec<_>>());
             match ended {
                 Ok(()) => assert_eq!(joined, Ok(())),
                 Err(words) => assert!(joined.unwrap_err().contains(words)),
             }
-            assert_eq!(noted.get(), 1);
+            let noted = noted.into_inner();
+            assert_eq!(noted.len(), usize::from(words.is_some()), "{noted:?}");
+            assert!(words.is_none_or(|words| noted[0].contains(words)), "{noted:?}");
         }
     }
 }

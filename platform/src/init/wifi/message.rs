@@ -27,6 +27,7 @@ const GROUP_NAME: u16 = 1;
 const GROUP_ID: u16 = 2;
 const GET_WIPHY: u8 = 1;
 const SET_COUNTRY: u8 = 27;
+pub(super) const GET_COUNTRY: u8 = 31;
 pub(super) const CONNECT: u8 = 46;
 pub(super) const DISCONNECT: u8 = 48;
 pub(super) const INTERFACE: u16 = 3;
@@ -123,6 +124,11 @@ pub(super) fn set_country(family: u16, [first, second]: [u8; 2]) -> Vec<u8> {
     Writer::new(family, ORDER, SET_COUNTRY).put(COUNTRY, &[first, second, 0]).finish()
 }
 
+/// "Whose rules hold for radios?"
+pub(super) fn get_country(family: u16) -> Vec<u8> {
+    Writer::new(family, REQUEST, GET_COUNTRY).finish()
+}
+
 /// "Leave the network you are in, and give up joining another."
 pub(super) fn disconnect(family: u16, interface: u32) -> Vec<u8> {
     Writer::new(family, ORDER, DISCONNECT).number(INTERFACE, interface).finish()
@@ -190,6 +196,11 @@ impl<'a> Heard<'a> {
         Some(Family { id, events: events.unwrap_or(0) })
     }
 
+    /// The country whose rules hold: two letters, or two digits for no country.
+    pub(super) fn country(self) -> Option<[u8; 2]> {
+        self.part(COUNTRY)?.get(..2)?.try_into().ok()
+    }
+
     /// Whether this part of what an interface can do says that it makes connections by itself.
     pub(super) fn offloads(self) -> bool {
         let byte = self.part(FEATURES).and_then(|bits| bits.get(OFFLOADS / 8));
@@ -239,6 +250,14 @@ pub(super) fn told(number: u32, error: i32) -> Vec<u8> {
     bytes
 }
 
+/// What a kernel says: whose rules hold.
+#[cfg(test)]
+pub(super) fn ruled(family: u16, number: u32, country: [u8; 2]) -> Vec<u8> {
+    let mut bytes = Writer::new(family, 0, GET_COUNTRY).put(COUNTRY, &[country[0], country[1], 0]).finish();
+    number_it(&mut bytes, number);
+    bytes
+}
+
 /// What a kernel says: how an attempt to join ended.
 #[cfg(test)]
 pub(super) fn joined(family: u16, interface: u32, status: u16) -> Vec<u8> {
@@ -260,6 +279,7 @@ mod tests {
         assert_eq!(hex(&get_family("nl80211")), GOLDEN_FAMILY);
         assert_eq!(hex(&get_wiphy(28, 3)), GOLDEN_WIPHY);
         assert_eq!(hex(&set_country(28, *b"DE")), GOLDEN_COUNTRY);
+        assert_eq!(hex(&get_country(28)), GOLDEN_RULES);
         assert_eq!(hex(&disconnect(28, 3)), GOLDEN_DISCONNECT);
         assert_eq!(hex(&connect(28, 3, "attic", &[7; 32])), GOLDEN_CONNECT);
     }
@@ -267,6 +287,7 @@ mod tests {
     const GOLDEN_FAMILY: &str = "20000000100001000000000000000000030100000c0002006e6c383032313100";
     const GOLDEN_WIPHY: &str = "200000001c0001030000000000000000010100000400ae000800030003000000";
     const GOLDEN_COUNTRY: &str = "1c0000001c00050000000000000000001b0100000700210044450000";
+    const GOLDEN_RULES: &str = "140000001c00010000000000000000001f010000";
     const GOLDEN_DISCONNECT: &str = "1c0000001c0005000000000000000000300100000800030003000000";
     const GOLDEN_CONNECT: &str = "940000001c00050000000000000000002e010000080003000300000009003400617474696300000008003500000000000400460008004b00020000000800490004ac0f0008004a0004ac0f0008004c0002ac0f001a002a0030140100000fac040100000fac040100000fac02000000002400fe000707070707070707070707070707070707070707070707070707070707070707";
 
@@ -299,6 +320,7 @@ mod tests {
                     for heard in split(&wrong).take(999).chain(split(&wrong[..at])) {
                         let _ =
                             (heard.family(), heard.offloads(), heard.status(), heard.error(), heard.reason());
+                        let _ = heard.country();
                     }
                 }
             }

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -70,6 +71,23 @@ pub fn reap() -> Vec<Ended> {
     }
     ended
 }
+
+/// Collects children until there are none, for as long as `limit`: whether all are gone. Of the first process every other one is a child
+/// or has a parent that is. Waits, so for the end only.
+pub fn outlive_all(limit: Duration) -> bool {
+    let until = Instant::now() + limit;
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Err(Errno::ECHILD) => return true,
+            Ok(WaitStatus::StillAlive) if Instant::now() >= until => return false,
+            Ok(WaitStatus::StillAlive) => std::thread::sleep(LOOK),
+            _ => {}
+        }
+    }
+}
+
+/// Pause between two looks for a child that ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Asks a child to stop (SIGTERM), or makes it (SIGKILL).
 pub fn stop(pid: u32, by_force: bool) -> io::Result<()> {

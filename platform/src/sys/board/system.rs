@@ -90,9 +90,8 @@ pub fn flush() {
     nix::unistd::sync();
 }
 
-/// Writes out what is to be written and ends the machine at once. Returns only if that failed.
+/// Ends the machine at once; what was not written out before ([`flush`]) is lost. Returns only if that failed.
 pub fn end(power: Power) -> io::Error {
-    flush();
     let how = match power {
         Power::Off => libc::RB_POWER_OFF,
         Power::Reboot => libc::RB_AUTOBOOT,

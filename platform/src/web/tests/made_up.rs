@@ -307,7 +307,12 @@ fn board() -> Board {
         address: Some("192.168.1.20/24".into()),
         doing: "has an address until 14:00".into(),
     };
-    let note = |key: &str, verdict, why: &str| Note { key: key.into(), verdict, why: why.into() };
+    let note = |file: &str, key: &str, verdict, why: &str| Note {
+        file: file.into(),
+        key: key.into(),
+        verdict,
+        why: why.into(),
+    };
     Board {
         image: "virt".into(),
         name: "bulbil".into(),
@@ -315,8 +320,11 @@ fn board() -> Board {
         available: 400 << 20,
         links: vec![link],
         notes: vec![
-            note("board.name", Verdict::Understood, ""),
-            note("boord", Verdict::Ignored, "no such key"),
+            note("bulbil.toml", "board.name", Verdict::Understood, ""),
+            note("bulbil.toml", "boord", Verdict::Wrong, "no such key"),
+            note("user-data", "users", Verdict::Ignored, "no users here"),
+            note("firstrun.sh", "", Verdict::Ignored, "never run"),
+            note("", "Wi-Fi wlan0", Verdict::Wrong, "not joined"),
         ],
     }
 }

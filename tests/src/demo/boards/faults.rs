@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::Options;
-use super::guest::{ADDRESS, GUEST, begin_with, knock, settings, until};
+use super::guest::{ADDRESS, GUEST, begin_with, knock, settings, sign_in, until};
 use super::image::{self, Images};
 use super::rows::Rows;
 use crate::alias::Alias;
@@ -59,7 +59,7 @@ struct World<'a> {
 /// Returns seconds until the words were there.
 type Scene = fn(&World<'_>) -> io::Result<f64>;
 
-const SCENES: [(&str, Scene); 8] = [
+const SCENES: [(&str, Scene); 9] = [
     ("a key of bulbil.toml is wrong: console and page name it, the rest counts", wrong_key),
     ("bulbil.toml is no TOML: console and page name the line", no_toml),
     ("no cable: the console says so; the page is there once it is in", no_cable),
@@ -74,6 +74,10 @@ const SCENES: [(&str, Scene); 8] = [
         clock_ahead,
     ),
     ("the RAM disk is full: the page says so, and what to do", no_room),
+    (
+        "the RAM disk is full and the node is killed: it comes back, and takes its owner's password",
+        no_room_killed,
+    ),
 ];
 
 const KILLING: &str = "the node is killed 20 times: the console says so each time, and it comes back";
@@ -202,11 +206,38 @@ fn clock_ahead(world: &World<'_>) -> io::Result<f64> {
     board.done()
 }
 
-/// Fetches into the memory where the node's state lies as well, until not even the state finds room.
 fn no_room(world: &World<'_>) -> io::Result<f64> {
+    without_room(world, &Setting::default())?.done()
+}
+
+/// What the first process needs to start the node again must not lie where the node can take its place.
+fn no_room_killed(world: &World<'_>) -> io::Result<f64> {
+    let mut board = without_room(world, &Setting { keys: true, ..Setting::default() })?;
+    let before = board.machine.console().matches(KILLED).count();
+    board.machine.kill_largest()?;
+    let machine = &board.machine;
+    wait::eventually(RESTART, "the console to tell of the kill", || {
+        machine.console().matches(KILLED).count() > before
+    })?;
+    wait::eventually(RESTART, "the page after the kill", || board.owner.knock().is_some())?;
+    // The state of before is there: another node would ask for a first password.
+    let mut last = None;
+    let signed_in = wait::eventually(RESTART, "the owner to be let in", || {
+        last = sign_in(&mut board.owner).err();
+        last.is_none()
+    });
+    signed_in.map_err(|error| io::Error::other(format!("{error}; {last:?}")))?;
+    if board.machine.console().contains("the node does not start") {
+        return Err(io::Error::other("the first process could not start the node"));
+    }
+    board.done()
+}
+
+/// A board that fetched into the memory where the node's state lies as well, until not even the state finds room.
+fn without_room(world: &World<'_>, setting: &Setting) -> io::Result<Board> {
     let home = "/run/bulbil";
     let more = format!("\n[page]\nfolders = [\"{home}\"]\n");
-    let mut board = world.switch_on(256, &more, &Setting::default())?;
+    let mut board = world.switch_on(256, &more, setting)?;
     board.begin(home)?;
     board.wait("the board to be ready", |status| {
         status.pointer("/net/ready")?.as_bool().filter(|ready| *ready)
@@ -225,7 +256,7 @@ fn no_room(world: &World<'_>) -> io::Result<f64> {
     for drop in 0..LAST_DROPS {
         // Odd sizes: every share is another one.
         match board.fetch(world.source, 20_000 + u64::from(drop), home) {
-            Err(why) if why.to_string().contains("make room there") => return board.done(),
+            Err(why) if why.to_string().contains("make room there") => return Ok(board),
             Err(why) => return Err(why),
             Ok(_) => {}
         }
@@ -257,7 +288,7 @@ struct Board {
 
 impl World<'_> {
     fn switch_on(&self, memory: u32, more: &str, setting: &Setting) -> io::Result<Board> {
-        self.switch_on_with(&(settings(self.network, Start::VirtDirect) + more), memory, setting)
+        self.switch_on_with(&(settings(self.network) + more), memory, setting)
     }
 
     fn switch_on_with(&self, toml: &str, memory: u32, setting: &Setting) -> io::Result<Board> {

@@ -92,10 +92,8 @@ pub(super) fn memory(status: &Value, what: &str) -> Option<f64> {
 }
 
 /// A board's settings: the private network in place of the public one.
-pub(super) fn settings(network: &Network, start: Start) -> String {
-    // QEMU takes the start of the watchdog of a Raspberry Pi for its bark.
-    let watchdog = start != Start::Pi3;
+pub(super) fn settings(network: &Network) -> String {
     let arti = network.arti_toml().replace("\n[", "\n[net.tor.arti.");
     let arti = arti.strip_prefix('[').map_or_else(|| arti.clone(), |rest| format!("[net.tor.arti.{rest}"));
-    format!("[board]\nname = \"attic\"\nwatchdog = {watchdog}\n\n{arti}")
+    format!("[board]\nname = \"attic\"\n\n{arti}")
 }

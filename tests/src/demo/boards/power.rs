@@ -140,7 +140,7 @@ impl<'a> Story<'a> {
         }
         let data = Start::VirtDirect.data_folder();
         let keep = format!("\n[keep]\nfile = \"{data}/{KEEP}\"\npassphrase_file = \"{data}/{}\"\n", WORDS.0);
-        card.write("bulbil.toml", &(settings(network, Start::VirtDirect) + &keep))?;
+        card.write("bulbil.toml", &(settings(network) + &keep))?;
         let owner = Owner::new(0, GUEST)?;
         Ok(Self {
             source,
