@@ -48,6 +48,8 @@ pub struct Socks {
     pub extended_errors: bool,
     /// Connections at once.
     pub max_connections: u32,
+    /// Longest silence of a stream, of both sides; 0 for no limit.
+    pub idle: Seconds,
 }
 
 /// The DNS listener, UDP and TCP.
@@ -107,6 +109,8 @@ impl Default for Socks {
             circuits: 1,
             extended_errors: false,
             max_connections: 2048,
+            // Terminals are left open over night. A client that is gone is found long before (`sys::keep_alive`).
+            idle: Seconds(24 * 3600),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The listener over the memory network, with a resolver that a test plays.
 
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UdpSocket;
 
 use super::*;
 use crate::config::Dns;
@@ -29,7 +32,7 @@ impl Stage {
         let answers = Answers::new(Exit::new(Network::Memory(memory.clone())), &config);
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
-        let udp = UdpSocket::bind(address).await.unwrap();
+        let udp = Datagrams::new(UdpSocket::bind(address).await.unwrap()).unwrap();
         let meter = Meters::default().add("dns", address);
         let (stop, stopped) = watch::channel(false);
         let server = Server::new(answers.clone(), &config, Arc::clone(&meter));
