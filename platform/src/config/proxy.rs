@@ -69,6 +69,9 @@ pub struct Dns {
     pub cache: Bytes,
     /// Longest that an answer is kept, whatever its own time.
     pub max_ttl: Seconds,
+    /// Whether answers may lead to addresses of private networks: names that a house has published of its own machines, and names
+    /// by which a stranger's page reaches them.
+    pub private_answers: bool,
     /// Connections over TCP at once.
     pub max_connections: u32,
 }
@@ -128,6 +131,7 @@ impl Default for Dns {
             ],
             cache: Bytes(1024 * 1024),
             max_ttl: Seconds(24 * 3600),
+            private_answers: false,
             max_connections: 256,
         }
     }
