@@ -15,6 +15,8 @@ pub mod keep;
 mod landing;
 pub mod link;
 mod logger;
+#[cfg(test)]
+mod mangle;
 pub mod metrics;
 pub mod net;
 pub mod node;

@@ -6,6 +6,7 @@ mod dns;
 mod gate;
 mod http;
 pub mod meter;
+mod share;
 mod socks;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use crate::config::{self, Config};
 use crate::exit::{Exit, Host};
 use crate::net::Network;
 use crate::status;
+use crate::sys::datagrams::Datagrams;
 
 /// Everything that other programs use of a node. Cheap to clone; all clones are one.
 #[derive(Clone, Debug)]
@@ -56,7 +58,7 @@ impl Proxies {
             && let Some((tcp, meter)) = self.open("dns", dns.listen).await
         {
             let address = tcp.local_addr().unwrap_or(dns.listen);
-            match UdpSocket::bind(address).await {
+            match UdpSocket::bind(address).await.and_then(Datagrams::new) {
                 Ok(udp) => {
                     let server = dns::Server::new(self.0.dns.clone(), dns, Arc::clone(&meter));
                     tokio::spawn(server.run(tcp, udp, stop.clone()));

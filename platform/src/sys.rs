@@ -3,8 +3,10 @@
 #![allow(unsafe_code, reason = "this folder is where it is allowed; each use says why it is sound")]
 
 pub mod board;
+pub mod datagrams;
 pub mod disks;
 pub mod folder;
+pub mod keep_alive;
 pub mod map;
 pub mod mount;
 pub mod process;

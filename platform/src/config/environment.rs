@@ -6,7 +6,7 @@
 //! | `COMMON_SOCKS_PROXY_PORT` | port of `proxy.socks.listen` |
 //! | `COMMON_DNS_PROXY_PORT` | port of `proxy.dns.listen` |
 //! | `TORGO_ENABLE_CHAFF` | `chaff.enabled`: 1 or 0 |
-//! | `RUST_LOG` | `log`; of `debug,arti=debug` the part without a name |
+//! | `RUST_LOG` | `log`; of `debug,arti=debug` the part without a name, as all of the program has one level. Whatever `env_logger` and `tracing` take is taken, and what names a part is left out |
 //! | `TOR_PROXY_URL` | where programs that use the library find a proxy; a node is one, so it only checks the form |
 //!
 //! An empty variable counts as none. `HS_ROUTER` and `SECMEM_STRICT` are read where they take effect.
@@ -99,11 +99,7 @@ impl Config {
                 "0" | "false" => self.chaff.enabled = false,
                 _ => return wrong("1 and 0 are allowed"),
             },
-            "RUST_LOG" => match level(value) {
-                Ok(Some(level)) => self.log = level,
-                Ok(None) => {}
-                Err(()) => return wrong("off, error, warn, info, debug and trace are allowed"),
-            },
+            "RUST_LOG" => self.log = level(value).unwrap_or(self.log),
             "TOR_PROXY_URL" if value.parse::<ProxyAddress>().is_err() => {
                 return wrong("socks5://host:port is allowed");
             }
@@ -113,25 +109,22 @@ impl Config {
     }
 }
 
-/// The level for all of the program in a list such as `info,arti=debug`.
-fn level(text: &str) -> Result<Option<Level>, ()> {
-    let mut all = None;
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-        let (target, word) = part.split_once('=').map_or((None, part), |(target, word)| (Some(target), word));
-        let level = match word.to_ascii_lowercase().as_str() {
-            "off" => Level::Off,
-            "error" => Level::Error,
-            "warn" => Level::Warn,
-            "info" => Level::Info,
-            "debug" => Level::Debug,
-            "trace" => Level::Trace,
-            _ => return Err(()),
-        };
-        if target.is_none() {
-            all = Some(level);
-        }
-    }
-    Ok(all)
+/// The level for all of the program in a list such as `info,arti=debug`, if it has one.
+///
+/// A word that is no level is the name of a part (`info,arti`), in these lists as good as `arti=trace`. Parts have no level of their
+/// own here, and one of them must not make all of the program say more: what names one is left out, as is a pattern behind `/`.
+fn level(text: &str) -> Option<Level> {
+    let directives = text.split('/').next().unwrap_or_default();
+    // The last one counts, as it does there.
+    directives.split(',').rev().find_map(|part| match part.trim().to_ascii_lowercase().as_str() {
+        "off" | "0" => Some(Level::Off),
+        "error" | "1" => Some(Level::Error),
+        "warn" | "2" => Some(Level::Warn),
+        "info" | "3" => Some(Level::Info),
+        "debug" | "4" => Some(Level::Debug),
+        "trace" | "5" => Some(Level::Trace),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -160,8 +153,29 @@ mod tests {
         assert_eq!(config.proxy.dns.listen.to_string(), "127.0.0.1:53");
         assert!(config.chaff.enabled);
         assert_eq!(config.log, Level::Debug);
-        assert_eq!(with(&[("RUST_LOG", "arti=debug")]).unwrap(), Config::default());
         assert_eq!(with(&[("TORGO_ENABLE_CHAFF", "0"), ("RUST_LOG", "")]).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_list_of_levels_is_taken_and_none_raises_more_than_it_says() {
+        for (list, level) in [
+            ("debug,arti=debug", Level::Debug),
+            ("info,arti", Level::Info),
+            ("warn,bulbil=trace,tor_proto::channel=debug", Level::Warn),
+            ("arti=debug", Level::Info),
+            ("loud", Level::Info),
+            ("bulbil", Level::Info),
+            ("bulbil=", Level::Info),
+            ("info=loud", Level::Info),
+            (" Error , hyper ", Level::Error),
+            ("warn/trace", Level::Warn),
+            ("error,[conn{peer=trace}]=trace", Level::Error),
+            ("1", Level::Error),
+            ("trace,off", Level::Off),
+            (",,", Level::Info),
+        ] {
+            assert_eq!(with(&[("RUST_LOG", list)]).unwrap().log, level, "{list}");
+        }
     }
 
     #[test]
@@ -191,7 +205,6 @@ mod tests {
             ("COMMON_SOCKS_PROXY_PORT", "0", "65535"),
             ("COMMON_DNS_PROXY_PORT", "dns", "65535"),
             ("TORGO_ENABLE_CHAFF", "maybe", "1 and 0"),
-            ("RUST_LOG", "loud", "info"),
             ("TOR_PROXY_URL", "http://tor:9050", "socks5://"),
             ("BULBIL__MEMROY", "64 MiB", "memroy"),
             ("BULBIL__MEMORY", "lots", "96 MiB"),

@@ -48,6 +48,8 @@ pub struct Socks {
     pub extended_errors: bool,
     /// Connections at once.
     pub max_connections: u32,
+    /// Longest silence of a stream, of both sides; 0 for no limit.
+    pub idle: Seconds,
 }
 
 /// The DNS listener, UDP and TCP.
@@ -67,6 +69,9 @@ pub struct Dns {
     pub cache: Bytes,
     /// Longest that an answer is kept, whatever its own time.
     pub max_ttl: Seconds,
+    /// Whether answers may lead to addresses of private networks: names that a house has published of its own machines, and names
+    /// by which a stranger's page reaches them.
+    pub private_answers: bool,
     /// Connections over TCP at once.
     pub max_connections: u32,
 }
@@ -107,6 +112,8 @@ impl Default for Socks {
             circuits: 1,
             extended_errors: false,
             max_connections: 2048,
+            // Terminals are left open over night. A client that is gone is found long before (`sys::keep_alive`).
+            idle: Seconds(24 * 3600),
         }
     }
 }
@@ -124,6 +131,7 @@ impl Default for Dns {
             ],
             cache: Bytes(1024 * 1024),
             max_ttl: Seconds(24 * 3600),
+            private_answers: false,
             max_connections: 256,
         }
     }

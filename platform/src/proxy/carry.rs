@@ -70,16 +70,7 @@ enum Fault {
     Writing,
 }
 
-/// Carries until the end, however long nothing comes. `early` are bytes that the client has sent already.
-pub(super) async fn carry<C, T>(client: &mut C, target: &mut T, early: Vec<u8>, meter: &Meter) -> End
-where
-    C: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
-{
-    carry_within(client, target, early, meter, None).await
-}
-
-/// The same, until nothing has come from either side for `idle`.
+/// Carries until the end, or until nothing has come from either side for `idle`. `early` are bytes that the client has sent already.
 pub async fn carry_within<C, T>(
     client: &mut C,
     target: &mut T,

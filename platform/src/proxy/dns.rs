@@ -7,24 +7,25 @@ mod cache;
 mod upstream;
 mod wire;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::gate::{Conn, Gate};
 use super::meter::Meter;
+use super::share::Shares;
 use crate::config;
+use crate::sys::datagrams::{Datagrams, Route};
 pub(super) use answers::Answers;
 use answers::Way;
 
-/// Questions over UDP that may wait for an answer; more are dropped, and their clients ask again.
+/// Questions over UDP that may wait for an answer, shared out among clients; more are dropped, and their clients ask again.
 const UDP_WAITING: usize = 1024;
 
 /// Questions of one connection that may wait for an answer; more are not read until some are answered.
@@ -53,7 +54,7 @@ impl Server {
     }
 
     /// Serves until `stop` turns true.
-    pub(super) async fn run(self, tcp: TcpListener, udp: UdpSocket, stop: watch::Receiver<bool>) {
+    pub(super) async fn run(self, tcp: TcpListener, udp: Datagrams, stop: watch::Receiver<bool>) {
         let gate = Gate::new(self.connections, Arc::clone(&self.meter));
         let me = Arc::new(self);
         let over_udp = Arc::clone(&me).datagrams(udp, stop.clone());
@@ -61,17 +62,17 @@ impl Server {
         tokio::join!(over_udp, over_tcp);
     }
 
-    async fn datagrams(self: Arc<Self>, socket: UdpSocket, mut stop: watch::Receiver<bool>) {
-        let (socket, slots) = (Arc::new(socket), Arc::new(Semaphore::new(UDP_WAITING)));
+    async fn datagrams(self: Arc<Self>, socket: Datagrams, mut stop: watch::Receiver<bool>) {
+        let (socket, slots) = (Arc::new(socket), Shares::new(UDP_WAITING));
         let mut bytes = vec![0; MAX_QUESTION];
         loop {
             let got = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                got = socket.recv_from(&mut bytes) => got,
+                got = socket.receive(&mut bytes) => got,
             };
             // An error belongs to an answer sent before, whose client went away.
-            let Ok((length, client)) = got else { continue };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            let Ok((length, route)) = got else { continue };
+            let Some(slot) = slots.take(route.client.ip()) else {
                 self.meter.error("too_many");
                 continue;
             };
@@ -79,7 +80,7 @@ impl Server {
             let (me, socket) = (Arc::clone(&self), Arc::clone(&socket));
             tokio::spawn(async move {
                 if let Some(answer) = me.answer(&question, Way::Udp).await {
-                    send(&socket, &answer, client).await;
+                    send(&socket, &answer, route).await;
                 }
                 drop(slot);
             });
@@ -152,9 +153,9 @@ async fn question<R: tokio::io::AsyncRead + Unpin>(stream: &mut R) -> Option<Vec
     Some(bytes)
 }
 
-async fn send(socket: &UdpSocket, answer: &[u8], client: SocketAddr) {
+async fn send(socket: &Datagrams, answer: &[u8], route: Route) {
     // It may be gone; it asks again if not.
-    let _ = timeout(ACCEPT, socket.send_to(answer, client)).await;
+    let _ = timeout(ACCEPT, socket.answer(answer, route)).await;
 }
 
 #[cfg(test)]

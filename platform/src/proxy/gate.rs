@@ -1,25 +1,23 @@
 //! Takes connections, and keeps those that have not said yet what they want from crowding out those that have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::Meter;
 use super::meter::Opened;
+use super::share::{Share, Shares};
+use crate::sys::keep_alive;
 
 /// Connections that may be at their handshake. One more takes the place of the oldest, so that whoever speaks at once is
 /// served however many others never speak.
 const YOUNG: usize = 512;
-
-/// Once less than one part in so many of a listener's connections is free, a client other than this machine that has as large a part
-/// gets no more: one alone cannot starve the others, and a whole network behind one address is served while there is room.
-const SHARE: u32 = 4;
 
 /// After an error that accepting again would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -27,12 +25,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The limits of one listener.
 #[derive(Debug)]
 pub struct Gate {
-    slots: Arc<Semaphore>,
+    slots: Arc<Shares>,
     young: Mutex<Young>,
-    /// Connections of each client that holds some. As many as there are slots at most.
-    held: Mutex<HashMap<IpAddr, u32>>,
-    /// Connections of one client at most, where not so many are free.
-    each: u32,
     meter: Arc<Meter>,
 }
 
@@ -63,31 +57,15 @@ struct Place {
 /// A connection that said what it wants, until this is dropped.
 #[derive(Debug)]
 pub struct Slot {
-    place: Place,
-    client: Option<IpAddr>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
+    _share: Share,
 }
 
 impl Gate {
     /// For so many connections that have said what they want.
     pub fn new(connections: u32, meter: Arc<Meter>) -> Arc<Self> {
-        let slots = Arc::new(Semaphore::new(usize::try_from(connections).unwrap_or(usize::MAX)));
-        let each = connections.div_ceil(SHARE);
-        Arc::new(Self { slots, young: Mutex::default(), held: Mutex::default(), each, meter })
-    }
-
-    fn held(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a connection of this client, unless it has its part already while others may need theirs.
-    fn hold(&self, client: IpAddr) -> bool {
-        let short = self.slots.available_permits() < usize::try_from(self.each).unwrap_or(usize::MAX);
-        let mut held = self.held();
-        let count = held.entry(client).or_default();
-        let more = !short || *count < self.each;
-        *count = count.saturating_add(u32::from(more));
-        more
+        let slots = Shares::new(usize::try_from(connections).unwrap_or(usize::MAX));
+        Arc::new(Self { slots, young: Mutex::default(), meter })
     }
 
     fn young(&self) -> MutexGuard<'_, Young> {
@@ -117,6 +95,8 @@ impl Gate {
             };
             // Bytes are gathered here already; waiting for more would only add to the latency of Tor.
             let _ = stream.set_nodelay(true);
+            // Without it, a client that lost its network keeps its slot and its stream in Tor.
+            let _ = keep_alive::set(&stream);
             let number = self.number();
             let place = Place { gate: Arc::clone(&self), number, _open: self.meter.opened() };
             let task = tasks.spawn(serve(Conn { stream, client, place }));
@@ -151,37 +131,8 @@ impl Conn {
     pub fn settle(self) -> (TcpStream, Option<Slot>) {
         let Self { stream, client, place } = self;
         place.gate.young().waiting.remove(&place.number);
-        let client = party(client.ip());
-        let Ok(permit) = Arc::clone(&place.gate.slots).try_acquire_owned() else { return (stream, None) };
-        if client.is_some_and(|client| !place.gate.hold(client)) {
-            return (stream, None);
-        }
-        (stream, Some(Slot { place, client, _permit: permit }))
-    }
-}
-
-/// Whom a connection counts for: its address, or its network of 64 bits, which is what a machine has with IPv6. This
-/// machine counts for nobody.
-fn party(client: IpAddr) -> Option<IpAddr> {
-    match client.to_canonical() {
-        ip if ip.is_loopback() => None,
-        IpAddr::V4(ip) => Some(ip.into()),
-        // Everybody on a network shares these.
-        IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_unique_local() => Some(ip.into()),
-        IpAddr::V6(ip) => Some(std::net::Ipv6Addr::from(u128::from(ip) >> 64 << 64).into()),
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let Some(client) = self.client else { return };
-        let mut held = self.place.gate.held();
-        if let Some(count) = held.get_mut(&client) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                held.remove(&client);
-            }
-        }
+        let share = place.gate.slots.take(client.ip());
+        (stream, share.map(|share| Slot { _place: place, _share: share }))
     }
 }
 
@@ -237,39 +188,19 @@ mod tests {
         assert!(meter.view().errors.get("crowded_out").is_some_and(|count| *count >= 20));
     }
 
-    /// A connection that comes from this address, as far as the gate knows.
-    async fn from(gate: &Arc<Gate>, client: &str) -> Option<Slot> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let place = Place { gate: Arc::clone(gate), number: gate.number(), _open: gate.meter.opened() };
-        Conn { stream, client: SocketAddr::new(client.parse().unwrap(), 1), place }.settle().1
-    }
-
     #[tokio::test]
-    async fn one_client_of_the_network_leaves_room_for_the_others() {
-        let meter = Meters::default().add("test", ([127, 0, 0, 1], 0).into());
-        let gate = Gate::new(8, meter);
-        let mut slots = Vec::new();
-        // All but a part, while nobody else wants any.
-        for _ in 0..6 {
-            slots.push(from(&gate, "192.168.1.7").await.unwrap());
-        }
-        assert!(from(&gate, "192.168.1.7").await.is_none());
-        assert!(from(&gate, "::ffff:192.168.1.7").await.is_none(), "the same in IPv6's notation");
-        slots.push(from(&gate, "2001:db8::1").await.unwrap());
-        slots.push(from(&gate, "2001:db8::2").await.unwrap());
-        assert_eq!(gate.held().len(), 2, "one network is one client");
-        slots.drain(..2);
-        for client in ["fe80::1", "fe80::2"] {
-            slots.push(from(&gate, client).await.unwrap());
-        }
-        assert_eq!(gate.held().len(), 4, "but not where everybody has the same");
-        // This machine may have all that is left.
-        slots.drain(..1);
-        slots.push(from(&gate, "127.0.0.1").await.unwrap());
-        assert!(from(&gate, "192.168.1.8").await.is_none());
-        slots.clear();
-        assert!(gate.held().is_empty());
+    async fn clients_that_vanish_are_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let (_stop, stopped) = watch::channel(false);
+        let gate = Gate::new(1, Meters::default().add("test", address));
+        tokio::spawn(gate.run(listener, stopped, move |conn| {
+            let tell = tell.clone();
+            async move { tell.send(keep_alive::is_set(&conn.stream)).unwrap() }
+        }));
+        let _client = TcpStream::connect(address).await.unwrap();
+        assert_eq!(told.recv().await, Some(true));
     }
 
     #[tokio::test]

@@ -18,7 +18,7 @@ use tor_socksproto::{
     Buffer, Handshake as _, NextStep, SocksAddr, SocksAuth, SocksCmd, SocksProxyHandshake, SocksRequest,
 };
 
-use super::carry::{End, carry};
+use super::carry::{End, carry_within};
 use super::gate::{Conn, Gate};
 use super::meter::Meter;
 use crate::config::{self, Password, Separator};
@@ -58,6 +58,7 @@ pub(super) struct Socks {
     spread: Arc<Spread>,
     extended: bool,
     connections: u32,
+    idle: Option<Duration>,
     meter: Arc<Meter>,
 }
 
@@ -77,6 +78,7 @@ impl Socks {
             spread: Spread::new(config.circuits),
             extended: config.extended_errors,
             connections: config.max_connections,
+            idle: (config.idle.0 > 0).then(|| Duration::from_secs(config.idle.0)),
             meter,
         }
     }
@@ -163,14 +165,14 @@ impl Socks {
         if !send(&mut stream, &wish.request, &Reply::done()).await {
             return self.meter.error("client_gone");
         }
-        match carry(&mut stream, &mut target, wish.early, &self.meter).await {
-            End::Whole | End::ClientGone | End::Quiet => {}
-            End::Broken(_) => {
-                self.meter.error("broken");
-                // With a reset, or the client would take what it has for all there was.
-                let _ = stream.set_zero_linger();
-            }
-        }
+        let why = match carry_within(&mut stream, &mut target, wish.early, &self.meter, self.idle).await {
+            End::Whole | End::ClientGone => return,
+            End::Quiet => "idle",
+            End::Broken(_) => "broken",
+        };
+        self.meter.error(why);
+        // With a reset, or the client would take what it has for all there was.
+        let _ = stream.set_zero_linger();
     }
 
     async fn look_up(&self, request: &SocksRequest, client: SocketAddr) -> Reply {

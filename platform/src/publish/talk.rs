@@ -54,15 +54,14 @@ impl Talk {
         }
         let mut bodiless = self.bodiless;
         // No verb begins as TLS and most others do, of whose streams nothing is to be kept.
-        let is_verb = !self.request.is_begun_with(bytes, |first| !first.is_ascii_uppercase());
-        let rest = self.request.take(bytes, &mut |head| {
+        let rest = self.request.take(bytes, |first| first.is_ascii_uppercase(), &mut |head| {
             let (verb, framing) = request(head)?;
             bodiless = verb == "HEAD";
             Some(framing.into())
         });
         self.bodiless = bodiless;
         // What is left is another request, sent ahead: whose answer is whose can no longer be told.
-        if !is_verb || rest.is_none_or(|rest| !rest.is_empty()) {
+        if rest.is_none_or(|rest| !rest.is_empty()) {
             self.lose();
         }
         next
@@ -74,8 +73,7 @@ impl Talk {
             return;
         }
         let bodiless = self.bodiless;
-        let is_http = !self.answer.is_begun_with(bytes, |first| first != b'H');
-        let rest = self.answer.take(bytes, &mut |head| {
+        let rest = self.answer.take(bytes, |first| first == b'H', &mut |head| {
             match answer(head)? {
                 // From here on it is something else.
                 (101, _) => None,
@@ -88,7 +86,7 @@ impl Talk {
             }
         });
         let unasked = matches!(self.request, Part::Head(_));
-        if unasked || !is_http || rest.is_none_or(|rest| !rest.is_empty()) {
+        if unasked || rest.is_none_or(|rest| !rest.is_empty()) {
             self.lose();
         }
     }
@@ -131,21 +129,20 @@ impl From<Framing> for Part {
 }
 
 impl Part {
-    /// Whether these are the first bytes of a head, and the first is such a one.
-    fn is_begun_with(&self, bytes: &[u8], such: impl Fn(u8) -> bool) -> bool {
-        matches!(self, Self::Head(kept) if kept.is_empty()) && bytes.first().copied().is_some_and(such)
-    }
-
-    /// Takes what belongs to the message, and gives back the rest. `after` says what follows a head. `None` for what is not
-    /// understood.
+    /// Takes what belongs to the message, and gives back the rest. `begins` says whether a head may begin with this, `after` what
+    /// follows one. `None` for what is not understood.
     fn take<'a>(
         &mut self,
         mut bytes: &'a [u8],
+        begins: impl Fn(u8) -> bool,
         after: &mut dyn FnMut(&str) -> Option<Self>,
     ) -> Option<&'a [u8]> {
         while !bytes.is_empty() {
             match self {
                 Self::Whole => break,
+                Self::Head(kept) if kept.is_empty() && !bytes.first().copied().is_some_and(&begins) => {
+                    return None;
+                }
                 Self::Head(kept) => {
                     if let Some(head) = up_to(kept, &mut bytes, HEAD_END, MAX_HEAD)? {
                         *self = after(std::str::from_utf8(&head).ok()?)?;
@@ -421,6 +418,59 @@ mod tests {
         }
         talk.client(b"A");
         assert_eq!((held(&talk), talk.is_lost()), (0, true));
+    }
+
+    #[test]
+    fn what_is_read_does_not_depend_on_how_it_is_cut() {
+        let pieces: [&[u8]; 12] = [
+            b"\r\n",
+            b"\n",
+            b"\r\n\r\n",
+            b"0\r\n",
+            b"Content-Length: 2\r\n",
+            b"transfer-encoding: chunked\r\n",
+            b" ",
+            b"HTTP/1.0",
+            b"100",
+            b"HEAD",
+            b"101",
+            b"ffffffffffffffff",
+        ];
+        let coded = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;a\r\nhi\r\n0\r\nA: b\r\n\r\n";
+        let answers = [
+            OK,
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+        ];
+        let (mut mangler, mut over) = (crate::mangle::Mangler::new(1), 0);
+        for turn in 0..20_000 {
+            let (mut request, mut answer) = ([GET, coded][turn % 2].to_vec(), answers[turn % 3].to_vec());
+            // One of them is good in most turns: two that are not end nothing.
+            if mangler.below(3) > 0 {
+                request = mangler.mangle(&request, &pieces);
+            } else {
+                answer = mangler.mangle(&answer, &pieces);
+            }
+            let (mut whole, mut cut) = (Talk::default(), Talk::default());
+            let mut tell = |bytes: &[u8], say: &dyn Fn(&mut Talk, &[u8])| {
+                if bytes.is_empty() {
+                    return; // nobody says nothing
+                }
+                say(&mut whole, bytes);
+                let mut rest = bytes;
+                while !rest.is_empty() {
+                    let (part, more) = rest.split_at(1 + mangler.below(rest.len()));
+                    say(&mut cut, part);
+                    rest = more;
+                }
+                let state = |talk: &Talk| (talk.is_over(), talk.is_asked(), talk.is_lost());
+                assert_eq!(state(&whole), state(&cut), "{:?}", String::from_utf8_lossy(bytes));
+            };
+            tell(&request, &|talk, bytes| _ = talk.client(bytes));
+            tell(&answer, &|talk, bytes| talk.backend(bytes));
+            over += usize::from(whole.is_over());
+        }
+        assert!((200..15_000).contains(&over), "some are still good, and some are not: {over}");
     }
 
     #[test]

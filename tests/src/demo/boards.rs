@@ -101,13 +101,8 @@ impl Story<'_> {
         let hash = content::write_file(&file, FILE.1, self.seed)?;
         card.check_boot()?;
         rows.passed(self.name, "boot partition is sound", None);
-<<<<<<< HEAD
         card.fill(self.disk, &file)?;
-        card.write("bulbil.toml", &settings(self.network, self.start))?;
-=======
-        card.fill_data(&file)?;
         card.write("bulbil.toml", &settings(self.network))?;
->>>>>>> init8
         let mut machine = Machine::start(self.start, card, self.memory)?;
         let told = self.live(&mut machine, rows, &folder, &hash);
         if told.is_err() {

@@ -15,7 +15,7 @@ fn start(early: &[u8], size: usize) -> (DuplexStream, DuplexStream, tokio::task:
     let (client, mut near) = tokio::io::duplex(size);
     let (target, mut far) = tokio::io::duplex(size);
     let (early, meter) = (early.to_vec(), Meters::default().add("test", SocketAddr::from(([0; 4], 0))));
-    let carrying = tokio::spawn(async move { carry(&mut near, &mut far, early, &meter).await });
+    let carrying = tokio::spawn(async move { carry_within(&mut near, &mut far, early, &meter, None).await });
     (client, target, carrying)
 }
 
@@ -119,7 +119,7 @@ impl AsyncWrite for Broken {
 async fn what_breaks_is_not_taken_for_the_end() {
     let (client, mut near) = tokio::io::duplex(10);
     let meter = Meters::default().add("test", SocketAddr::from(([0; 4], 0)));
-    let end = carry(&mut near, &mut Broken, Vec::new(), &meter).await;
+    let end = carry_within(&mut near, &mut Broken, Vec::new(), &meter, None).await;
     assert_eq!(end, End::Broken(io::ErrorKind::ConnectionReset));
     drop(client);
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::upstream::{Lost, Upstreams};
-use super::wire::{Code, Detail, Query, lifetime};
+use super::wire::{Code, Detail, Query, leads_inward, lifetime};
 use crate::config;
 use crate::exit::{Exit, ReachError};
 use crate::proxy::Meter;
@@ -33,6 +33,8 @@ pub(in crate::proxy) struct Answers(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     cache: Mutex<Cache>,
+    /// Whether answers may lead into the house.
+    inward: bool,
     upstreams: Upstreams,
 }
 
@@ -41,7 +43,8 @@ impl Answers {
     pub(in crate::proxy) fn new(exit: Exit, config: &config::Dns) -> Self {
         let most = usize::try_from(config.cache.0).unwrap_or(usize::MAX);
         let cache = Mutex::new(Cache::new(most, Duration::from_secs(config.max_ttl.0)));
-        Self(Arc::new(Inner { cache, upstreams: Upstreams::new(exit, &config.upstreams) }))
+        let upstreams = Upstreams::new(exit, &config.upstreams);
+        Self(Arc::new(Inner { cache, inward: config.private_answers, upstreams }))
     }
 
     /// Forgets all answers, and asks over new connections from now on. Says how many answers that were.
@@ -75,6 +78,12 @@ impl Answers {
         match self.0.upstreams.ask(&query).await {
             Ok(bytes) => {
                 meter.answered(begun.elapsed());
+                // A page's name that leads to the house's router lets the page talk to it (DNS rebinding). "No such address" and no
+                // failure: after that a client would ask its next resolver, which may not be ours.
+                if !self.0.inward && leads_inward(&bytes) {
+                    meter.error("private_answer");
+                    return Some(query.fail(Code::NoError, Some(Detail::Blocked)));
+                }
                 let reply = query.reply(&bytes, 0, udp);
                 if reply.is_some()
                     && let Some(seconds) = lifetime(&bytes)

@@ -1,6 +1,9 @@
 //! The listener over the memory network, with a resolver that a test plays.
 
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UdpSocket;
 
 use super::*;
 use crate::config::Dns;
@@ -23,13 +26,16 @@ struct Stage {
 
 impl Stage {
     async fn new(upstreams: &[&str]) -> Self {
-        let memory = Memory::new();
         let upstreams = upstreams.iter().map(|text| (*text).to_owned()).collect();
-        let config = Dns { upstreams, ..Dns::default() };
+        Self::with(Dns { upstreams, ..Dns::default() }).await
+    }
+
+    async fn with(config: Dns) -> Self {
+        let memory = Memory::new();
         let answers = Answers::new(Exit::new(Network::Memory(memory.clone())), &config);
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = tcp.local_addr().unwrap();
-        let udp = UdpSocket::bind(address).await.unwrap();
+        let udp = Datagrams::new(UdpSocket::bind(address).await.unwrap()).unwrap();
         let meter = Meters::default().add("dns", address);
         let (stop, stopped) = watch::channel(false);
         let server = Server::new(answers.clone(), &config, Arc::clone(&meter));
@@ -37,16 +43,24 @@ impl Stage {
         Self { memory, answers, address, meter, _stop: stop }
     }
 
-    /// A resolver that answers each question with 192.0.2.1, for as long as `count` connections. Says how many
-    /// connections and questions there were.
+    /// A resolver that answers each question with 192.0.2.1. Says how many connections and questions there were.
     fn resolver(&self, target: &str) -> watch::Receiver<(u32, u32)> {
+        self.resolver_with(target, |_| ADDRESS.to_vec())
+    }
+
+    /// The same with the records that this says to the question so manieth.
+    fn resolver_with(
+        &self,
+        target: &str,
+        record: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static,
+    ) -> watch::Receiver<(u32, u32)> {
         let (host, port) = crate::proxy::target(target).unwrap();
         let mut server = self.memory.listen_outside(host, port);
         let (seen, look) = watch::channel((0, 0));
         tokio::spawn(async move {
             while let Some(stream) = server.accept().await {
                 seen.send_modify(|seen| seen.0 += 1);
-                resolve(stream, &seen).await;
+                resolve(stream, &seen, &record).await;
             }
         });
         look
@@ -62,15 +76,23 @@ impl Stage {
     }
 }
 
+/// A record of the name that was asked for: 192.0.2.1 for a minute.
+const ADDRESS: [u8; 16] = [0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1];
+
 /// Answers all questions of a connection.
-async fn resolve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, seen: &watch::Sender<(u32, u32)>) {
+async fn resolve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    seen: &watch::Sender<(u32, u32)>,
+    record: &(impl Fn(u32) -> Vec<u8> + Send + Sync),
+) {
     while let Some(asked) = question(&mut stream).await {
         seen.send_modify(|seen| seen.1 += 1);
         let query = Query::read(&asked).unwrap();
         let mut answer = query.fail(wire::Code::NoError, None);
         let opt = answer.split_off(answer.len() - 11);
         answer[7] = 1;
-        answer.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+        let number = seen.borrow().1;
+        answer.extend(record(number));
         answer.extend(opt);
         let length = u16::try_from(answer.len()).unwrap().to_be_bytes();
         if stream.write_all(&[&length[..], &answer].concat()).await.is_err() {
@@ -148,6 +170,48 @@ async fn onion_names_and_other_strange_questions_never_leave() {
     assert_eq!(stage.udp(&transfer).await[3] & 0x0F, 4);
     assert_eq!(seen.borrow().1, 0);
     assert_eq!(stage.meter.view().errors.get("onion_name"), Some(&1));
+}
+
+/// A record of this type.
+fn record(kind: u8, data: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(data.len()).unwrap().to_be_bytes();
+    [&[0xC0, 12, 0, kind, 0, 1, 0, 0, 0, 60], &length[..], data].concat()
+}
+
+#[tokio::test]
+async fn a_name_does_not_lead_into_the_house() {
+    // As a page that rebinds its name: first an address of its own, for no time at all, then the router's.
+    let stage = Stage::new(&["192.0.2.9:53"]).await;
+    let seen = stage.resolver_with("192.0.2.9:53", |number| {
+        let mut first = record(1, &[192, 0, 2, 1]);
+        first[9] = 0;
+        if number == 1 { first } else { record(1, &[192, 168, 1, 1]) }
+    });
+    let asked = [&ask(1)[..11], &[1], &ask(1)[12..], &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]].concat();
+    let first = stage.udp(&asked).await;
+    assert!(first[7] == 1 && first.windows(4).any(|four| four == [192, 0, 2, 1]), "{first:?}");
+    for number in 2..4 {
+        let answer = stage.udp(&asked).await;
+        assert_eq!((answer[3] & 0x0F, answer[7], seen.borrow().1), (0, 0, number));
+        assert!(answer.ends_with(&[0, 15, 0, 2, 0, 15]), "blocked, it says: {answer:?}");
+    }
+    assert_eq!(stage.meter.view().errors.get("private_answer"), Some(&2));
+}
+
+#[tokio::test]
+async fn neither_does_any_other_record_unless_the_owner_lets_it() {
+    let loopback = std::net::Ipv6Addr::LOCALHOST.octets();
+    let hint = [&[0, 1, 0, 0, 4, 0, 4][..], &[10, 0, 0, 1]].concat();
+    for bad in [record(28, &loopback), record(65, &hint), record(64, &hint), record(1, &[0; 4])] {
+        for lets in [false, true] {
+            let upstreams = vec!["192.0.2.9:53".to_owned()];
+            let stage = Stage::with(Dns { upstreams, private_answers: lets, ..Dns::default() }).await;
+            let record = bad.clone();
+            stage.resolver_with("192.0.2.9:53", move |_| record.clone());
+            let answer = stage.udp(&ask(1)).await;
+            assert_eq!((answer[3] & 0x0F, answer[7] == 1), (0, lets), "{bad:?}");
+        }
+    }
 }
 
 #[tokio::test]

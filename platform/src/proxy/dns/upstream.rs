@@ -1,17 +1,18 @@
 //! Resolvers over Tor: one connection at a time, kept open, with many questions under way on it (RFC 7766).
 
-use std::collections::HashMap;
+mod line;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::wire::{Query, is_unable};
-use crate::exit::{Exit, ExitStream, Host, Isolation, ReachError};
+use crate::exit::{Exit, Host, Isolation, ReachError};
 use crate::proxy::target;
+use line::Line;
 
 /// Longest wait for an answer, over all tries.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -20,30 +21,22 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// [`DEADLINE`]. What was begun goes on inside Tor, and is found the next time.
 const OPEN: Duration = Duration::from_secs(6);
 
-/// After another resolver took over, the first is tried again so much later: an onion service that is called for the first time
-/// may well take longer than [`OPEN`].
+/// After another resolver took over, it is looked so much later whether the first is back, and so on: an onion service that is
+/// called for the first time may well take longer than [`OPEN`].
 const RETURN: Duration = Duration::from_mins(2);
+
+/// How long one circuit sees what is asked, as long as Tor gives it new streams (C tor's `MaxCircuitDirtiness`): an exit that had a
+/// house's questions for days could tell who lives there.
+const AGE: Duration = Duration::from_mins(10);
+
+/// After a younger connection could not be opened. Longer than it can take to find out.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Longest wait for a second opinion on an answer that says "I cannot" or "I will not".
 const SECOND: Duration = Duration::from_secs(8);
 
-/// A connection on which nothing came for so long, while something should have, is given up.
-const SILENCE: Duration = Duration::from_secs(8);
-
-/// A connection that nobody asked anything on for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// Questions under way on a connection at most; more wait in [`QUEUE`].
-const UNDER_WAY: usize = 512;
-
-/// How often those are looked for that nobody waits for any more.
-const TIDY: Duration = Duration::from_millis(250);
-
 /// Questions that wait for their turn at most.
 const QUEUE: usize = 2048;
-
-/// Bytes read at once.
-const READ: usize = 16 * 1024;
 
 /// Connections that are tried for one question: the one that stands, a new one, and the next resolvers.
 const TRIES: usize = 4;
@@ -73,11 +66,11 @@ impl Lost {
     }
 }
 
-/// The resolvers, and the connection to one of them.
-#[derive(Debug)]
+/// The resolvers, and the connection to one of them. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
 pub(super) struct Upstreams {
     exit: Exit,
-    targets: Vec<(Host, u16)>,
+    targets: Arc<[(Host, u16)]>,
     state: Arc<Mutex<State>>,
 }
 
@@ -85,10 +78,25 @@ pub(super) struct Upstreams {
 struct State {
     /// The resolver in use; the next after one that failed.
     chosen: usize,
-    /// When it was chosen.
+    /// When it was chosen, or the first one last looked for.
     since: Instant,
-    /// The way to each resolver's connection, where one stands.
-    lines: Vec<Option<mpsc::Sender<Ask>>>,
+    /// The first one is being looked for.
+    looking: bool,
+    /// Number of the circuit that connections are opened on, and since when that is.
+    circuit: (u64, Instant),
+    /// One for each resolver.
+    places: Vec<Place>,
+}
+
+/// The connection to a resolver, where one stands.
+#[derive(Clone, Debug)]
+struct Place {
+    /// The way to it.
+    line: Option<mpsc::Sender<Ask>>,
+    /// Number of its circuit.
+    circuit: u64,
+    /// No younger one is opened before that.
+    due: Instant,
 }
 
 /// A question on its way to the connection.
@@ -108,13 +116,15 @@ impl Upstreams {
             .partition(|(host, _)| matches!(host, Host::Onion(_)));
         let draw = draw(others.len());
         onions.extend(others.into_iter().nth(draw));
-        let state = State { chosen: 0, since: Instant::now(), lines: vec![None; onions.len()] };
-        Self { exit, targets: onions, state: Arc::new(Mutex::new(state)) }
+        let now = Instant::now();
+        let places = vec![Place { line: None, circuit: 0, due: now }; onions.len()];
+        let state = State { chosen: 0, since: now, looking: false, circuit: (0, now), places };
+        Self { exit, targets: onions.into(), state: Arc::new(Mutex::new(state)) }
     }
 
     /// Asks over new connections from now on.
     pub(super) fn renew(&self) {
-        self.state().lines.fill(None);
+        self.state().places.iter_mut().for_each(|place| place.line = None);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -151,20 +161,31 @@ impl Upstreams {
         Err(last)
     }
 
-    /// The resolver in use. After a while in which another one was, the first has its chance again; whoever waits meanwhile is asked for
-    /// elsewhere, as with any other that fails.
+    /// The resolver in use. While that is not the first, the first is looked for now and then, and nobody waits for it.
     fn chosen(&self) -> usize {
         let mut state = self.state();
-        if state.chosen != 0 && state.since.elapsed() >= RETURN {
-            (state.chosen, state.since) = (0, Instant::now());
+        if state.chosen != 0 && !state.looking && state.since.elapsed() >= RETURN {
+            state.looking = true;
+            tokio::spawn(self.clone().look_for_first());
         }
         state.chosen
+    }
+
+    /// Returns to the first resolver if it answers a question that tells nothing about anybody.
+    async fn look_for_first(self) {
+        drop(self.line(0, DEADLINE));
+        let answer = self.ask_one(0, &Query::of_root()).await;
+        let mut state = self.state();
+        (state.looking, state.since) = (false, Instant::now());
+        if answer.is_ok_and(|answer| !is_unable(&answer)) {
+            state.chosen = 0;
+        }
     }
 
     async fn ask_one(&self, number: usize, query: &Query) -> Result<Vec<u8>, Lost> {
         let (reply, answer) = oneshot::channel();
         let ask = Ask { query: query.clone(), answer: reply };
-        self.line(number).try_send(ask).map_err(|why| match why {
+        self.line(number, self.open_limit()).try_send(ask).map_err(|why| match why {
             TrySendError::Full(_) => Lost::Full,
             TrySendError::Closed(_) => Lost::Broken,
         })?;
@@ -176,62 +197,86 @@ impl Upstreams {
         number.wrapping_add(1).checked_rem(self.targets.len()).unwrap_or(0)
     }
 
-    /// The way to the connection with this resolver; a new one where none stands.
-    fn line(&self, number: usize) -> mpsc::Sender<Ask> {
+    /// How long opening a connection may take.
+    fn open_limit(&self) -> Duration {
+        if self.targets.len() > 1 { OPEN } else { DEADLINE }
+    }
+
+    /// The way to the connection with this resolver; a new one, opened within `limit`, where none stands. One that is of age is
+    /// followed by a younger one, and used until that stands.
+    fn line(&self, number: usize, limit: Duration) -> mpsc::Sender<Ask> {
         let mut state = self.state();
-        let place = state.lines.get_mut(number);
-        if let Some(line) = place.as_ref().and_then(|line| line.as_ref()).filter(|line| !line.is_closed()) {
+        let (circuit, now) = (state.circuit(), Instant::now());
+        let Some(place) = state.places.get_mut(number) else { return mpsc::channel(1).0 };
+        let standing = place.line.clone().filter(|line| !line.is_closed());
+        if let Some(line) = &standing
+            && (place.circuit == circuit || place.due > now)
+        {
             return line.clone();
         }
         let (line, asks) = mpsc::channel(QUEUE);
-        if let Some(place) = place {
-            *place = Some(line.clone());
+        let heir = standing.is_some().then(|| line.clone());
+        if heir.is_some() {
+            place.due = now + AGAIN;
+        } else {
+            (place.line, place.circuit) = (Some(line.clone()), circuit);
         }
         drop(state);
-        let visit = Visit {
-            exit: self.exit.clone(),
-            target: self.targets.get(number).cloned(),
-            limit: if self.targets.len() > 1 { OPEN } else { DEADLINE },
-            state: Arc::clone(&self.state),
-            number,
-            next: self.after(number),
-        };
+        let identity = self.exit.generation();
+        let visit = Visit { upstreams: self.clone(), limit, number, circuit, identity, heir };
         tokio::spawn(visit.run(asks));
-        line
+        standing.unwrap_or(line)
+    }
+}
+
+impl State {
+    /// Number of the circuit that a connection opened now is on.
+    fn circuit(&mut self) -> u64 {
+        if self.circuit.1.elapsed() >= AGE {
+            self.circuit = (self.circuit.0.wrapping_add(1), Instant::now());
+        }
+        self.circuit.0
     }
 }
 
 /// One connection from its opening to its end.
 struct Visit {
-    exit: Exit,
-    target: Option<(Host, u16)>,
+    upstreams: Upstreams,
     /// For the opening.
     limit: Duration,
-    state: Arc<Mutex<State>>,
     number: usize,
-    /// Who is asked if this one fails.
-    next: usize,
+    circuit: u64,
+    /// As whom it is opened.
+    identity: u64,
+    /// The way to it, where it is to follow another one: nobody waits for it yet.
+    heir: Option<mpsc::Sender<Ask>>,
 }
 
 impl Visit {
-    async fn run(self, mut asks: mpsc::Receiver<Ask>) {
-        let opened = match &self.target {
-            Some((host, port)) => {
-                self.exit.reach_within(host, *port, &Isolation::of("dns"), self.limit).await
-            }
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>) {
+        let exit = &self.upstreams.exit;
+        let isolation = Isolation::of("dns").and(&self.circuit.to_be_bytes());
+        let opened = match self.upstreams.targets.get(self.number) {
+            Some((host, port)) => exit.reach_within(host, *port, &isolation, self.limit).await,
             None => Err(ReachError::BadName),
         };
+        let heir = self.heir.take();
         match opened {
             Ok(stream) => {
+                if let Some(heir) = heir {
+                    self.take_over(heir);
+                }
                 let mut line = Line::new();
                 let why = line.run(stream, &mut asks).await;
-                if !line.answered {
+                if line.asked && !line.answered {
                     self.pass_on();
                 }
                 asks.close();
                 line.waiting.into_values().for_each(|ask| drop(ask.answer.send(Err(why))));
                 reject(&mut asks, why);
             }
+            // The one before goes on.
+            Err(_) if heir.is_some() => {}
             Err(why) => {
                 self.pass_on();
                 asks.close();
@@ -240,11 +285,20 @@ impl Visit {
         }
     }
 
+    /// Questions come here from now on. The one before answers those it has, and ends.
+    fn take_over(&self, line: mpsc::Sender<Ask>) {
+        if let Some(place) = self.upstreams.state().places.get_mut(self.number) {
+            (place.line, place.circuit) = (Some(line), self.circuit);
+        }
+    }
+
+    /// The next resolver is asked from now on, unless it was we who left.
     fn pass_on(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.upstreams.after(self.number);
+        let mut state = self.upstreams.state();
         // Another connection may have failed before, and moved on.
-        if state.chosen == self.number {
-            (state.chosen, state.since) = (self.next, Instant::now());
+        if state.chosen == self.number && self.upstreams.exit.generation() == self.identity {
+            (state.chosen, state.since) = (next, Instant::now());
         }
     }
 }
@@ -253,118 +307,6 @@ impl Visit {
 fn reject(asks: &mut mpsc::Receiver<Ask>, why: Lost) {
     while let Ok(ask) = asks.try_recv() {
         drop(ask.answer.send(Err(why))); // whoever asked may be gone
-    }
-}
-
-/// A connection.
-struct Line {
-    waiting: HashMap<u16, Ask>,
-    last: u16,
-    /// When it last said something, or was asked after a time in which it owed nothing.
-    heard: Instant,
-    /// It was asked, and said nothing since: also where nobody waits for the answer any more.
-    owing: bool,
-    /// When those that nobody waits for were last looked for.
-    tidied: Instant,
-    answered: bool,
-}
-
-impl Line {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self { waiting: HashMap::new(), last: 0, heard: now, owing: false, tidied: now, answered: false }
-    }
-
-    async fn run(&mut self, stream: ExitStream, asks: &mut mpsc::Receiver<Ask>) -> Lost {
-        let (mut reader, mut writer) = tokio::io::split(stream);
-        let mut heard = Vec::with_capacity(READ);
-        let mut batch = Vec::new();
-        loop {
-            let limit = if self.owing { SILENCE } else { IDLE };
-            let mut alarm = self.heard + limit;
-            if !self.waiting.is_empty() {
-                alarm = alarm.min(self.tidied + TIDY);
-            }
-            let room = UNDER_WAY.saturating_sub(self.waiting.len());
-            tokio::select! {
-                got = asks.recv_many(&mut batch, room), if room > 0 => {
-                    if got == 0 {
-                        return Lost::Broken; // a new identity: nobody asks here any more
-                    }
-                    let mut bytes = Vec::new();
-                    batch.drain(..).for_each(|ask| self.put(ask, &mut bytes));
-                    if !bytes.is_empty() && !self.owing {
-                        (self.heard, self.owing) = (Instant::now(), true);
-                    }
-                    let sending = async {
-                        writer.write_all(&bytes).await?;
-                        writer.flush().await
-                    };
-                    if !matches!(timeout(SILENCE, sending).await, Ok(Ok(()))) {
-                        return Lost::Broken;
-                    }
-                }
-                got = reader.read_buf(&mut heard) => {
-                    if !matches!(got, Ok(1..)) {
-                        return Lost::Broken;
-                    }
-                    self.heard = Instant::now();
-                    self.take(&mut heard);
-                    self.owing = !self.waiting.is_empty();
-                }
-                () = tokio::time::sleep_until(alarm) => {
-                    if self.heard + limit <= Instant::now() {
-                        return if self.owing { Lost::Silent } else { Lost::Broken };
-                    }
-                    self.tidy();
-                }
-            }
-        }
-    }
-
-    /// Makes room: those whose clients gave up would hold their places for as long as others are answered.
-    fn tidy(&mut self) {
-        self.waiting.retain(|_, ask| !ask.answer.is_closed());
-        self.tidied = Instant::now();
-    }
-
-    /// Numbers a question and writes it down.
-    fn put(&mut self, ask: Ask, bytes: &mut Vec<u8>) {
-        if ask.answer.is_closed() {
-            return;
-        }
-        let mut message = ask.query.forward();
-        loop {
-            self.last = self.last.wrapping_add(1);
-            if !self.waiting.contains_key(&self.last) {
-                break;
-            }
-        }
-        if let Some(id) = message.first_chunk_mut() {
-            *id = self.last.to_be_bytes();
-        }
-        bytes.extend(u16::try_from(message.len()).unwrap_or(0).to_be_bytes());
-        bytes.extend(message);
-        self.waiting.insert(self.last, ask);
-    }
-
-    /// Hands over what came whole.
-    fn take(&mut self, heard: &mut Vec<u8>) {
-        let mut at = 0_usize;
-        while let Some((length, rest)) = heard.get(at..).and_then(<[u8]>::split_first_chunk) {
-            let length = usize::from(u16::from_be_bytes(*length));
-            let Some(message) = rest.get(..length) else { break };
-            at = at.saturating_add(2).saturating_add(length);
-            let Some(id) = message.first_chunk().map(|id| u16::from_be_bytes(*id)) else { continue };
-            if self.waiting.get(&id).is_none_or(|ask| !ask.query.answered_by(message)) {
-                continue; // late, or the answer to something else
-            }
-            self.answered = true;
-            if let Some(ask) = self.waiting.remove(&id) {
-                drop(ask.answer.send(Ok(message.to_vec()))); // whoever asked may be gone
-            }
-        }
-        heard.drain(..at.min(heard.len()));
     }
 }
 

@@ -1,7 +1,9 @@
 //! Messages as they are on the wire (RFC 1035, section 4; RFC 6891): as much of them as a forwarder must understand.
 
+mod address;
 mod option;
 
+pub(super) use address::leads_inward;
 use option::{option, reason};
 
 /// Bytes before the question.
@@ -53,6 +55,7 @@ pub(super) enum Code {
 pub(super) enum Detail {
     Other = 0,
     NotReady = 14,
+    Blocked = 15,
     NotSupported = 21,
     NoReachableAuthority = 22,
     NetworkError = 23,
@@ -118,6 +121,11 @@ impl Query {
         }
     }
 
+    /// A question for the name servers of the root: everybody's, and the same for everybody.
+    pub(super) fn of_root() -> Self {
+        Self { id: 0, flags: RD, question: vec![0, 0, 2, 0, 1], edns: None }
+    }
+
     fn name(&self) -> &[u8] {
         self.question.split_last_chunk::<4>().map_or(&[][..], |(name, _)| name)
     }
@@ -151,7 +159,9 @@ impl Query {
 
     /// For the cache.
     pub(super) fn key(&self) -> Key {
-        let mut key = self.question.to_ascii_lowercase();
+        // Letters of the name alone: 65 and 97 are types, and letters as well.
+        let mut key = self.name().to_ascii_lowercase();
+        key.extend(self.question.get(self.name().len()..).unwrap_or_default());
         let proofs = self.edns.is_some_and(|edns| edns.wants_proofs);
         key.push(u8::from(proofs) | (u8::from(self.flags & CD != 0) << 1));
         Key(key)
@@ -172,9 +182,12 @@ impl Query {
     /// Whether these bytes answer this question.
     pub(super) fn answered_by(&self, bytes: &[u8]) -> bool {
         let end = HEADER.saturating_add(self.question.len());
+        let question = bytes.get(HEADER..end).and_then(<[u8]>::split_last_chunk::<4>);
         u16_at(bytes, 2).is_some_and(|flags| flags & QR != 0)
             && u16_at(bytes, 4) == Some(1)
-            && bytes.get(HEADER..end).is_some_and(|question| question.eq_ignore_ascii_case(&self.question))
+            && question.is_some_and(|(name, rest)| {
+                name.eq_ignore_ascii_case(self.name()) && self.question.ends_with(rest)
+            })
     }
 
     /// A message of the resolver as this client gets it, `age` seconds later. `None` where it makes no sense.

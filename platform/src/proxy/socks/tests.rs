@@ -185,3 +185,20 @@ async fn a_new_identity_resets_open_connections() {
     let why = timeout(LIMIT, client.read_u8()).await.unwrap().unwrap_err();
     assert_eq!(why.kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn a_stream_on_which_nothing_comes_is_closed_and_does_not_look_whole() {
+    let stage = Stage::new(config::Socks { idle: config::Seconds(1), ..config::Socks::default() }).await;
+    let mut server = stage.server("example.com");
+    let asked = [vec![5, 1, 0], request(1, "example.com", 80)].concat();
+    let (mut client, _) = stage.say(&asked, 12).await;
+    let mut far = server.accept().await.unwrap();
+    let mut byte = [0];
+    assert!(timeout(LIMIT, client.read(&mut byte)).await.unwrap().is_err(), "a reset, not an end");
+    assert!(!matches!(timeout(LIMIT, far.read(&mut byte)).await.unwrap(), Ok(1..)));
+    assert_eq!(stage.meter.view().errors.get("idle"), Some(&1));
+    drop(client);
+    while stage.meter.view().open > 0 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -55,6 +55,20 @@ fn questions_are_understood() {
 }
 
 #[test]
+fn types_are_no_letters() {
+    let asks = |kind: u16| Query::read(&question("example.com.", RecordType::from(kind), None)).unwrap();
+    // 65 is HTTPS and A, 97 is a.
+    assert_ne!(asks(65).key(), asks(97).key());
+    let mut answer = asks(97).fail(Code::NoError, None);
+    assert!(asks(97).answered_by(&answer) && !asks(65).answered_by(&answer));
+    answer[13..20].make_ascii_uppercase();
+    assert!(asks(97).answered_by(&answer));
+    let root = Query::of_root();
+    assert_eq!((root.kind(), root.class(), root.name()), (2, 1, &[0][..]));
+    assert_eq!(read(&root.forward()).queries[0].name().to_ascii(), ".");
+}
+
+#[test]
 fn answers_pass_with_the_clients_own_header_and_aged() {
     let mut asked = question("example.com.", RecordType::A, None);
     asked[13..20].make_ascii_uppercase(); // hickory writes small letters only
@@ -159,6 +173,97 @@ fn every_cut_and_every_flipped_byte_is_survived() {
             let _ = (Query::read(&good[..at]), lifetime(&good[..at]), query.reply(&good[..at], 1, true));
         }
     }
+}
+
+/// Pieces of messages: pointers, types, lengths.
+const PIECES: [&[u8]; 10] = [
+    &[0xC0, 12],
+    &[0xC0, 0],
+    &[0],
+    &[0, 1, 0, 1],
+    &[0, 28, 0, 1],
+    &[0, 65, 0, 1],
+    &[0, 41, 4, 208, 0, 0, 0, 0, 0, 0],
+    &[0xFF, 0xFF],
+    &[3, b'c', b'o', b'm', 0],
+    &[0, 4, 127, 0, 0, 1],
+];
+
+#[test]
+fn mangled_questions_mean_the_same_to_hickory_or_nothing() {
+    let good = [
+        question("www.Example.com.", RecordType::A, None),
+        question("a.b.c.example.com.", RecordType::HTTPS, Some(1232)),
+    ];
+    let (mut mangler, mut understood) = (crate::mangle::Mangler::new(3), 0);
+    for turn in 0..20_000 {
+        let bytes = mangler.mangle(&good[turn % 2], &PIECES);
+        let query = match Query::read(&bytes) {
+            Ok(query) => query,
+            Err(Some(answer)) => {
+                assert!(answer.starts_with(&bytes[..2]) && answer[2] & 0x80 != 0, "{bytes:?}");
+                continue;
+            }
+            Err(None) => continue,
+        };
+        let Ok(message) = Message::from_vec(&bytes) else { continue };
+        let [asked] = &message.queries[..] else { panic!("{bytes:?}") };
+        assert_eq!((query.kind(), query.class()), (asked.query_type().into(), asked.query_class().into()));
+        let sent = read(&query.forward());
+        assert_eq!((&sent.queries[0], sent.queries.len()), (asked, 1), "{bytes:?}");
+        let failed = read(&query.fail(Code::Failure, None));
+        assert_eq!((failed.metadata.id, &failed.queries[0]), (message.metadata.id, asked));
+        understood += 1;
+    }
+    assert!((200..18_000).contains(&understood), "some are still good, and some are not: {understood}");
+}
+
+#[test]
+fn mangled_answers_mean_the_same_to_hickory_or_nothing() {
+    let query = Query::read(&question("example.com.", RecordType::A, Some(512))).unwrap();
+    let mut mixed = read(&answer("example.com.", 2));
+    mixed.add_answer(Rr::from_rdata(name("example.com."), 60, RData::TXT(TXT::new(vec!["x".into()]))));
+    let soa = Soa::new(name("ns.example.com."), name("me.example.com."), 1, 2, 3, 4, 60);
+    mixed.add_authority(Rr::from_rdata(name("example.com."), 60, RData::SOA(soa)));
+    let mut good = [answer("example.com.", 4), mixed.to_vec().unwrap()];
+    // 192.0 looks like a pointer.
+    for bytes in &mut good {
+        while let Some(at) = bytes.windows(3).position(|three| three == [192, 0, 2]) {
+            bytes[at..at + 3].copy_from_slice(&[198, 51, 100]);
+        }
+    }
+    let (mut mangler, mut understood, mut inward) = (crate::mangle::Mangler::new(4), 0, 0);
+    for turn in 0..20_000 {
+        let bytes = mangler.mangle(&good[turn % 2], &PIECES);
+        let _ = lifetime(&bytes);
+        // Names that begin in the header mean nothing, and ours is another one.
+        let odd = bytes.windows(2).any(|two| two[0] == 0xC0 && usize::from(two[1]) < HEADER);
+        if odd || !query.answered_by(&bytes) {
+            continue;
+        }
+        let (Some(reply), Ok(message)) = (query.reply(&bytes, 0, false), Message::from_vec(&bytes)) else {
+            continue;
+        };
+        assert!(query.reply(&bytes, 0, true).unwrap().len() <= 512);
+        let records = |message: &Message| {
+            let all = [&message.answers, &message.authorities, &message.additionals];
+            all.map(Clone::clone)
+        };
+        let said = Message::from_vec(&reply).unwrap_or_else(|why| panic!("{why}: {bytes:?}"));
+        assert_eq!(records(&said), records(&message), "{bytes:?}");
+        let leads = records(&message).iter().flatten().any(|record| match &record.data {
+            RData::A(A(ip)) => address::is_inward((*ip).into()),
+            RData::AAAA(ip) => address::is_inward(ip.0.into()),
+            _ => false,
+        });
+        assert!(!leads || leads_inward(&bytes), "{bytes:?}");
+        inward += usize::from(leads);
+        understood += 1;
+    }
+    assert!(
+        understood > 200 && inward > 0,
+        "some are still good, and some lead inward: {understood} {inward}"
+    );
 }
 
 #[test]
