@@ -92,6 +92,6 @@ mod tests {
             };
             assert!(why.contains(word), "{why}");
         }
-        assert_eq!(read(std::io::repeat(b'x')).unwrap().len(), web::LONGEST + 2, "and no more is read");
+        assert_eq!(read(io::repeat(b'x')).unwrap().len(), web::LONGEST + 2, "and no more is read");
     }
 }
