@@ -5,10 +5,12 @@
 
 pub mod address;
 mod client_key;
+mod half;
 mod identity;
 pub mod keys;
 mod knock;
 pub mod memory;
+mod plug;
 mod published;
 mod room;
 mod stream;
@@ -24,9 +26,11 @@ use tokio::sync::watch;
 
 pub use address::{Address, BadAddress};
 pub use client_key::{BadClientKey, ClientKey};
+pub use half::{Broke, Half};
 pub use identity::IdentityKey;
 pub use keys::{AccessKey, ServiceKey};
 pub use knock::{Knock, Limits, Offer};
+pub use plug::{Hears, Plug};
 pub use published::Published;
 pub use stream::Stream;
 pub(crate) use tor::check_bridges;
