@@ -24,6 +24,7 @@ mod remember;
 mod report;
 mod room;
 mod run;
+mod seats;
 mod shares;
 mod shelf;
 mod shortage;
@@ -51,6 +52,7 @@ pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub(crate) use page::PageCommand;
 pub(crate) use porch::Place;
 pub(crate) use run::run;
+pub(crate) use seats::{Seat, Seats};
 pub use shares::MAX_SHARES;
 pub use tracker::command::{MirrorRequest, TrustRequest};
 

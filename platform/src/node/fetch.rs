@@ -336,6 +336,10 @@ const REFUSED: &str =
 
 impl Guide for Fetch {
     fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
+    fn refuses(&self) -> bool {
         self.ground.short.refuses()
     }
 
