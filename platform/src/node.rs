@@ -33,6 +33,7 @@ mod standing;
 mod tests;
 mod tracker;
 mod voice;
+mod warmth;
 
 use std::path::PathBuf;
 use std::sync::Arc;

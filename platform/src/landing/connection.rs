@@ -106,9 +106,9 @@ pub(crate) async fn serve(stream: Stream, all: impl Fn() -> Vec<Rc<Landing>>, pl
         full,
         reads: RefCell::default(),
     };
-    let respond = service_fn(|request| {
-        let response = answer(&request, &all(), |landing| visit.admit(landing));
-        std::future::ready(Ok::<_, Infallible>(response))
+    let (all, visit) = (&all, &visit);
+    let respond = service_fn(|request| async move {
+        Ok::<_, Infallible>(answer(&request, &all(), |landing| visit.admit(landing)).await)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
