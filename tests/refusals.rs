@@ -95,6 +95,7 @@ fn bad_input_gets_a_clear_error() {
     story.scene("a revoked share", || revoked(&stage));
     story.scene("a peer that is offline, and comes back", || offline(&stage));
     story.scene("metadata that is refused", || metadata::is_refused(&stage));
+    story.scene("metadata that is refused when it is fetched", || metadata::is_refused_from_a_peer(&stage));
     story.scene("frames and messages that are refused", || manners::are_refused(&stage));
     story.scene("a file that changes while shared", || trouble::file_changes(&stage));
     story.scene("the target exists", || trouble::target_exists(&stage));
