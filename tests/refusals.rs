@@ -21,6 +21,7 @@ mod start;
 mod trouble;
 
 use std::path::Path;
+use std::time::Duration;
 
 use bulbil::link::{Link, Token};
 use bulbil::net::ServiceKey;
@@ -31,8 +32,13 @@ use bulbil_tests::node::{COMMAND_LIMIT, Node, Settings};
 use bulbil_tests::scratch::Scratch;
 use bulbil_tests::story::Story;
 use bulbil_tests::talk::Said;
+use bulbil_tests::wait::eventually;
 
 pub(crate) const SIZE: u64 = 2 << 20;
+
+/// From the start of a peer that was killed until a fetch that waits for it is done: 30 s until Tor is up and has its new
+/// descriptor, and as long again until somebody asks for that.
+const FOUND_AGAIN: Duration = Duration::from_secs(75);
 
 /// Two nodes on a network, and folders to share from and to fetch into.
 pub(crate) struct Stage {
@@ -89,6 +95,7 @@ fn bad_input_gets_a_clear_error() {
     story.scene("a revoked share", || revoked(&stage));
     story.scene("a peer that is offline, and comes back", || offline(&stage));
     story.scene("metadata that is refused", || metadata::is_refused(&stage));
+    story.scene("metadata that is refused when it is fetched", || metadata::is_refused_from_a_peer(&stage));
     story.scene("frames and messages that are refused", || manners::are_refused(&stage));
     story.scene("a file that changes while shared", || trouble::file_changes(&stage));
     story.scene("the target exists", || trouble::target_exists(&stage));
@@ -201,6 +208,9 @@ fn offline(stage: &Stage) {
     let why = stage.fetcher.last_fetch().unwrap()["state"].to_string();
     assert!(why.contains("try again"), "{why}");
     late.restart().unwrap();
+    let what = "the fetch to be done after its peer was started again: it has to ask anew where the peer is";
+    let done = || stage.fetcher.last_fetch().is_ok_and(|fetch| fetch["state"]["is"] == "done");
+    eventually(FOUND_AGAIN, what, done).unwrap();
     let said = fetching.end(COMMAND_LIMIT).unwrap();
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(content::digest(&out.join("late.bin")).unwrap(), sha256);

@@ -19,10 +19,10 @@ use std::sync::Arc;
 use bulbil_core::pump::Clock as _;
 use bulbil_core::store::StoreError;
 use subtle::{Choice, ConstantTimeEq};
-use tokio::sync::Semaphore;
 
 use crate::clock::TokioClock;
 use crate::link::{Link, TOKEN_LEN, Token};
+use crate::node::Seats;
 use crate::store::{Content, Served};
 use crate::upload::Upload;
 
@@ -34,12 +34,15 @@ const SEATS: usize = 12;
 /// Connections of the readers of all shares at once.
 const ALL_SEATS: usize = 48;
 
+/// Milliseconds without a part of a file's worth of bytes after which a reader's seat may be another's.
+const SEAT_IDLE_MS: u64 = 30_000;
+
 /// What all landings of a node share, and its rooms with them.
 #[derive(Clone)]
 pub(crate) struct House(Rc<Shared>);
 
 struct Shared {
-    seats: Arc<Semaphore>,
+    seats: Seats,
     upload: Upload,
     clock: TokioClock,
 }
@@ -48,7 +51,7 @@ impl House {
     /// `upload_limit` in bytes a second, if there is one.
     pub(crate) fn new(clock: TokioClock, upload_limit: Option<u64>) -> Self {
         let upload = Upload::new(clock.now(), upload_limit);
-        Self(Rc::new(Shared { seats: Arc::new(Semaphore::new(ALL_SEATS)), upload, clock }))
+        Self(Rc::new(Shared { seats: Seats::new(ALL_SEATS, SEAT_IDLE_MS), upload, clock }))
     }
 
     /// What may leave the node, to browsers and to peers.
@@ -66,7 +69,7 @@ pub(crate) struct Landing {
     /// Whether the files may be read without Bulbil.
     browser: bool,
     house: House,
-    seats: Arc<Semaphore>,
+    seats: Seats,
     served: RefCell<Weak<RefCell<Served>>>,
     uploaded: Cell<u64>,
     fault: Cell<Option<StoreError>>,
@@ -87,7 +90,7 @@ impl Landing {
             sources,
             browser,
             house,
-            seats: Arc::new(Semaphore::new(SEATS)),
+            seats: Seats::new(SEATS, SEAT_IDLE_MS),
             served: RefCell::default(),
             uploaded: Cell::new(0),
             fault: Cell::new(None),

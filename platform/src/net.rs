@@ -5,10 +5,12 @@
 
 pub mod address;
 mod client_key;
+mod half;
 mod identity;
 pub mod keys;
 mod knock;
 pub mod memory;
+mod plug;
 mod published;
 mod room;
 mod stream;
@@ -20,13 +22,17 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 
 pub use address::{Address, BadAddress};
 pub use client_key::{BadClientKey, ClientKey};
+pub use half::{Broke, Half};
 pub use identity::IdentityKey;
 pub use keys::{AccessKey, ServiceKey};
 pub use knock::{Knock, Limits, Offer};
+pub use plug::{Hears, Plug};
 pub use published::Published;
 pub use stream::Stream;
 pub(crate) use tor::check_bridges;
@@ -38,12 +44,17 @@ use crate::status::NetStatus;
 /// Longest wait of [`Network::connect`]. A cold onion connect takes 2 to 5 s, a bad path 20 to 40 s.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(90);
 
-/// After so long another path is tried beside the first. A peer that was just killed leaves introduction points that take
-/// a message for it and never pass it on, which Tor notices after more than a minute only.
-pub const SECOND_TRY: Duration = Duration::from_secs(15);
+/// When paths are tried by [`Network::connect`], each beside those before it. A peer that was just killed leaves
+/// introduction points that take a message for it and never pass it on, which Tor notices after more than a minute only.
+/// Each path asks for the peer's descriptor anew: one of the last two finds that of a peer that is back since.
+pub const PATHS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(15), Duration::from_secs(30)];
 
 /// Streams of one service that were accepted by the network and wait for [`Service::accept`]; more are refused.
 pub const ACCEPT_QUEUE: usize = 16;
+
+/// Circuit numbers that conversations which follow each other take in turns, where each may share nothing with the last:
+/// Tor keeps what it knows of a service for each number, for two days after it was used. A number that failed begins anew.
+pub(crate) const TURNS: u32 = 8;
 
 /// Streams of one published service that wait for [`Published::next`]; more are refused.
 pub const KNOCK_QUEUE: usize = 64;
@@ -60,9 +71,15 @@ pub struct Circuit {
 }
 
 impl Circuit {
-    /// For a second try at the same time: shares nothing with the first. Lanes are counted from below.
-    const fn beside(self) -> Self {
-        Self { lane: self.lane ^ (1 << 31), ..self }
+    /// For path number `at` of [`PATHS`]: shares nothing with those before it. Lanes are counted from below, and
+    /// whoever counts otherwise leaves these two bits alone.
+    const fn beside(self, at: usize) -> Self {
+        let bits = match at {
+            0 => 0,
+            1 => 1 << 31,
+            _ => 1 << 29,
+        };
+        Self { lane: self.lane ^ bits, ..self }
     }
 }
 
@@ -153,31 +170,37 @@ impl Network {
         }
     }
 
-    /// Opens a stream. Tries another path beside a slow one after [`SECOND_TRY`], gives up after [`CONNECT_DEADLINE`].
+    /// Opens a stream. Tries other paths beside a slow one as [`PATHS`] says, gives up after [`CONNECT_DEADLINE`].
     pub async fn connect(
         &self,
         to: Address,
         access: Option<&AccessKey>,
         circuit: Circuit,
     ) -> Result<Stream, NetError> {
-        // Boxed, because Arti's part is large.
-        let mut first = Box::pin(self.open(to, access, circuit));
-        let mut second = Box::pin(async {
-            tokio::time::sleep(SECOND_TRY).await;
-            self.open(to, access, circuit.beside()).await
-        });
-        let either = async {
-            let begun = tokio::time::Instant::now();
-            tokio::select! {
-                opened = &mut first => match opened {
-                    Err(_) if begun.elapsed() >= SECOND_TRY => second.await,
-                    answer => answer,
-                },
-                // Also where that is an error: it tells more than a try that hangs, and the caller tries again.
-                opened = &mut second => opened,
+        let begun = tokio::time::Instant::now();
+        let mut paths: FuturesUnordered<_> = PATHS
+            .into_iter()
+            .enumerate()
+            .map(|(at, after)| async move {
+                if !after.is_zero() {
+                    tokio::time::sleep(after).await;
+                }
+                // Boxed, because Arti's part is large.
+                (at, Box::pin(self.open(to, access, circuit.beside(at))).await)
+            })
+            .collect();
+        let first = async {
+            while let Some((at, outcome)) = paths.next().await {
+                let started = PATHS.iter().filter(|after| **after <= begun.elapsed()).count();
+                // What the newest path says counts, also where that is an error: it tells more than those that hang, and
+                // the caller tries again.
+                if outcome.is_ok() || at.saturating_add(1) >= started {
+                    return outcome;
+                }
             }
+            Err(NetError::Timeout)
         };
-        tokio::time::timeout(CONNECT_DEADLINE, Box::pin(either)).await.map_err(|_| NetError::Timeout)?
+        tokio::time::timeout(CONNECT_DEADLINE, first).await.map_err(|_| NetError::Timeout)?
     }
 
     async fn open(

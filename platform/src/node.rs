@@ -24,6 +24,7 @@ mod remember;
 mod report;
 mod room;
 mod run;
+mod seats;
 mod shares;
 mod shelf;
 mod shortage;
@@ -32,6 +33,7 @@ mod standing;
 mod tests;
 mod tracker;
 mod voice;
+mod warmth;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub use mail::{InLetter, OutLetter, SendRequest, Sent};
 pub(crate) use page::PageCommand;
 pub(crate) use porch::Place;
 pub(crate) use run::run;
+pub(crate) use seats::{Seat, Seats};
 pub use shares::MAX_SHARES;
 pub use tracker::command::{MirrorRequest, TrustRequest};
 

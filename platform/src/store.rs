@@ -7,10 +7,12 @@ mod fetched;
 mod handles;
 mod ledger;
 mod served;
+mod warming;
 
 pub use content::{Content, ContentError};
 pub use fetched::{Fetched, Flush, Found, OpenError, Tidy};
 pub use served::Served;
+pub use warming::{Warm, Warming};
 
 use std::io;
 

@@ -1,10 +1,21 @@
-//! Metadata that nobody should believe, through `check`, `hash` and `share`.
+//! Metadata that nobody should believe, through `check`, `hash` and `share`, and from a peer. More of what peers may say is
+//! in the platform's own tests, which need no Tor.
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::rc::Rc;
 
+use bulbil::link::{Link, Token};
+use bulbil::net::{Address, ServiceKey, Stream};
+use bulbil_core::hello::Hello;
+use bulbil_core::id::InfoHash;
+use bulbil_core::wire::Message;
+use bulbil_tests::node::COMMAND_LIMIT;
 use bulbil_tests::scratch::Scratch;
+use sha2::Digest as _;
+use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
+use crate::raw::{Lane, PATIENCE, Raw, name_of};
 use crate::{Stage, refused, text};
 
 /// `.torrent` files: what is wrong, the info dictionary, words of the message.
@@ -58,4 +69,50 @@ pub(crate) fn is_refused(stage: &Stage) {
     refused(&said, 1, &["a symbolic link", "remove it"]);
     let said = stage.seed.say(&["share", text(&folder.join("missing"))]).unwrap();
     refused(&said, 1, &["cannot share", "check the path"]);
+}
+
+/// A seed made by hand tells of a share that would leave its folder, and then of one that is not what its hash says.
+pub(crate) fn is_refused_from_a_peer(stage: &Stage) {
+    let out = Scratch::new("out").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_, info, words) = cases().into_iter().find(|(name, ..)| *name == "deep traversal").unwrap();
+    let right = InfoHash(sha2::Sha256::digest(&info).into());
+    LocalSet::new().block_on(&runtime, async {
+        for (info_hash, words) in [(right, words), (InfoHash([9; 32]), "does not match its hash")] {
+            let key = ServiceKey::random().unwrap();
+            let address = key.address(80);
+            let link = Link { address, public: false, token: Token::from_bytes([5; 16]) }.to_string();
+            let raw = Rc::new(Raw::start(&stage.network, &link).await.unwrap());
+            let mut service = raw.net.serve(&key, 80, Some(&raw.access())).await.unwrap();
+            let mut reachable = service.reachable();
+            tokio::time::timeout(PATIENCE, reachable.wait_for(|up| *up)).await.unwrap().unwrap();
+            let info = info.clone();
+            let telling = spawn_local(async move {
+                while let Some(stream) = service.accept().await {
+                    let (raw, info) = (Rc::clone(&raw), info.clone());
+                    spawn_local(async move { tell(&raw, stream, address, (info_hash, &info)).await });
+                }
+            });
+            let mut fetching = stage.fetcher.begin(&["fetch", &link, "--out", text(out.path())]).unwrap();
+            let said = spawn_blocking(move || fetching.end(COMMAND_LIMIT)).await.unwrap().unwrap();
+            refused(&said, 1, &[words, "ask its owner for a new link"]);
+            assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "{words}");
+            telling.abort();
+        }
+    });
+}
+
+/// Answers a caller's first question, and nothing else.
+async fn tell(raw: &Raw, stream: Stream, service: Address, (info_hash, info): (InfoHash, &[u8])) {
+    let mut lane = Lane { stream };
+    let hello = Hello::listen(raw.secrets(201), &name_of(service), [raw.next(); 32]);
+    if lane.shake(hello, || Some(raw.secrets(200))).await.is_err() {
+        return; // it called twice, and needed one of them
+    }
+    while let Ok(frame) = lane.recv().await {
+        if let Ok(Message::AskInfo(0)) = Message::decode(&frame) {
+            let total = u32::try_from(info.len()).unwrap();
+            _ = lane.say(&Message::Info { info_hash, total, offset: 0, bytes: info }).await;
+        }
+    }
 }

@@ -99,7 +99,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Failure> {
-        let stream = timeout(CONNECT, UnixStream::connect(&self.socket)).await.map_err(|_| strange())?;
+        let stream = timeout(CONNECT, UnixStream::connect(&self.socket)).await.map_err(|_| self.busy())?;
         let stream = stream.map_err(|error| self.unreachable(&error))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| gone())?;
         tokio::spawn(connection);
@@ -107,6 +107,15 @@ impl Client {
         let request =
             request.body(Full::new(body)).map_err(|_| Failure::Usage("not a valid name".to_owned()))?;
         sender.send_request(request).await.map_err(|_| gone())
+    }
+
+    /// It listens, and takes nobody.
+    fn busy(&self) -> Failure {
+        Failure::Failed(format!(
+            "the node at {} is busy and took no call for {} s; try again, and if this lasts look at its log",
+            self.socket.display(),
+            CONNECT.as_secs()
+        ))
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {

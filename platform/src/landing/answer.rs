@@ -16,7 +16,7 @@ use crate::link::{TOKEN_LEN, Token};
 
 /// Answers a request at a service that offers `all` of these. `admit` is asked for room for a reader who named the right
 /// token, and not before: strangers take no reader's place.
-pub(super) fn answer<B>(
+pub(super) async fn answer<B>(
     request: &Request<B>,
     all: &[Rc<Landing>],
     admit: impl FnOnce(&Rc<Landing>) -> bool,
@@ -43,7 +43,7 @@ pub(super) fn answer<B>(
         What::File(_) if !landing.browser => {
             html(StatusCode::FORBIDDEN, page::bulbil_only(), headers::CLOSED)
         }
-        What::File(number) => file(&landing, number, request.headers(), get),
+        What::File(number) => file(&landing, number, request.headers(), get).await,
     }
 }
 
@@ -77,7 +77,7 @@ fn html(status: StatusCode, text: impl Into<Bytes>, policy: &str) -> Response<Bo
 }
 
 /// A file, or the part of it that was asked for. Never shown by the browser, only kept.
-fn file(landing: &Rc<Landing>, number: usize, asked: &hyper::HeaderMap, get: bool) -> Response<Body> {
+async fn file(landing: &Rc<Landing>, number: usize, asked: &hyper::HeaderMap, get: bool) -> Response<Body> {
     let Some(path) = landing.content.paths().get(number) else { return missing() };
     let span =
         u32::try_from(number).ok().and_then(|file| landing.content.layout().span_of_file(file)).copied();
@@ -94,7 +94,7 @@ fn file(landing: &Rc<Landing>, number: usize, asked: &hyper::HeaderMap, get: boo
     let body = match span {
         Some(span) if end > from => {
             let mut body = FileBody::new(Rc::clone(landing), span, from, end);
-            if get && body.begin().is_err() {
+            if get && body.begin().await.is_err() {
                 return html(StatusCode::INTERNAL_SERVER_ERROR, page::unreadable(), headers::CLOSED);
             }
             Body::File(body)

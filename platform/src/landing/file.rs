@@ -1,6 +1,7 @@
 //! A part of a file on its way to a browser, one checked block at a time.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -12,10 +13,11 @@ use bulbil_core::limits::BLOCK_LEN;
 use bulbil_core::pump::Clock as _;
 use bulbil_core::store::{Store, StoreError};
 use hyper::body::Bytes;
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use super::Landing;
-use crate::store::Served;
+use crate::store::{Served, Warm};
 
 /// The file ends here: it changed, or the share was withdrawn. The browser sees a broken download and may resume it.
 #[derive(Debug, thiserror::Error)]
@@ -33,17 +35,20 @@ pub(super) struct FileBody {
     first: Option<Bytes>,
     /// Until the upload limit lets the next block through.
     wait: Option<Pin<Box<Sleep>>>,
+    /// A piece that is being hashed.
+    warming: Option<JoinHandle<Result<Warm, StoreError>>>,
 }
 
 impl FileBody {
     /// `end` is the first byte that is not sent any more. Reads nothing yet.
     pub(super) fn new(landing: Rc<Landing>, span: Span, at: u64, end: u64) -> Self {
         let served = landing.served();
-        Self { landing, served, span, at, end: end.min(span.length), first: None, wait: None }
+        Self { landing, served, span, at, end: end.min(span.length), first: None, wait: None, warming: None }
     }
 
     /// Reads the first block, so that a file that cannot be read gets an answer that says so.
-    pub(super) fn begin(&mut self) -> Result<(), Broken> {
+    pub(super) async fn begin(&mut self) -> Result<(), Broken> {
+        poll_fn(|cx| self.poll_warm(cx)).await;
         self.first = Some(self.read()?);
         Ok(())
     }
@@ -60,6 +65,9 @@ impl FileBody {
             return Poll::Ready(None);
         }
         ready!(self.poll_limit(cx));
+        if self.first.is_none() {
+            ready!(self.poll_warm(cx));
+        }
         if self.landing.closed.get() {
             return Poll::Ready(Some(Err(Broken)));
         }
@@ -80,6 +88,24 @@ impl FileBody {
             let Err(millis) = shared.upload.take(now, next) else { return Poll::Ready(()) };
             self.wait = Some(Box::pin(tokio::time::sleep(Duration::from_millis(millis))));
         }
+    }
+
+    /// Waits until another thread has hashed the piece in which the next byte lies. What goes wrong is seen when it is read.
+    fn poll_warm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.warming.is_none() {
+            let piece = self.place().map(|(id, _)| id.piece);
+            let Some(job) = piece.and_then(|piece| self.served.borrow().warming(piece)) else {
+                return Poll::Ready(());
+            };
+            self.warming = Some(tokio::task::spawn_blocking(move || job.run()));
+        }
+        let Some(warming) = &mut self.warming else { return Poll::Ready(()) };
+        let done = ready!(Pin::new(warming).poll(cx));
+        self.warming = None;
+        if let Ok(Ok(warm)) = done {
+            self.served.borrow_mut().warmed(warm);
+        }
+        Poll::Ready(())
     }
 
     fn read(&mut self) -> Result<Bytes, Broken> {

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::halves::{Halves, halves};
 use super::open::{self, name_of};
-use super::porch::{Place, Porch};
+use super::porch::{FEW, Place, Porch, STRANGERS};
 use super::room::{Pass, Room};
 use super::voice::{self, Voice};
 use crate::landing::{self, Landing};
@@ -28,6 +28,11 @@ pub(crate) trait Guide: 'static {
 
     /// Whether memory is too short for another caller.
     fn is_short(&self) -> bool;
+
+    /// Whether a caller is to be sent away for that. Then it counts.
+    fn refuses(&self) -> bool {
+        self.is_short()
+    }
 
     /// Its room, opened if need be.
     fn room(&self, pass: &Pass) -> Option<Rc<Room>>;
@@ -74,7 +79,7 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
     let mut callers = JoinSet::new();
     loop {
         let next = async {
-            porch.room().await;
+            porch.room(if guide.is_short() { FEW } else { STRANGERS }).await;
             service.accept().await
         };
         tokio::select! {
@@ -83,10 +88,6 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
                     warn!("a service ended; its share cannot be reached until the node is started again");
                     return;
                 };
-                if guide.is_short() {
-                    debug!("memory is short: a caller was sent away");
-                    continue;
-                }
                 let guide = Rc::clone(&guide);
                 porch.enter(|place| callers.spawn_local(welcome(stream, name, guide, place)));
             }
@@ -95,17 +96,23 @@ pub(crate) async fn keep(mut service: Service, guide: Rc<dyn Guide>) {
     }
 }
 
-/// Hears what kind of caller it is, and lets it in.
+/// Hears what kind of caller it is, and lets it in. While memory is short it is told that there is no place.
 async fn welcome(mut stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: Place) {
-    match voice::hear(&mut stream).await {
-        Voice::Node => converse(stream, name, guide, place).await,
-        Voice::Browser => landing::serve(stream, || guide.landings(), place).await,
+    let voice = voice::hear(&mut stream).await;
+    let full = guide.refuses();
+    if full {
+        debug!("memory is short: a caller is sent away");
+    }
+    match voice {
+        Voice::Node => converse(stream, name, guide, place, full).await,
+        Voice::Browser => landing::serve(stream, || guide.landings(), place, full).await,
         Voice::Noise => debug!("a caller said nothing that is known here"),
     }
 }
 
-/// Opens the conversation of a node and carries it.
-async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: Place) {
+/// Opens the conversation of a node and carries it, or says that all is `full`: who hears that comes again, however long
+/// it takes, and who is hung up on would not.
+async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: Place, full: bool) {
     let mut halves = halves(stream);
     let asked = RefCell::new(None);
     let find = |purpose: Purpose, wanted: [u8; 32]| {
@@ -120,6 +127,12 @@ async fn converse(stream: Stream, name: [u8; 34], guide: Rc<dyn Guide>, place: P
             return;
         }
     };
+    if full {
+        if purpose == Purpose::Peer {
+            open::turn_away(&mut halves).await;
+        }
+        return; // others take a hang-up for what it is
+    }
     drop(place);
     let Some(asked) = asked.take() else { return };
     let callee = match (purpose, asked) {

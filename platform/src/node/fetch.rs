@@ -34,6 +34,10 @@ use crate::store::Content;
 /// Milliseconds between two tries to reach the link, doubling.
 const RETRY_MS: (u64, u64) = (2_000, 60_000);
 
+/// The longest of these pauses, in milliseconds, while nothing is known of the share and fewer tries failed than this: a
+/// node that was started again is found soon, and one that stays away is not called all day.
+const EAGER: (u64, u32) = (15_000, 40);
+
 /// What a fetch is made of.
 pub(crate) struct FetchParts {
     pub(crate) id: u64,
@@ -72,6 +76,8 @@ pub(crate) struct Fetch {
     started: Instant,
     /// See [`Trouble::Late`].
     late: Cell<bool>,
+    /// Tries to learn what the link stands for.
+    tries: Cell<u32>,
     /// Others who serve the same, as records say.
     known: RefCell<Vec<Source>>,
     links: RefCell<Option<Rc<LinkRecords>>>,
@@ -114,7 +120,12 @@ enum Trouble {
 
 /// What is said of a node all of whose places are taken.
 fn busy(wait: Duration) -> String {
-    format!("the node is busy; tried again in {} s", wait.as_millis().div_ceil(1000))
+    again("the node is busy", wait)
+}
+
+/// Why nothing moves, and when it is tried again.
+fn again(why: &str, wait: Duration) -> String {
+    format!("{why}; tried again in {} s", wait.as_millis().div_ceil(1000))
 }
 
 impl Fetch {
@@ -136,6 +147,7 @@ impl Fetch {
             reachable: Cell::new(false),
             started: Instant::now(),
             late: Cell::new(false),
+            tries: Cell::new(0),
             known: RefCell::default(),
             links: RefCell::default(),
             task: RefCell::default(),
@@ -222,7 +234,10 @@ impl Fetch {
                 Err(Trouble::Passing(why)) if self.is_given_up() => {
                     break Some(format!("gave up after 24 hours: {why}"));
                 }
-                Err(Trouble::Passing(why)) => (why, Duration::from_millis(retry.failed(0))),
+                Err(Trouble::Passing(why)) => {
+                    let wait = Duration::from_millis(retry.failed(0).min(self.longest_pause()));
+                    (again(&why, wait), wait)
+                }
                 Err(Trouble::Busy) => {
                     self.note_heard();
                     let wait = Duration::from_millis(retry.failed(0));
@@ -252,6 +267,12 @@ impl Fetch {
                 self.set_state(FetchState::Failed(why));
             }
         }
+    }
+
+    /// Milliseconds, before the next try.
+    fn longest_pause(&self) -> u64 {
+        let eager = self.metadata.borrow().is_none() && self.tries.get() < EAGER.1;
+        if eager { EAGER.0 } else { RETRY_MS.1 }
     }
 
     /// One try: from wherever the last one got to.
@@ -315,6 +336,10 @@ const REFUSED: &str =
 
 impl Guide for Fetch {
     fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
+    fn refuses(&self) -> bool {
         self.ground.short.refuses()
     }
 

@@ -13,7 +13,7 @@ use super::halves::halves;
 use super::open::{self, address_of};
 use super::room::Room;
 use super::tracker::LinkRecords;
-use crate::net::Circuit;
+use crate::net::{Circuit, TURNS};
 
 /// Milliseconds between two tries, doubling.
 const RETRY_MS: (u64, u64) = (5_000, 300_000);
@@ -28,17 +28,17 @@ const FIRST_LANE: u32 = 1 << 30;
 /// each of the others in turn.
 pub(super) async fn run(fetch: Weak<Fetch>, room: Weak<Room>, links: Rc<LinkRecords>) {
     let mut retry = Backoff::new(RETRY_MS.0, RETRY_MS.1);
-    let (mut turn, mut lane) = (0_usize, FIRST_LANE);
+    let (mut turn, mut count) = (0_usize, 0_u32);
     loop {
         let Some(names) = fetch.upgrade().map(|fetch| fetch.names()) else { return };
         let Some(now) = room.upgrade() else { return };
         let name = turn.checked_rem(names.len()).and_then(|at| names.get(at)).cloned();
         let began = Instant::now();
         if let Some(name) = name {
-            converse(&now, &name, lane, &links).await;
+            converse(&now, &name, FIRST_LANE + count % TURNS, &links).await;
         }
         drop(now);
-        lane = lane.wrapping_add(1).max(FIRST_LANE);
+        count = count.wrapping_add(1);
         if began.elapsed() >= STEADY {
             retry.succeeded();
             turn = 0;

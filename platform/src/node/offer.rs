@@ -227,6 +227,10 @@ impl Offer {
 
 impl Guide for Offer {
     fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
+    fn refuses(&self) -> bool {
         self.ground.short.refuses()
     }
 

@@ -14,6 +14,9 @@ use tokio::time::Instant;
 /// Strangers at one door at once. More wait in the network's own queue.
 pub(super) const STRANGERS: usize = 32;
 
+/// The same while memory is short: each of them is told so, and costs a frame until then.
+pub(super) const FEW: usize = 4;
+
 /// After so long a stranger makes room if the porch is full: an opening takes two round trips, a second or two.
 const HURRY: Duration = Duration::from_secs(5);
 
@@ -45,11 +48,11 @@ pub(crate) struct Porch {
 }
 
 impl Porch {
-    /// Waits until one more may come in. Cancel-safe.
-    pub(super) async fn room(&mut self) {
+    /// Waits until one more may come in, of so many at `most`. Cancel-safe.
+    pub(super) async fn room(&mut self, most: usize) {
         loop {
             self.strangers.retain(|stranger| stranger.is.get());
-            let Some(oldest) = self.strangers.front().filter(|_| self.strangers.len() >= STRANGERS) else {
+            let Some(oldest) = self.strangers.front().filter(|_| self.strangers.len() >= most) else {
                 return;
             };
             if oldest.since.elapsed() >= HURRY {

@@ -132,6 +132,10 @@ impl Primary {
 
 impl Guide for Primary {
     fn is_short(&self) -> bool {
+        self.ground.short.get()
+    }
+
+    fn refuses(&self) -> bool {
         self.ground.short.refuses()
     }
 

@@ -19,7 +19,7 @@ use bulbil_core::swarm::{self, Event, LaneId, NoLane, Over, Settings};
 use bulbil_core::time::Millis;
 use bulbil_core::transport::SendFrame as _;
 use log::{debug, info};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::dial;
@@ -29,6 +29,7 @@ use super::open;
 use super::shelf::Shelf;
 use super::shortage::Short;
 use super::tracker::Sources;
+use super::warmth::Warmth;
 use crate::clock::TokioClock;
 use crate::link::Token;
 use crate::net::{AccessKey, NetError, Network};
@@ -100,6 +101,8 @@ pub(crate) struct Room {
     /// Something ended: whole, or a fault. Looked at by the fetch.
     pub(crate) turned: Notify,
     tasks: RefCell<JoinSet<()>>,
+    /// One piece is hashed at a time, so that nobody who asks for many keeps the machine busy.
+    warming: Semaphore,
     last_error: Cell<Option<NetError>>,
     /// Lanes that were opened so far.
     opened: Cell<u64>,
@@ -160,6 +163,7 @@ impl Room {
             changed: Rc::default(),
             turned: Notify::new(),
             tasks: RefCell::default(),
+            warming: Semaphore::new(1),
             last_error: Cell::new(None),
             opened: Cell::new(0),
             refused: Cell::new(false),
@@ -257,8 +261,9 @@ impl Room {
         let mut buf = vec![0; MAX_FRAME];
         let line = LaneLine::new(self, id, notify, halves.wear.clone());
         let mut over = self.over.subscribe();
+        let mut rx = Warmth::new(self, halves.rx.as_mut());
         let end = tokio::select! {
-            end = pump::run(&line, (&mut halves.tx, halves.rx.as_mut()), &self.ground.clock, &mut buf) => end,
+            end = pump::run(&line, (&mut halves.tx, &mut rx), &self.ground.clock, &mut buf) => end,
             _ = over.wait_for(|over| *over) => Ended::Hangup,
         };
         drop(gone);

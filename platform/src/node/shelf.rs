@@ -4,7 +4,7 @@ use bulbil_core::content::Hash;
 use bulbil_core::id::{BlockId, InfoHash};
 use bulbil_core::store::{Store, StoreError};
 
-use crate::store::{Fetched, Served};
+use crate::store::{Fetched, Served, Warm, Warming};
 
 /// See the module.
 pub(crate) enum Shelf {
@@ -29,6 +29,22 @@ impl Shelf {
     pub(crate) fn relieve(&mut self) {
         if let Self::Served(served) = self {
             served.relieve();
+        }
+    }
+
+    /// See [`Served::warming`].
+    pub(crate) fn warming(&self, piece: u32) -> Option<Warming> {
+        match self {
+            Self::Served(served) => served.warming(piece),
+            Self::Fetched(fetched) => fetched.warming(piece),
+        }
+    }
+
+    /// See [`Served::warmed`].
+    pub(crate) fn warmed(&mut self, warm: Warm) {
+        match self {
+            Self::Served(served) => served.warmed(warm),
+            Self::Fetched(fetched) => fetched.warmed(warm),
         }
     }
 

@@ -4,6 +4,7 @@ mod busy;
 mod damage;
 mod diary;
 mod fetches;
+mod forged;
 mod full;
 mod guesses;
 mod landing;

@@ -23,7 +23,6 @@ mod view;
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::time::Duration;
 
 use bulbil_core::id::{InfoHash, NodeKey};
@@ -31,8 +30,9 @@ use bulbil_core::limits::RECORD_LIFE_S;
 use bulbil_core::tracker::{Body, Kind, Rank, Record, Visibility};
 use bulbil_core::trust::Horizon;
 use ed25519_dalek::SigningKey;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
+use super::Seats;
 use super::open;
 use super::room::Ground;
 use crate::net::{Address, ServiceKey};
@@ -54,6 +54,10 @@ const MAX_CALLERS: usize = 16;
 /// The same about the records of all shares together.
 const MAX_LINK_CALLERS: usize = 32;
 
+/// Milliseconds in which a caller told and asked nothing, after which its place may be another's. It may call again, and
+/// then hears what it missed.
+const CALLER_IDLE_MS: u64 = 120_000;
+
 /// Records of one trusted node: as many as a store keeps of one author.
 const TRUSTED_PLACES: usize = bulbil_core::limits::AUTHOR_QUOTA;
 
@@ -69,21 +73,6 @@ const FIRST_NUMBER: u64 = 1 << 62;
 /// Everyone trusted.
 type Reach = Horizon<256>;
 
-/// How many conversations there may be.
-#[derive(Clone, Debug)]
-pub(crate) struct Callers(Arc<Semaphore>);
-
-impl Callers {
-    fn new(most: usize) -> Self {
-        Self(Arc::new(Semaphore::new(most)))
-    }
-
-    /// A place, if there is one.
-    fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
-    }
-}
-
 /// See the module. Lives on the node's thread.
 pub(crate) struct Tracker {
     ground: Ground,
@@ -93,8 +82,8 @@ pub(crate) struct Tracker {
     us: NodeKey,
     budget: usize,
     served: Rc<Records>,
-    callers: Callers,
-    link_callers: Callers,
+    callers: Seats,
+    link_callers: Seats,
     plan: RefCell<Plan>,
     reach: RefCell<Box<Reach>>,
     neighbours: RefCell<Vec<Rc<Neighbour>>>,
@@ -127,8 +116,8 @@ impl Tracker {
             us,
             budget,
             served,
-            callers: Callers::new(MAX_CALLERS),
-            link_callers: Callers::new(MAX_LINK_CALLERS),
+            callers: Seats::new(MAX_CALLERS, CALLER_IDLE_MS),
+            link_callers: Seats::new(MAX_LINK_CALLERS, CALLER_IDLE_MS),
             plan: RefCell::default(),
             reach: RefCell::default(),
             neighbours: RefCell::default(),
@@ -153,7 +142,7 @@ impl Tracker {
     }
 
     /// Places for conversations about the records of shares.
-    pub(crate) fn link_callers(&self) -> Callers {
+    pub(crate) fn link_callers(&self) -> Seats {
         self.link_callers.clone()
     }
 

@@ -16,7 +16,7 @@ use bulbil_core::content::Hash;
 use bulbil_core::id::{BlockId, InfoHash};
 use bulbil_core::store::{Store, StoreError};
 
-use super::{Content, Served};
+use super::{Content, Served, Warm, Warming};
 use crate::config::Fsync;
 use crate::sys::folder::Folder;
 pub use flush::{Flush, Tidy};
@@ -152,6 +152,21 @@ impl Fetched {
     /// Whether the share lies finished under its own name.
     pub const fn is_finished(&self) -> bool {
         matches!(self.stage, Stage::Done(_))
+    }
+
+    /// See [`Served::warming`]. What is not finished yet needs none: its leaves are on the disk.
+    pub fn warming(&self, piece: u32) -> Option<Warming> {
+        match &self.stage {
+            Stage::Part(_) => None,
+            Stage::Done(served) => served.warming(piece),
+        }
+    }
+
+    /// See [`Served::warmed`].
+    pub fn warmed(&mut self, warm: Warm) {
+        if let Stage::Done(served) = &mut self.stage {
+            served.warmed(warm);
+        }
     }
 
     /// Lets another fetch write there. Nothing may be written through this one any more.

@@ -34,6 +34,11 @@ impl<K: Copy + Eq, V> Handles<K, V> {
         Ok(self.entries.back_mut().map(|(_, value)| value))
     }
 
+    /// Whether the value under `key` is at hand.
+    pub(super) fn has(&self, key: K) -> bool {
+        self.entries.iter().any(|(other, _)| *other == key)
+    }
+
     /// Lets go of the value under `key`.
     pub(super) fn forget(&mut self, key: K) {
         self.entries.retain(|(other, _)| *other != key);

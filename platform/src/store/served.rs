@@ -12,6 +12,7 @@ use bulbil_core::store::{Store, StoreError};
 
 use super::content::Content;
 use super::handles::Handles;
+use super::warming::{Warm, Warming, leaves_of};
 use crate::sys::map::Map;
 
 /// Files kept mapped per share.
@@ -87,29 +88,27 @@ impl Served {
         Ok(())
     }
 
+    /// What is to be done on another thread before [`read`](Store::read) gives a block of this piece without hashing all of
+    /// it; `None` where that was done, or where there is no such piece.
+    pub fn warming(&self, piece: u32) -> Option<Warming> {
+        if self.leaves.has(piece) {
+            return None;
+        }
+        let (place, _) = self.content.offset(BlockId { piece, block: 0 })?;
+        let span = self.content.layout().spans().get(place)?;
+        let path = self.files.get(usize::try_from(span.file).ok()?)?.clone();
+        Some(Warming { content: Arc::clone(&self.content), piece, file: (path, span.length) })
+    }
+
+    /// Takes in what came of it.
+    pub fn warmed(&mut self, warm: Warm) {
+        _ = self.leaves.get(warm.piece, || Ok::<_, StoreError>(warm.leaves));
+    }
+
     /// Leaves of a piece, checked against its hash.
     fn leaves_of(&mut self, piece: u32, block: &mut [u8]) -> Result<Vec<Hash>, StoreError> {
-        let layout = self.content.layout();
-        let blocks = layout.blocks_in(piece).ok_or(StoreError::Missing)?;
-        let levels = layout.proof_len(piece).ok_or(StoreError::Missing)?;
-        let mut leaves = Vec::with_capacity(usize::from(blocks));
-        for number in 0..blocks {
-            let id = BlockId { piece, block: number };
-            let length = self.content.layout().block_len(id).ok_or(StoreError::Missing)?;
-            let bytes = block.get_mut(..length).ok_or(StoreError::Failed)?;
-            self.fill(id, bytes)?;
-            leaves.push(merkle::leaf(bytes));
-        }
-        let mut tree = merkle::Tree::new();
-        for leaf in &leaves {
-            tree.push(*leaf);
-        }
-        let root = u32::try_from(levels).ok().and_then(|levels| tree.root_at(levels));
-        if root.is_some() && root == self.content.piece_root(piece) {
-            Ok(leaves)
-        } else {
-            Err(StoreError::Changed)
-        }
+        let content = Arc::clone(&self.content);
+        leaves_of(&content, piece, block, |id, out| self.fill(id, out))
     }
 
     /// Puts the leaves of a piece into `scratch`.
@@ -145,7 +144,7 @@ impl Served {
 }
 
 /// Maps a file that must still have its length.
-fn open(path: &PathBuf, length: u64) -> Result<Map, StoreError> {
+pub(super) fn open(path: &PathBuf, length: u64) -> Result<Map, StoreError> {
     let map = File::open(path).and_then(|file| Map::new(&file)).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => StoreError::Changed,
         _ => StoreError::Failed,

@@ -375,3 +375,25 @@ fn no_room() {
     let refused = Fetched::open(Arc::clone(&source.content), other.path(), Fsync::Never);
     assert!(matches!(refused, Err(OpenError::Full(..))), "{refused:?}");
 }
+
+#[test]
+fn a_piece_is_hashed_elsewhere_and_then_not_again() {
+    let mut source = source(&FILES);
+    let piece = source.content.layout().spans().iter().find(|span| span.length > 9 * BLOCK as u64).unwrap();
+    let (piece, place) = (piece.first_piece, source.scratch.path().join("share/five pieces"));
+    let first = BlockId { piece, block: 0 };
+    let warm = source.served.warming(piece).unwrap().run().unwrap();
+    source.served.warmed(warm);
+    assert!(source.served.warming(piece).is_none() && source.served.warming(piece + 1).is_some());
+    // The other block of the piece changes: whoever hashed the piece again would see it.
+    OpenOptions::new().write(true).open(&place).unwrap().write_all_at(&[0x55; BLOCK], BLOCK as u64).unwrap();
+    let (_, proof) = block(&mut source.served, &source.content, first).unwrap();
+    assert_eq!(proof.len(), 32);
+    let second = block(&mut source.served, &source.content, BlockId { piece, block: 1 });
+    assert_eq!(second.unwrap_err(), StoreError::Changed);
+    let warming = source.served.warming(piece).unwrap();
+    assert_eq!(warming.run().unwrap_err(), StoreError::Changed);
+    fs::remove_file(&place).unwrap();
+    assert_eq!(source.served.warming(piece).unwrap().run().unwrap_err(), StoreError::Changed);
+    assert!(source.served.warming(source.content.layout().pieces()).is_none());
+}

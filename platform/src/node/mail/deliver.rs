@@ -14,7 +14,7 @@ use log::debug;
 use super::super::halves::{Halves, halves};
 use super::super::open;
 use super::Post;
-use crate::net::{Address, Circuit};
+use crate::net::{Address, Circuit, TURNS};
 
 /// Bytes of a letter as a frame: its text, a number, a length and a tag.
 const FRAME: usize = MAX_MAIL + 32;
@@ -96,7 +96,7 @@ impl<C: Clock + 'static> Post<C> {
         let lane = self.conversations.get().wrapping_add(1);
         self.conversations.set(lane);
         let address = Address { key: to.0, port: super::super::PORT };
-        let circuit = Circuit { swarm: self.parts.number, lane };
+        let circuit = Circuit { swarm: self.parts.number, lane: lane % TURNS };
         let stream = self.parts.network.connect(address, None, circuit).await;
         let mut halves = halves(stream.inspect_err(|why| debug!("mail could not call: {why}")).ok()?);
         let opened = open::dialed_node(Purpose::Mail, &self.parts.seed.0, address, &mut halves).await;

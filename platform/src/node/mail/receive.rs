@@ -9,12 +9,14 @@ use bulbil_core::limits::{MAIL_SEND_MS, POOL_IDLE_MS};
 use bulbil_core::mail::Arrival;
 use bulbil_core::pump::Clock;
 use bulbil_core::rate::Bucket;
+use bulbil_core::time::Millis;
 use bulbil_core::transport::{RecvFrame as _, SendFrame as _};
 use bulbil_core::wire::mail::Mail;
 use log::debug;
 
 use super::super::door::{Callee, Carrying};
 use super::super::halves::Halves;
+use super::super::{Seat, Seats};
 use super::{Post, host_of};
 
 /// Conversations that bring mail at once. Each holds a frame, 18 KiB.
@@ -29,30 +31,38 @@ const SILENCE_MS: u64 = POOL_IDLE_MS + 60_000;
 /// Frames a second from one conversation, and in a burst; whoever sends more only makes noise.
 const FRAMES: (u64, u64) = (20, 100);
 
+/// Milliseconds without a letter after which a sender's place may be another's: it calls again when it has one.
+const IDLE_MS: u64 = 60_000;
+
 /// Who brings mail now, each with the number of conversations.
-#[derive(Default)]
-pub(super) struct Callers(RefCell<HashMap<NodeKey, usize>>);
+pub(super) struct Callers {
+    seats: Seats,
+    each: RefCell<HashMap<NodeKey, usize>>,
+}
 
 /// A caller's place, given back when dropped.
-struct Place<'c>(&'c Callers, NodeKey);
+struct Place<'c>(&'c Callers, NodeKey, Seat);
+
+impl Default for Callers {
+    fn default() -> Self {
+        Self { seats: Seats::new(CALLERS, IDLE_MS), each: RefCell::default() }
+    }
+}
 
 impl Callers {
-    fn admit(&self, from: NodeKey) -> Option<Place<'_>> {
-        let mut all = self.0.borrow_mut();
-        let room = all.values().sum::<usize>() < CALLERS;
+    fn admit(&self, now: Millis, from: NodeKey) -> Option<Place<'_>> {
+        let mut all = self.each.borrow_mut();
         let own = all.entry(from).or_default();
-        if room && *own < CALLERS_OF_ONE {
-            *own = own.saturating_add(1);
-            return Some(Place(self, from));
-        }
+        let seat = if *own < CALLERS_OF_ONE { self.seats.enter(now) } else { None };
+        *own = own.saturating_add(usize::from(seat.is_some()));
         all.retain(|_, own| *own > 0);
-        None
+        Some(Place(self, from, seat?))
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut all = self.0.0.borrow_mut();
+        let mut all = self.0.each.borrow_mut();
         if let Some(own) = all.get_mut(&self.1) {
             *own = own.saturating_sub(1);
         }
@@ -69,10 +79,19 @@ impl<C: Clock + 'static> Callee for Post<C> {
 impl<C: Clock + 'static> Post<C> {
     /// Takes letters from one sender until it leaves or misbehaves.
     async fn listen(&self, from: NodeKey, mut halves: Halves) {
-        let Some(_place) = self.callers.admit(from).filter(|_| !self.parts.contacts.blocks(&from)) else {
+        let known = !self.parts.contacts.blocks(&from);
+        let Some(place) = known.then(|| self.callers.admit(self.now(), from)).flatten() else {
             debug!("a sender of mail was sent away");
             return;
         };
+        tokio::select! {
+            () = self.take_letters(from, &place.2, &mut halves) => {}
+            () = place.2.lost() => debug!("a sender of mail that was silent for long makes room for another"),
+        }
+    }
+
+    /// The same, once there is a place for it.
+    async fn take_letters(&self, from: NodeKey, seat: &Seat, halves: &mut Halves) {
         // It is there: whatever waits for it need not wait longer.
         self.outbox.borrow_mut().seen(self.now(), &from);
         self.changed.notify_one();
@@ -85,7 +104,10 @@ impl<C: Clock + 'static> Post<C> {
                 return;
             }
             let answer = match Mail::decode(frame) {
-                Ok(Mail::Letter { id, text }) => self.take_in(from, id, text),
+                Ok(Mail::Letter { id, text }) => {
+                    seat.used(self.now());
+                    self.take_in(from, id, text)
+                }
                 Ok(Mail::Alive) => continue,
                 Ok(Mail::Bye | Mail::Taken(_) | Mail::Later(_)) | Err(_) => return,
             };

@@ -1,4 +1,4 @@
-//! How each member of a swarm is called: by which token, with which key.
+//! What a room does for its members: how each is called, by which token and with which key, and what is ready for it.
 
 use std::time::Duration;
 
@@ -24,6 +24,20 @@ impl Room {
     pub(crate) fn until_due(&self) -> Duration {
         let now = self.ground.clock.now();
         Duration::from_millis(self.look(Swarm::poll_timeout).unwrap_or(now).since(now))
+    }
+
+    /// Has a piece hashed on another thread, if that must be done before a block of it can be served. What goes wrong is seen
+    /// when the block is read.
+    pub(crate) async fn warm(&self, piece: u32) {
+        if self.store(|shelf| shelf.warming(piece)).is_none() {
+            return;
+        }
+        let Ok(_turn) = self.warming.acquire().await else { return };
+        // Another lane may have had it done meanwhile.
+        let Some(warming) = self.store(|shelf| shelf.warming(piece)) else { return };
+        if let Ok(Ok(warm)) = tokio::task::spawn_blocking(move || warming.run()).await {
+            self.store(|shelf| shelf.warmed(warm));
+        }
     }
 
     /// Somebody said that this one serves the share.

@@ -241,3 +241,50 @@ async fn who_makes_noise_is_hung_up_on() {
     })
     .await;
 }
+
+/// Asks for a page and leaves the connection open. `None` if nobody is there any more.
+async fn look(stream: &mut Stream, path: &str) -> Option<u16> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.ok()?;
+    stream.flush().await.ok()?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let answer = Answer { head: String::from_utf8(head).unwrap(), body: Vec::new() };
+    let mut body = vec![0; answer.header("content-length").unwrap().parse().unwrap()];
+    stream.read_exact(&mut body).await.ok()?;
+    Some(answer.code())
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_who_only_ask_for_pages_make_room() {
+    let set = LocalSet::new();
+    set.run_until(async {
+        let stage = Stage::new("landing-seats");
+        let (_seed, link) = shared(&stage, true, true).await;
+        let path = path(&link, "");
+        let mut readers = Vec::new();
+        for _ in 0..12 {
+            let mut stream = dial(&stage.network, &link, false).await.unwrap();
+            assert_eq!(look(&mut stream, &path).await, Some(200));
+            readers.push(stream);
+        }
+        let mut late = dial(&stage.network, &link, false).await.unwrap();
+        assert_eq!(look(&mut late, &path).await, Some(503), "all seats are taken");
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_secs(16)).await;
+            for stream in &mut readers {
+                assert_eq!(look(stream, &path).await, Some(200));
+            }
+        }
+        let mut late = dial(&stage.network, &link, false).await.unwrap();
+        assert_eq!(look(&mut late, &path).await, Some(200));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let mut gone = 0;
+        for stream in &mut readers {
+            gone += usize::from(look(stream, &path).await.is_none());
+        }
+        assert_eq!((gone, look(&mut late, &path).await), (1, Some(200)));
+    })
+    .await;
+}

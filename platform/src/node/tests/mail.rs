@@ -258,3 +258,30 @@ async fn a_whole_node_sends_keeps_and_shows_mail() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_brings_no_letter_makes_room_for_who_does() {
+    play(async {
+        let (network, clock) = (Memory::new(), Noon::default());
+        let (_, ben) = two(&network, &clock);
+        ben.open_door().await;
+        let mut callers = Vec::new();
+        for number in 0..48 {
+            callers.push(call(&network, &ben, 100 + number / 2).await); // two of each are let in
+        }
+        let letter = |id| Mail::Letter { id, text: "at last" };
+        let mut late = call(&network, &ben, 50).await;
+        assert_eq!(say(&mut late, &letter(1)).await, None, "all places are taken");
+        clock.set(Millis(60_000));
+        assert_eq!(say(&mut callers[0], &letter(2)).await, Some(true));
+        let mut late = call(&network, &ben, 50).await;
+        assert_eq!(say(&mut late, &letter(3)).await, Some(true));
+        let mut gone = Vec::new();
+        for (number, caller) in callers.iter_mut().enumerate() {
+            let id = 100 + u64::try_from(number).unwrap();
+            gone.extend(say(caller, &letter(id)).await.is_none().then_some(number));
+        }
+        assert!(gone.len() == 1 && gone[0] != 0, "one that brought nothing: {gone:?}");
+    })
+    .await;
+}

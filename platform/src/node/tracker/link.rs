@@ -5,16 +5,18 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use bulbil_core::id::{InfoHash, PeerKey, RecordId};
+use bulbil_core::pump::Clock as _;
 use bulbil_core::tracker::record::Edition;
 use bulbil_core::tracker::{Body, Kind, Rank, Record, Visibility};
 use ed25519_dalek::SigningKey;
 
+use super::PEER_LIFE_S;
 use super::records::{Hear, Records};
 use super::talk::Talk;
-use super::{Callers, PEER_LIFE_S};
 use crate::clock::TokioClock;
 use crate::link::Token;
 use crate::net::Address;
+use crate::node::Seats;
 use crate::node::door::{Callee, Carrying};
 use crate::node::halves::Halves;
 use crate::node::open::name_of;
@@ -28,13 +30,13 @@ pub(crate) struct LinkRecords {
     pass: Pass,
     info_hash: InfoHash,
     clock: TokioClock,
-    callers: Callers,
+    callers: Seats,
     records: OnceCell<Rc<Records>>,
     hear: RefCell<Option<Hear>>,
 }
 
 impl LinkRecords {
-    pub(crate) fn new(pass: Pass, info_hash: InfoHash, clock: TokioClock, callers: Callers) -> Rc<Self> {
+    pub(crate) fn new(pass: Pass, info_hash: InfoHash, clock: TokioClock, callers: Seats) -> Rc<Self> {
         let (records, hear) = (OnceCell::new(), RefCell::default());
         Rc::new(Self { pass, info_hash, clock, callers, records, hear })
     }
@@ -145,8 +147,8 @@ impl LinkRecords {
 impl Callee for LinkRecords {
     fn converse(self: Rc<Self>, _: PeerKey, mut halves: Halves) -> Carrying {
         Box::pin(async move {
-            let Some(_place) = self.callers.enter() else { return };
-            self.talk(false, &halves).run(&mut halves).await;
+            let Some(seat) = self.callers.enter(self.clock.now()) else { return };
+            self.talk(false, &halves).run_in(&seat, &mut halves).await;
         })
     }
 }

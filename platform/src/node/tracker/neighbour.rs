@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::records::Records;
 use super::talk::{Over, Talk, Wants};
-use crate::net::{Address, Circuit, Network};
+use crate::net::{Address, Circuit, Network, TURNS};
 use crate::node::halves::{Halves, halves};
 use crate::node::open::{self, NotOpened};
 use crate::node::room::Ground;
@@ -159,7 +159,7 @@ impl Neighbour {
         let network: &Network = &self.ground.network;
         network.ready().await.map_err(|why| why.to_string())?;
         let lane = self.lanes.get();
-        self.lanes.set(lane.wrapping_add(1) & (u32::MAX >> 1)); // the other half are second tries
+        self.lanes.set(lane.wrapping_add(1) % TURNS);
         let circuit = Circuit { swarm: self.number, lane };
         let stream = network.connect(self.address, None, circuit).await.map_err(|why| why.to_string())?;
         let mut halves = halves(stream);

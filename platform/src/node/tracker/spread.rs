@@ -8,6 +8,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use bulbil_core::id::{NodeKey, PeerKey, RecordId};
+use bulbil_core::pump::Clock as _;
 use bulbil_core::tracker::record::Edition;
 use bulbil_core::tracker::{Kind, Rank, Record, Ring};
 use bulbil_core::transport::SendFrame as _;
@@ -198,8 +199,8 @@ impl Callee for Tracker {
             if self.is_blocked(&NodeKey(caller.0)) {
                 return;
             }
-            let Some(_place) = self.callers.enter() else { return };
             let clock = self.ground.clock;
+            let Some(seat) = self.callers.enter(clock.now()) else { return };
             let talk = Talk::new(
                 &self.served,
                 (false, false),
@@ -208,7 +209,7 @@ impl Callee for Tracker {
                 self.takes(NodeKey(caller.0)),
             );
             drop(self);
-            talk.run(&mut halves).await;
+            talk.run_in(&seat, &mut halves).await;
         })
     }
 }

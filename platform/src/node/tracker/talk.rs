@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use super::records::{Records, today};
 use crate::clock::TokioClock;
+use crate::node::Seat;
 use crate::node::halves::{Halves, Wear};
 
 /// Times a reconciliation is begun again because the store changed under it.
@@ -46,6 +47,8 @@ pub(crate) struct Talk {
     clock: TokioClock,
     wear: Wear,
     stirred: Notify,
+    /// A record came that is kept, or one left. Questions and signs of life cost their sender nothing.
+    useful: Notify,
     /// Whether both stores were found equal since the start.
     settled: watch::Sender<bool>,
     again: Cell<u32>,
@@ -75,6 +78,7 @@ impl Talk {
             clock,
             wear,
             stirred: Notify::new(),
+            useful: Notify::new(),
             settled: watch::Sender::new(!starts),
             again: Cell::new(0),
             total: Cell::new(None),
@@ -109,6 +113,24 @@ impl Talk {
             debug!("{} records of a node were not kept", self.refused.get());
         }
         over
+    }
+
+    /// The same for a caller, as long as the place is its own.
+    pub(crate) async fn run_in(&self, seat: &Seat, halves: &mut Halves) -> Over {
+        let use_it = async {
+            loop {
+                self.useful.notified().await;
+                seat.used(self.clock.now());
+            }
+        };
+        tokio::select! {
+            over = self.run(halves) => over,
+            () = seat.lost() => {
+                debug!("a caller that was silent for long makes room for another");
+                Over::Gone
+            }
+            () = use_it => Over::Gone, // never: it has no end
+        }
     }
 
     /// A record of ours is news to the other side.
@@ -159,6 +181,14 @@ impl Talk {
     }
 }
 
+/// Whether a frame of ours hands records over.
+fn has_records(frame: &[u8]) -> bool {
+    matches!(
+        Mirror::decode(frame),
+        Ok(Mirror::Records { records, .. } | Mirror::News(records)) if !records.is_empty()
+    )
+}
+
 impl Line for Talk {
     type End = Over;
 
@@ -174,6 +204,7 @@ impl Line for Talk {
         let news: Vec<RecordId> =
             ids.iter().zip(editions).filter(|(_, (old, new))| old < new).map(|(id, _)| *id).collect();
         if !news.is_empty() {
+            self.useful.notify_one();
             self.records.changed(&news, Some(self));
         }
         match event {
@@ -199,8 +230,10 @@ impl Line for Talk {
                 .map(|frame| frame.map_or(0, <[u8]>::len));
             frame.map_err(|_| Over::Gone)
         });
-        if said == Ok(0) {
-            self.look(); // what was said before is on its way
+        match said {
+            Ok(0) => self.look(), // what was said before is on its way
+            Ok(length) if tx.get(..length).is_some_and(has_records) => self.useful.notify_one(),
+            _ => {}
         }
         said
     }

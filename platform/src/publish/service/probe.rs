@@ -64,7 +64,8 @@ pub(super) async fn probe_all(service: Weak<Service>) {
         if !service.published.get() {
             service.probe.look.notified().await;
         }
-        // Below the half that second tries count in.
+        // Below the half that second tries count in. Ever new numbers: Tor would not ask again for what it knows of an old one,
+        // and whether strangers find us is what a visit is for.
         turn = turn.wrapping_add(1) & (u32::MAX >> 1);
         service.visit(turn).await;
         let well = service.probe.seen.get().is_some_and(|seen| seen.took.is_some());
