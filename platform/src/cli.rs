@@ -296,6 +296,7 @@ mod tests {
             "",
             "--selfcheck",
             "selfcheck --json",
+            "selfcheck --fresh --json",
             "run",
             "run --config f",
             "share a b --name n --piece-length 65536 --public --browser --json",

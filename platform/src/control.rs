@@ -34,6 +34,7 @@
 //! | `POST /mirrors` | [`MirrorRequest`](crate::node::MirrorRequest) | 204 |
 //! | `POST /search` | `{"words"}` | one [`SearchEvent`](crate::status::SearchEvent) a line, as they happen |
 //! | `POST /new-identity` | | [`NewIdentity`](crate::status::NewIdentity) |
+//! | `POST /selfcheck` | none, or [`Selfcheck`](crate::config::Selfcheck) | [`Report`](crate::selfcheck::Report), of the last minute or new |
 //! | `POST /stop` | | 204, after everything is written |
 //!
 //! Errors are `{"error": "…"}` with 400 (the request), 404 (no such thing), 405, 408 (too slow), 413 (too long),

@@ -19,8 +19,8 @@ use std::rc::Rc;
 use log::warn;
 use tokio::task::{AbortHandle, spawn_local};
 
-pub(crate) use backend::look_up;
 pub use backend::{Backend, BadBackend};
+pub(crate) use backend::{is_local, look_up};
 pub use check::{BadCheck, Check};
 pub use keys::KeyError;
 

@@ -1,7 +1,8 @@
 //! Looks whether this machine can do what a node does, and whether anything leaks while it does it.
 //!
-//! Starts nothing that listens. Each step says what failed and what to do; later steps are skipped where they cannot work.
+//! Opens no port. Each step says what failed and what to do; later steps are skipped where they cannot work.
 
+mod desk;
 mod sockets;
 
 use std::future::Future;
@@ -15,7 +16,8 @@ use crate::config;
 use crate::exit::{Exit, Isolation, Name};
 use crate::http::{Config, HttpError, TorHttpClient};
 use crate::net::{Circuit, Network, ServiceKey};
-use sockets::Watch;
+pub(crate) use desk::Desk;
+use sockets::{Process, Watch};
 
 /// Bytes that go to our own onion service and back.
 const WORD: [u8; 32] = *b"an onion service of one's own...";
@@ -45,10 +47,20 @@ pub struct Check {
     pub why: Option<String>,
 }
 
-/// Takes all steps. Ends within the configured time.
+/// Takes all steps, with a network that was started for it. Ends within the configured time.
 pub async fn run(network: &Network, config: &config::Selfcheck) -> Report {
+    take_all(network, config, Process::Own, async { onion(network).await.map(|()| None) }).await
+}
+
+/// The same; what is special of onion services comes from the caller.
+async fn take_all(
+    network: &Network,
+    config: &config::Selfcheck,
+    process: Process,
+    onion: impl Future<Output = Result<Option<String>, String>>,
+) -> Report {
     let deadline = Instant::now() + Duration::from_secs(config.timeout.0);
-    let watch = Watch::start();
+    let watch = Watch::start(process);
     let mut report = Report { ok: true, checks: Vec::new() };
     let up = report.take("bootstrap", deadline, bootstrap(network)).await;
     if up {
@@ -60,7 +72,7 @@ pub async fn run(network: &Network, config: &config::Selfcheck) -> Report {
             report.take("fetch", deadline, fetch(exit, &config.fetch)).await;
         }
         if config.onion {
-            report.take("onion", deadline, onion(network)).await;
+            report.take_or_leave("onion", deadline, onion).await;
         }
     }
     // Last, so that it has seen all of it.
@@ -76,13 +88,22 @@ impl Report {
         deadline: Instant,
         step: impl Future<Output = Result<(), String>>,
     ) -> bool {
+        self.take_or_leave(name, deadline, async { step.await.map(|()| None) }).await
+    }
+
+    /// A step that may say of itself that it was left out, and why.
+    async fn take_or_leave(
+        &mut self,
+        name: &str,
+        deadline: Instant,
+        step: impl Future<Output = Result<Option<String>, String>>,
+    ) -> bool {
         let begun = Instant::now();
-        let why = match timeout_at(deadline, step).await {
-            Ok(Ok(())) => None,
-            Ok(Err(why)) => Some(why),
-            Err(_) => Some("took too long; try again, or set a longer selfcheck.timeout".to_owned()),
+        let late = || Err("took too long; try again, or set a longer selfcheck.timeout".to_owned());
+        let (ok, why) = match timeout_at(deadline, step).await.unwrap_or_else(|_| late()) {
+            Ok(why) => (true, why),
+            Err(why) => (false, Some(why)),
         };
-        let ok = why.is_none();
         let seconds = (begun.elapsed().as_secs_f64() * 100.0).round() / 100.0;
         self.checks.push(Check { name: name.to_owned(), ok, seconds, why });
         self.ok &= ok;

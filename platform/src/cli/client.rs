@@ -43,6 +43,16 @@ impl Client {
         Self { socket }
     }
 
+    /// Whether anybody answers at the socket. Fails where that cannot be known.
+    pub(super) async fn is_answered(&self) -> Result<bool, Failure> {
+        let tried = timeout(CONNECT, UnixStream::connect(&self.socket)).await.map_err(|_| strange())?;
+        match tried {
+            Ok(_) => Ok(true),
+            Err(error) if is_nobody(&error) => Ok(false),
+            Err(error) => Err(self.unreachable(&error)),
+        }
+    }
+
     /// What is at this path.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let answer = self.ask(Method::GET, path, Bytes::new()).await?;
@@ -102,9 +112,7 @@ impl Client {
     fn unreachable(&self, error: &io::Error) -> Failure {
         let socket = self.socket.display();
         Failure::Failed(match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                format!("no node is running at {socket}; start one with `bulbil run`")
-            }
+            _ if is_nobody(error) => format!("no node is running at {socket}; start one with `bulbil run`"),
             io::ErrorKind::PermissionDenied => {
                 format!("the node at {socket} belongs to another user; run this as that user")
             }
@@ -130,6 +138,11 @@ impl Lines {
             }
         }
     }
+}
+
+/// Whether there is no socket, or one that a node left behind that was killed.
+fn is_nobody(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }
 
 /// The error text of an answer.

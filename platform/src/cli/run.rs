@@ -135,6 +135,8 @@ const TOR_SOCKS: u16 = 9050;
 const VOLUME: &str = "/var/lib/tor";
 
 async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
+    // Fails before anything is opened: who needs bridges must not be seen at a public relay.
+    let bridges = state.load().map_err(Failure::failed)?.page.bridges;
     // Signals first: one that comes early must not kill.
     let (interrupt, terminate) = (catch(SignalKind::interrupt())?, catch(SignalKind::terminate())?);
     let control = Control::bind(&config.socket()).map_err(Failure::failed)?;
@@ -155,7 +157,7 @@ async fn serve(config: Config, state: StateDir) -> Result<(), Failure> {
     }
     tokio::task::spawn_local(on_signal(node, interrupt, terminate));
     let mut config = config;
-    if let Some(bridges) = state.load().ok().and_then(|state| state.page.bridges) {
+    if let Some(bridges) = bridges {
         config.net.tor.bridges = bridges;
     }
     let network = Network::start(&config, state.path()).await.map_err(Failure::failed)?;

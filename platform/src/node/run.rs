@@ -28,6 +28,7 @@ use crate::landing::House;
 use crate::net::{Network, ServiceKey};
 use crate::proxy::Proxies;
 use crate::publish::Publisher;
+use crate::selfcheck::Desk;
 use crate::state::{Secret, State, StateDir};
 
 /// Files hashed at once: more only fight for the disk.
@@ -60,6 +61,7 @@ pub(super) struct Node {
     pub(super) publisher: Publisher,
     pub(super) state: RefCell<State>,
     pub(super) proxies: Proxies,
+    pub(super) desk: Desk,
     numbers: Cell<u64>,
     /// Something happened that could not be saved yet.
     pub(super) unsaved: Cell<bool>,
@@ -156,6 +158,7 @@ fn make(
         fetches: RefCell::default(),
         started: Instant::now(),
         proxies,
+        desk: Desk::default(),
         post: OnceCell::new(),
         publisher,
         state: RefCell::new(state),
@@ -239,7 +242,7 @@ impl Node {
             }
             Command::Page(command) => self.obey_page(command).await,
             Command::Tracker(command) => self.obey_tracker(command).await,
-            Command::Proxy(command) => self.obey_proxy(command),
+            Command::Proxy(command) => self.obey_proxy(command).await,
             Command::Stop(_) => {}
         }
     }

@@ -171,7 +171,7 @@ fn asks_locally(resolvers: &str) -> bool {
 }
 
 /// Loopback, private and link-local addresses: what no router of the internet forwards.
-pub(super) fn is_local(ip: IpAddr) -> bool {
+pub(crate) fn is_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
