@@ -1,6 +1,7 @@
 //! `[chaff]`: a few requests of no use, so that silence tells less.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{Bytes, Seconds};
 
@@ -50,10 +51,45 @@ impl Chaff {
         if self.every.0 < MIN_EVERY {
             return Err(format!("chaff.every = \"{}\" is too often; the least is \"1 min\"", self.every));
         }
-        let https = self.urls.iter().all(|url| url.starts_with("https://") || url.contains(".onion"));
-        if self.enabled && (self.urls.is_empty() || self.urls.len() > MAX_URLS || !https) {
+        let sealed = self.urls.iter().all(|url| is_sealed(url));
+        if self.enabled && (self.urls.is_empty() || self.urls.len() > MAX_URLS || !sealed) {
             return Err(format!("chaff.urls must name 1 to {MAX_URLS} pages that begin with https://"));
         }
         Ok(())
+    }
+}
+
+/// Whether no exit can read what is asked there.
+fn is_sealed(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| match url.scheme() {
+        "https" => true,
+        "http" => url.domain().is_some_and(|name| name.ends_with(".onion")),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    #[test]
+    fn chaff_goes_where_no_exit_reads_it() {
+        let parse = |url: &str| Config::parse(&format!("[chaff]\nenabled = true\nurls = [\"{url}\"]"));
+        let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+        for good in
+            ["https://a.org/robots.txt", &format!("http://{onion}/"), &format!("http://www.{onion}:81/x")]
+        {
+            parse(good).unwrap();
+        }
+        for bad in [
+            "http://a.org/",
+            "http://a.org/x.onion",
+            "http://a.org/?u=b.onion",
+            "http://x.onion.a.org/",
+            "a.onion",
+            "",
+        ] {
+            assert!(parse(bad).unwrap_err().to_string().contains("https://"), "{bad}");
+        }
     }
 }
