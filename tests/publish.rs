@@ -69,6 +69,7 @@ fn programs_are_published() {
     story.scene("client keys", || client_keys(&node, &mut stage));
     story.scene("export, wipe, import: the same address", || restore(&mut node, &mut stage));
     story.scene("C tor serves with the exported files", || c_tor_serves(&mut node, &mut stage));
+    story.scene("a node serves with keys that C tor made", || keys_of_c_tor(&mut stage));
     story.end().unwrap();
 }
 
@@ -288,6 +289,42 @@ fn c_tor_serves(node: &mut Node, stage: &mut Stage) {
     assert_eq!(fs::read_to_string(backup.join("hostname")).unwrap().trim(), host);
     assert!(is_file(&backup.join("hs_ed25519_public_key")));
     drop((tor, client));
+}
+
+/// A `HiddenServiceDir` as C tor makes it, and its address.
+fn made_by_c_tor(stage: &Stage, name: &str) -> (PathBuf, String) {
+    let folder = stage.scratch.join(format!("{name}-keys"));
+    let lines = format!(
+        "SocksPort 0\nDisableNetwork 1\nHiddenServiceDir {}\nHiddenServicePort 80 127.0.0.1:1\n",
+        folder.display()
+    );
+    let mut tor = start_tor(&stage.scratch, &stage.network, name, &lines).unwrap();
+    let host = found(REACH, "C tor to make keys", || {
+        let host = fs::read_to_string(folder.join("hostname")).unwrap_or_default();
+        Ok(Some(host.trim().to_owned()).filter(|host| host.ends_with(".onion")))
+    });
+    tor.kill().unwrap();
+    (folder, host.unwrap())
+}
+
+/// As its own folder, and imported.
+fn keys_of_c_tor(stage: &mut Stage) {
+    let (folder, address) = made_by_c_tor(stage, "maker");
+    let block = stage
+        .block()
+        .replace("name = \"shop\"\n", &format!("name = \"shop\"\nkey_dir = \"{}\"\n", folder.display()));
+    let node = Node::start(&stage.network, Settings { more: block, ..Settings::named("heir") }).unwrap();
+    assert_eq!(host(&node), address);
+    let newcomer = stage.newcomer();
+    eventually(REACH, "the address of C tor's keys to be reached", || loads(newcomer, &address)).unwrap();
+    assert_eq!(fs::read_to_string(folder.join("hostname")).unwrap().trim(), address);
+
+    let (folder, address) = made_by_c_tor(stage, "other");
+    let said = node.say(&["key", "import", "shop", folder.to_str().unwrap(), "--replace"]).unwrap();
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(host(&node), address);
+    let newcomer = stage.newcomer();
+    eventually(REACH, "the address of imported keys to be reached", || loads(newcomer, &address)).unwrap();
 }
 
 fn is_file(path: &Path) -> bool {
