@@ -7,6 +7,7 @@ mod circuits;
 mod host;
 mod identity;
 mod isolation;
+pub(crate) mod public;
 mod stream;
 
 use std::net::IpAddr;
@@ -210,7 +211,9 @@ impl Exit {
 
     /// Breaks every open stream and shares no circuit with what was before. Says how many streams that were.
     pub fn new_identity(&self) -> usize {
-        self.identity.change()
+        let cut = self.identity.change();
+        self.network.forget();
+        cut
     }
 
     /// How often the identity was changed.

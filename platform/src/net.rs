@@ -244,6 +244,14 @@ impl Network {
         }
     }
 
+    /// Forgets what was learned about targets outside: whoever asks from now on is somebody else.
+    pub(crate) fn forget(&self) {
+        match self {
+            Self::Tor(tor) => tor.forget(),
+            Self::Memory(_) => {}
+        }
+    }
+
     /// Whether the network itself listens at this address: the only kind of address that this process may connect to.
     pub fn knows(&self, address: std::net::SocketAddr) -> bool {
         match self {

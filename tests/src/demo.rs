@@ -82,12 +82,18 @@ struct Options {
     size: Option<u64>,
     /// A word that the names of the parts to play hold.
     only: Option<String>,
+    /// Whether the story `proxy` may build arti to compare with.
+    with_arti: bool,
 }
 
 impl Options {
+    const fn usual() -> Self {
+        let (once, table, with_arti) = (false, false, false);
+        Self { story: Story::Files, once, table, json: None, size: None, only: None, with_arti }
+    }
+
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut this =
-            Self { story: Story::Files, once: false, table: false, json: None, size: None, only: None };
+        let mut this = Self::usual();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "boards" => this.story = Story::Boards,
@@ -102,6 +108,7 @@ impl Options {
                 "install" => this.story = Story::Install,
                 "--once" => this.once = true,
                 "--table" => this.table = true,
+                "--with-arti" => this.with_arti = true,
                 "--json" => this.json = Some(arguments.next().ok_or("--json needs a file name")?.into()),
                 "--only" => this.only = Some(arguments.next().ok_or("--only needs a word")?),
                 "--size" => this.size = Some(size(arguments.next().as_deref())?),
@@ -110,6 +117,9 @@ impl Options {
         }
         if this.table && this.story != Story::Boards {
             return Err("--table belongs to the story `boards`".to_owned());
+        }
+        if this.with_arti && this.story != Story::Proxy {
+            return Err("--with-arti belongs to the story `proxy`".to_owned());
         }
         if this.size.is_some() && !matches!(this.story, Story::Memory | Story::Proxy) {
             return Err("--size belongs to the stories `memory` and `proxy`".to_owned());
@@ -140,7 +150,7 @@ fn size(text: Option<&str>) -> Result<u64, String> {
 const MOST_MIB: u64 = 1 << 20;
 
 const USAGE: &str = "\
-usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] [--table]]
+usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] [--with-arti] [--table]]
 
   files      share and fetch files between nodes, and measure it (the usual story)
   memory     a long transfer (3072 MiB, or --size), and whether memory stays flat under it; draws a plot
@@ -156,6 +166,7 @@ usage: cargo demo [-- [STORY] [--once] [--json FILE] [--size MIB] [--only WORD] 
   --once     end after the story instead of leaving the status page up until Ctrl-C
   --json     also write the figures to FILE
   --only     of `proxy`, `install` and `faults`, only the parts whose names hold WORD; of `images`, one board
+  --with-arti  of `proxy`, build the program arti to compare with, where there is none yet (once, 10 minutes)
   --table    of `boards`, write the table into boards/README.md";
 
 #[cfg(test)]
@@ -169,10 +180,7 @@ mod tests {
     #[test]
     fn the_usual_story_needs_no_name() {
         let json = Some(PathBuf::from("out.json"));
-        assert_eq!(
-            parse("--once --json out.json"),
-            Ok(Options { story: Story::Files, once: true, table: false, json, size: None, only: None })
-        );
+        assert_eq!(parse("--once --json out.json"), Ok(Options { once: true, json, ..Options::usual() }));
         assert_eq!(parse("baseline").unwrap().story, Story::Baseline);
         assert_eq!(parse("tracker --json out.json").unwrap().story, Story::Tracker);
         assert_eq!(parse("memory --size 64").unwrap().size, Some(64 << 20));
@@ -183,6 +191,7 @@ mod tests {
         assert!(parse("--twice").unwrap_err().contains("--twice"));
         assert!(parse("--json").unwrap_err().contains("file name"));
         assert!(parse("memory --size 0").unwrap_err().contains("MiB"));
+        assert!(parse("memory --with-arti").unwrap_err().contains("proxy"));
         assert!(parse("files --table").unwrap_err().contains("boards"));
         assert!(parse("files --size 64").unwrap_err().contains("memory"));
     }

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream}
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{Backlog, listen};
 
 /// A server of HTTP/1.0, on 127.0.0.1 and `[::1]` at one port. `GET /hello` answers [`HELLO`], `GET /size/N` N bytes,
-/// `PUT` says how many bytes came, `GET /wait` never answers. Ends when dropped.
+/// `GET /slow/RATE/N` N bytes at RATE bytes a second, `PUT` says how many bytes came, `GET /wait` never answers. Ends when
+/// dropped.
 #[derive(Debug)]
 pub struct Outside {
     addresses: Vec<SocketAddr>,
@@ -25,6 +26,9 @@ const LIMIT: Duration = Duration::from_mins(10);
 
 /// Bytes written at once.
 const CHUNK: usize = 64 * 1024;
+
+/// Between two pieces of what comes slowly.
+const PACE: Duration = Duration::from_millis(100);
 
 /// Of each connection's thread; there may be thousands.
 const STACK: usize = 256 * 1024;
@@ -108,20 +112,41 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         let _ = stream.read(&mut [0]);
         return Ok(());
     }
-    match path.strip_prefix("/size/").and_then(|number| number.parse::<u64>().ok()) {
+    match wanted(path) {
         None => answer(&mut stream, HELLO.as_bytes()),
-        Some(size) => {
-            stream.write_all(format!("HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes())?;
-            let chunk = vec![b'x'; CHUNK];
-            let mut left = size;
-            while left > 0 {
-                let now = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-                stream.write_all(chunk.get(..now).unwrap_or_default())?;
-                left -= now as u64;
-            }
-            stream.shutdown(Shutdown::Write)
-        }
+        Some((size, rate)) => send(&mut stream, size, rate),
     }
+}
+
+/// Bytes, and how many of them a second if that is limited.
+fn wanted(path: &str) -> Option<(u64, Option<u64>)> {
+    let number = |text: &str| text.parse::<u64>().ok();
+    if let Some(size) = path.strip_prefix("/size/") {
+        return Some((number(size)?, None));
+    }
+    let (rate, size) = path.strip_prefix("/slow/")?.split_once('/')?;
+    Some((number(size)?, Some(number(rate)?)))
+}
+
+fn send(stream: &mut TcpStream, size: u64, rate: Option<u64>) -> io::Result<()> {
+    stream.write_all(format!("HTTP/1.0 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes())?;
+    let chunk = vec![b'x'; CHUNK];
+    let (begun, mut sent) = (Instant::now(), 0);
+    while sent < size {
+        // What is due by now, and with a rate not more.
+        let due = rate.map_or(size, |rate| {
+            let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            (rate * millis / 1000).min(size)
+        });
+        let now = usize::try_from(due.saturating_sub(sent)).unwrap_or(CHUNK).min(CHUNK);
+        if now == 0 {
+            thread::park_timeout(PACE);
+            continue;
+        }
+        stream.write_all(chunk.get(..now).unwrap_or_default())?;
+        sent += now as u64;
+    }
+    stream.shutdown(Shutdown::Write)
 }
 
 fn answer(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {

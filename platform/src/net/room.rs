@@ -1,4 +1,7 @@
 //! How much of the node's memory Tor's queues may take, and long streams.
+//!
+//! A third of `memory` is the node itself, a sixth waits in Tor's queues, and half is for open streams: what Arti sets
+//! aside for each, and what long ones make it hold.
 
 use crate::config::Config;
 
@@ -7,7 +10,7 @@ const SHARE: u64 = 6;
 
 /// What Arti sets aside for each open stream, in bytes, used or not: twice tor-memquota 0.47's `MAX_CACHE`. Where that
 /// is more than it may take altogether, it closes whole circuits with all their streams.
-const RESERVE: u64 = 2 * 16 * 1024;
+pub(in crate::net) const RESERVE: u64 = 2 * 16 * 1024;
 
 /// In bytes. Room for as many streams as the SOCKS listener takes, but never more than five sixths of the memory.
 pub(super) fn of(config: &Config) -> u64 {
@@ -17,9 +20,10 @@ pub(super) fn of(config: &Config) -> u64 {
     (share + streams * RESERVE).min(all - share).max(super::tor::MIN_MEMORY)
 }
 
-/// In bytes: what long streams may cost beside that. Two thirds of the memory, by default enough for a download of 1.2 GiB.
+/// In bytes: half of the memory, for open streams and what long ones cost, of all kinds together. What Arti sets aside
+/// for streams that are open goes off it; a single upload of 950 MiB is left by default.
 pub(super) const fn wear(config: &Config) -> u64 {
-    config.memory.0 / 3 * 2
+    config.memory.0 / 2
 }
 
 #[cfg(test)]
@@ -36,6 +40,16 @@ mod tests {
         assert_eq!(of(&config), (16 + 2) * MIB);
         config.proxy.socks.enabled = false;
         assert_eq!(of(&config), 16 * MIB);
+    }
+
+    #[test]
+    fn the_shares_are_no_more_than_the_memory() {
+        let config = Config::default();
+        let (all, queues) = (config.memory.0, config.memory.0 / SHARE);
+        assert_eq!(all / 3 + queues + wear(&config), all);
+        // As Arti counts, some streams may be open beside the node, full queues and long streams.
+        let streams = 1024;
+        assert!(all / 3 + queues + streams * RESERVE + wear(&config) / 3 <= all);
     }
 
     #[test]

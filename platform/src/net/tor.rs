@@ -9,6 +9,7 @@ mod exit;
 mod fault;
 pub(super) mod guards;
 mod isolation;
+mod learned;
 pub(super) mod onion;
 mod relays;
 mod service;
@@ -17,6 +18,7 @@ mod status;
 mod steady;
 mod stream;
 mod wear;
+mod windows;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -63,9 +65,9 @@ struct Shared {
     access: Arc<AccessBook>,
     /// Rendezvous circuits of all services together.
     circuits: Arc<Semaphore>,
-    /// What streams may cost that can be replaced, or are visitors'.
+    /// What streams may cost, for those that can be replaced, or are visitors'.
     budget: Budget,
-    /// The same of other programs' streams to targets, which nothing can replace.
+    /// The same, for other programs' streams to targets, which nothing can replace.
     lasting: Budget,
     /// Which streams to targets outside are steady.
     steady: Steady,
@@ -147,6 +149,7 @@ impl Tor {
         for task in self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }
+        self.0.steady.forget();
         self.0.status.send_modify(|status| {
             status.ready = false;
             status.doing = "shut down".into();

@@ -13,6 +13,7 @@ mod table;
 
 use std::io;
 use std::iter;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use table::{Lines, Table};
 const MORE: [Need; 1] = [Need { program: "dnsperf", package: "dnsperf" }];
 
 /// The parts with their limits, in the order in which they are played.
-const PARTS: [Named; 13] = [
+const PARTS: [Named; 15] = [
     ("SOCKS clients", BY_SIZE, clients::socks),
     ("DNS clients", 120, clients::dns),
     ("how long a connection takes", 60, speed::latency),
@@ -46,9 +47,12 @@ const PARTS: [Named; 13] = [
     ("2 000 connections at once", 300, flood::many),
     ("10 000 connections dropped half-way, and slow ones", 180, flood::half_open),
     ("50 MB of random bytes to each listener", 240, flood::noise),
-    ("a long download", BY_SIZE, memory::download),
-    ("a long upload", BY_SIZE, memory::upload),
-    ("a long upload to one of upload_ports", BY_SIZE, memory::steady_upload),
+    ("memory under a long download", BY_SIZE, memory::download),
+    ("memory under slow downloads", 300, memory::slow_downloads),
+    ("memory under a long upload to one of upload_ports", BY_SIZE, memory::named_upload),
+    ("memory under a long upload to where one went before", BY_SIZE, memory::learned_upload),
+    // Last, because what it held and gave back would hide what the others hold.
+    ("memory under a long upload to somewhere new", BY_SIZE, memory::first_upload),
 ];
 
 /// As long as the size of the long transfers takes.
@@ -105,8 +109,10 @@ pub(super) fn run(options: &Options) -> io::Result<bool> {
     build::bulbil()?;
     let (mut table, size) = (Table::default(), options.size.unwrap_or(SIZE));
     let only = options.only.as_deref();
-    play(&mut table, Shape::default(), size, &chosen(only, &PARTS));
-    play(&mut table, Shape::with_latency_ms(FAR_MS), size, &chosen(only, &FAR));
+    let arti = rival::program(options.with_arti)?;
+    let terms = |shape| Terms { shape, size, arti: arti.clone() };
+    play(&mut table, &terms(Shape::default()), &chosen(only, &PARTS));
+    play(&mut table, &terms(Shape::with_latency_ms(FAR_MS)), &chosen(only, &FAR));
     table.print();
     options.write_json(&table.json())?;
     Ok(table.pass())
@@ -120,26 +126,35 @@ fn chosen(only: Option<&str>, parts: &[Named]) -> Vec<Named> {
     parts.iter().filter(|(name, ..)| only.is_none_or(|word| name.contains(word))).copied().collect()
 }
 
+/// What a stage is made by.
+struct Terms {
+    shape: Shape,
+    /// Bytes of each long transfer.
+    size: u64,
+    /// The program to compare with.
+    arti: Option<PathBuf>,
+}
+
 /// Plays `parts` in a network of their own.
-fn play(table: &mut Table, shape: Shape, size: u64, parts: &[Named]) {
+fn play(table: &mut Table, terms: &Terms, parts: &[Named]) {
     if parts.is_empty() {
         return;
     }
     println!("\nstarting a private Tor network, a node and a C tor client");
-    let stage = match Stage::start(shape, size) {
+    let stage = match Stage::start(terms) {
         Ok(stage) => Arc::new(stage),
         Err(error) => return table.fail("the stage", &error),
     };
     for &(name, limit, part) in parts {
-        let limit = if limit == BY_SIZE { 60 + size / SLOWEST } else { limit };
+        let limit = if limit == BY_SIZE { 60 + terms.size / SLOWEST } else { limit };
         table.play((name, Duration::from_secs(limit)), &stage, part);
     }
 }
 
 impl Stage {
-    fn start(shape: Shape, size: u64) -> io::Result<Self> {
+    fn start(Terms { shape, size, arti }: &Terms) -> io::Result<Self> {
         let near = shape.latency.is_zero();
-        let network = Network::start(shape)?;
+        let network = Network::start(shape.clone())?;
         let (outside, uploads, names) = (Outside::start()?, Outside::start()?, Names::start()?);
         let proxy = format!(
             "[proxy.socks]\nlisten = \"127.0.0.1:0\"\n[proxy.dns]\nlisten = \"127.0.0.1:0\"\nupstreams = [\"{}\"]\n\
@@ -156,7 +171,7 @@ impl Stage {
         let (socks, dns, http) = (node.listener("socks")?, node.listener("dns")?, node.listener("http")?);
         let scratch = Scratch::new("proxy")?;
         let mut ports = Ports::reserve(std::net::Ipv4Addr::LOCALHOST)?;
-        let rivals = rival::all(&network, &scratch, &mut ports)?;
+        let rivals = rival::all(arti.as_deref(), &network, &scratch, &mut ports)?;
         first(OURS, socks, outside.port())?;
         first(OURS_SPREAD, spread.listener("socks")?, outside.port())?;
         for rival in &rivals {
@@ -171,7 +186,7 @@ impl Stage {
             dns,
             http,
             rivals,
-            size,
+            size: *size,
             near,
             scratch,
             _names: names,

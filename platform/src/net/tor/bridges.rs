@@ -22,6 +22,7 @@ impl Tor {
         client
             .reconfigure(&config.to_arti()?, Reconfigure::AllOrNothing)
             .map_err(|why| BadTorConfig(format!("Tor did not take the bridges: {why}; restart the node")))?;
+        self.0.steady.clear();
         self.note_bridges(lines);
         Ok(())
     }

@@ -27,7 +27,8 @@ pub struct TorConfig {
     /// Bytes that may wait in Arti's queues before it closes what waits longest. Its fixed part is not counted.
     #[serde(default = "default_memory")]
     pub memory: u64,
-    /// Bytes that Arti may hold because of long streams before the one that costs most ends (see the README).
+    /// Bytes that Arti may hold for open streams and because of long ones, before the one that costs most ends (see the
+    /// README).
     #[serde(default = "default_wear")]
     pub wear: u64,
     /// Another network than the public one.
@@ -45,7 +46,8 @@ pub struct TorConfig {
     /// Ports for which circuits to exits are ready before anybody asks. Two each, renewed while they are used.
     #[serde(default)]
     pub predicted_ports: Vec<u16>,
-    /// Ports of targets outside whose streams use Tor's old windows: 250 KB at a time, and uploads cost no memory.
+    /// Ports of targets outside whose streams use Tor's old windows: 250 KB at a time, and uploads cost no memory. Not onion
+    /// services.
     #[serde(default)]
     pub upload_ports: Vec<u16>,
 }
@@ -77,9 +79,9 @@ const fn default_memory() -> u64 {
     16 * 1024 * 1024
 }
 
-/// 64 MiB: a stream of 1.2 GiB.
+/// 48 MiB: an upload of 950 MiB.
 const fn default_wear() -> u64 {
-    64 * 1024 * 1024
+    48 * 1024 * 1024
 }
 
 /// The configuration cannot be used; the text says what to change.

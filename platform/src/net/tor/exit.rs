@@ -17,8 +17,8 @@ const TRIES: u8 = 3;
 const PATIENT_TRIES: u8 = 2;
 
 /// The isolation of one value; another try gets another circuit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ByValue(Isolation, u8);
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ByValue(pub(super) Isolation, pub(super) u8);
 
 impl IsolationHelper for ByValue {
     fn compatible_same_type(&self, other: &Self) -> bool {
@@ -37,22 +37,37 @@ impl Tor {
         port: u16,
         isolation: &Isolation,
     ) -> Result<TorStream, ReachError> {
+        if self.0.steady.refuses(host) {
+            return Err(ReachError::Private);
+        }
         let client = self.exit_client()?;
         let target = target(host, port)?;
         let onion = matches!(host, Host::Onion(_));
         let six = matches!(host, Host::Ip(IpAddr::V6(_)));
-        let steady = self.0.steady.target(host, port);
-        let stream = attempt(isolation, onion, async |mut prefs: StreamPrefs, own| {
+        let steady = self.0.steady.target(host, port, isolation);
+        let opened = attempt(isolation, onion, async |mut prefs: StreamPrefs, own| {
             if let Some(target) = &steady {
-                return self.0.steady.open(&client, (target, port), own).await;
+                return self.0.steady.open(&client, target, own).await;
             }
             if six {
                 // Else an exit is chosen that need not know IPv6.
                 prefs.ipv6_only();
             }
-            client.connect_with_prefs(target.clone(), &prefs).await.map_err(|error| error.kind())
+            let stream = client.connect_with_prefs(target.clone(), &prefs).await;
+            stream.map(|stream| (stream, false)).map_err(|error| error.kind())
         });
-        Ok(TorStream::new(stream.await?, None, &self.0.lasting))
+        Ok(match opened.await? {
+            (stream, true) => TorStream::steady(stream, &self.0.lasting),
+            (stream, false) => {
+                let lesson = self.0.steady.lesson(host, port, isolation);
+                TorStream::new(stream, None, &self.0.lasting).teaching(lesson)
+            }
+        })
+    }
+
+    /// Whoever asks from now on is somebody else.
+    pub(in crate::net) fn forget(&self) {
+        self.0.steady.forget();
     }
 
     pub(in crate::net) async fn resolve(

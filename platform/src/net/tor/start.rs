@@ -11,14 +11,11 @@ use futures::StreamExt;
 use tokio::sync::{Semaphore, watch};
 use tor_rtcompat::tokio::TokioRustlsRuntime;
 
-use super::budget::Budget;
+use super::budget::{Budget, Side};
 use super::service::{Ground, MAX_CIRCUITS};
 use super::steady::Steady;
 use super::{BadTorConfig, Client, Shared, Tor, TorConfig, relays, status};
 use crate::status::NetStatus;
-
-/// What streams of other programs may hold, in parts of [`TorConfig::wear`]: with the default of 96 MiB of memory one upload of 3.6 GiB.
-const LASTING: u64 = 3;
 
 /// Between two tries when Arti gives up on bootstrap altogether.
 const RETRY: Duration = Duration::from_secs(10);
@@ -60,13 +57,14 @@ pub(super) async fn start(config: &TorConfig) -> Result<Tor, StartError> {
         .await
         .map_err(|error| refused(&error))?;
     let status = NetStatus { kind: "tor".into(), doing: "starting".into(), ..NetStatus::default() };
+    let budget = Budget::new(config.wear);
     let shared = Arc::new(Shared {
         client: Mutex::new(Some(Arc::clone(&client))),
         status: watch::Sender::new(status),
         access: Arc::default(),
         circuits: Arc::new(Semaphore::new(MAX_CIRCUITS)),
-        budget: Budget::new(config.wear),
-        lasting: Budget::new(config.wear.saturating_mul(LASTING)),
+        lasting: budget.of(Side::Programs),
+        budget,
         steady: Steady::new(&config.upload_ports, config.allows_local()),
         services,
         caches,
@@ -169,6 +167,7 @@ async fn watch_status(client: Arc<Client>, shared: Weak<Shared>) {
                 }
                 before != *now
             });
+            shared.steady.tidy();
         }
         if let Ok(None) = tokio::time::timeout(LOOK, events.next()).await {
             return;

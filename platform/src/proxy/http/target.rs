@@ -8,6 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
+use crate::exit::public::{is_public_v4, is_public_v6};
+
 /// Bytes of a URL at most.
 const MAX_URL: usize = 8 * 1024;
 
@@ -157,42 +159,6 @@ fn is_public_name(name: &str) -> Result<bool, BadTarget> {
     let number = last.bytes().all(|byte| byte.is_ascii_digit()) || last.starts_with("0x");
     let known = HOUSE_NAMES.iter().chain(&POINTING_NAMES).any(below);
     Ok(name.contains('.') && !number && !known)
-}
-
-/// Whether an address can belong to a host of the public internet (IANA IPv4 Special-Purpose Address Registry).
-#[allow(clippy::unnested_or_patterns, reason = "one network a line")]
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    !matches!(
-        address.octets(),
-        [0 | 10 | 127, ..]
-            | [100, 64..=127, ..]
-            | [169, 254, ..]
-            | [172, 16..=31, ..]
-            | [192, 0, 0 | 2, _]
-            | [192, 88, 99, _]
-            | [192, 168, ..]
-            | [198, 18 | 19, ..]
-            | [198, 51, 100, _]
-            | [203, 0, 113, _]
-            | [224..=255, ..]
-    )
-}
-
-/// The same for IPv6 (IANA IPv6 Special-Purpose Address Registry). Of what is public, nothing that carries an IPv4 address
-/// in it (NAT64, 6to4, Teredo): it would be asked for under another name.
-#[allow(clippy::unnested_or_patterns, reason = "one network a pattern")]
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    match address.segments() {
-        // Teredo and other protocols' own, documentation, 6to4, documentation again, segment routing; ISATAP, which is an
-        // IPv4 address behind a mark.
-        [0x2001, 0..=0x01ff, ..]
-        | [0x2001, 0x0db8, ..]
-        | [0x2002, ..]
-        | [0x3fff, ..]
-        | [0x5f00, ..]
-        | [_, _, _, _, 0 | 0x0200, 0x5efe, ..] => false,
-        [first, ..] => first & 0xe000 == 0x2000,
-    }
 }
 
 #[cfg(test)]

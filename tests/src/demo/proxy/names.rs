@@ -6,7 +6,7 @@ use std::io;
 use std::process::Command;
 
 use super::Stage;
-use super::speed::{ROUNDS, compare};
+use super::speed::{ROUNDS, compare, spread};
 use super::table::Lines;
 use crate::foreign::{LIMIT, run};
 
@@ -45,6 +45,7 @@ fn asked(stage: &Stage, lines: &Lines, what: &str, list: impl Fn(&str, usize) ->
         turns.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let Some((rate, lost)) = turns.get(turns.len() / 2) else { continue };
         lines.judge(&format!("{name}: {what}, median of {}", turns.len()), *rate > 0.0, *rate, "1/s");
+        spread(lines, &format!("{name}: {what}"), turns.iter().map(|(rate, _)| *rate), "1/s");
         lines.tell(&format!("{name}: of these without answer"), *lost, "%");
         rates.push((name, *rate));
     }

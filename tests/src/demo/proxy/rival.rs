@@ -1,10 +1,10 @@
-//! Other people's proxies on the same network: C tor, and the program `arti` where one is named.
+//! Other people's proxies on the same network: C tor, and the program `arti` where there is one.
 
 use std::env;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::net::Network;
@@ -15,12 +15,48 @@ use crate::scratch::Scratch;
 /// C tor without the second leg to the same exit (proposal 329), which Arti has no way to ask for yet.
 pub(super) const ONE_CIRCUIT: &str = "C tor on one circuit";
 
+/// Arti's own proxy.
+pub(super) const ARTI: &str = "arti";
+
 /// Names the program `arti` to compare with.
-const ARTI: &str = "BULBIL_ARTI";
+const NAMED: &str = "BULBIL_ARTI";
 
 /// How to get one: what its own `full` proxy has, with the libraries for TLS and databases that Bulbil has.
-const GET_ARTI: &str = "cargo install --locked arti --version 2.7.0 --no-default-features --features \
-                        tokio,rustls-ring,static-sqlite,onion-service-client,vanguards,dns-proxy,flowctl-cc --root DIR";
+const GET_ARTI: [&str; 8] = [
+    "install",
+    "--locked",
+    "arti",
+    "--version",
+    "2.7.0",
+    "--no-default-features",
+    "--features",
+    "tokio,rustls-ring,static-sqlite,onion-service-client,vanguards,dns-proxy,flowctl-cc",
+];
+
+/// The `arti` to compare with: the one that `BULBIL_ARTI` names, or the one that was built by `--with-arti`, now or before.
+pub(super) fn program(build: bool) -> io::Result<Option<PathBuf>> {
+    if let Some(named) = env::var_os(NAMED) {
+        return Ok(Some(named.into()));
+    }
+    // `target`, above the folder of the profile.
+    let own = env::current_exe()?;
+    let target =
+        own.ancestors().nth(2).ok_or_else(|| io::Error::other("the demo lies in no target folder"))?;
+    let folder = target.join("arti");
+    let built = folder.join("bin/arti");
+    if !built.is_file() && build {
+        println!("building arti (once, some 10 minutes)");
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(GET_ARTI).arg("--root").arg(&folder).arg("--target-dir").arg(folder.join("build"));
+        if !cargo.status()?.success() {
+            return Err(io::Error::other(format!("arti does not build: see above, or name one in {NAMED}")));
+        }
+    }
+    if !built.is_file() {
+        println!("nothing is compared with arti: --with-arti builds it, {NAMED} names one");
+    }
+    Ok(built.is_file().then_some(built))
+}
 
 /// A proxy that runs.
 #[derive(Debug)]
@@ -32,14 +68,18 @@ pub(super) struct Rival {
 }
 
 /// All there are.
-pub(super) fn all(network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Vec<Rival>> {
+pub(super) fn all(
+    program: Option<&Path>,
+    network: &Network,
+    scratch: &Scratch,
+    ports: &mut Ports,
+) -> io::Result<Vec<Rival>> {
     let mut all = vec![
         tor(("C tor", ""), network, scratch, ports)?,
         tor((ONE_CIRCUIT, "ConfluxEnabled 0\n"), network, scratch, ports)?,
     ];
-    match env::var_os(ARTI) {
-        Some(program) => all.push(arti(program.into(), network, scratch, ports)?),
-        None => println!("to compare with arti: {GET_ARTI}\nand set {ARTI}=DIR/bin/arti"),
+    if let Some(program) = program {
+        all.push(arti(program, network, scratch, ports)?);
     }
     Ok(all)
 }
@@ -68,9 +108,9 @@ fn tor(
     Ok(Rival { name, socks, dns, process })
 }
 
-fn arti(program: PathBuf, network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Rival> {
+fn arti(program: &Path, network: &Network, scratch: &Scratch, ports: &mut Ports) -> io::Result<Rival> {
     let (socks, dns) = (ports.take()?, ports.take()?);
-    let folder = scratch.join("arti");
+    let folder = scratch.join(ARTI);
     fs::create_dir_all(&folder)?;
     let config = folder.join("arti.toml");
     let text = format!(
@@ -83,6 +123,6 @@ fn arti(program: PathBuf, network: &Network, scratch: &Scratch, ports: &mut Port
     fs::write(&config, text)?;
     let mut command = Command::new(program);
     command.arg("--config").arg(&config).arg("proxy");
-    let process = Process::start("arti", &mut command, &folder.join("output.log"))?;
-    Ok(Rival { name: "arti", socks, dns, process })
+    let process = Process::start(ARTI, &mut command, &folder.join("output.log"))?;
+    Ok(Rival { name: ARTI, socks, dns, process })
 }
