@@ -51,6 +51,7 @@ mod page;
 mod proxy;
 mod publish;
 mod routes;
+pub mod seats;
 pub mod serve;
 mod socket;
 mod tracker;
@@ -85,7 +86,7 @@ impl Control {
 
     /// Answers until `stop` turns true, then removes the socket.
     pub async fn run(self, node: Handle, stop: watch::Receiver<bool>) {
-        let bounds = Bounds { connections: CONNECTIONS, lifetime: None };
+        let bounds = Bounds { connections: CONNECTIONS, each: None, lifetime: None };
         serve::run(self.listener, routes::router(node, stop.clone()), bounds, stop).await;
         drop(self.socket);
     }

@@ -30,7 +30,7 @@ pub(crate) use keeper::Keeper;
 pub use keeper::{TakenUp, take_up};
 pub use seal::{BadPassphrase, MAX_PASSPHRASE, MIN_PASSPHRASE, Passphrase};
 pub use waiting::AGAIN;
-pub(crate) use waiting::{put_aside, take_aside};
+pub(crate) use waiting::{Place, put_aside, take_aside};
 
 use crate::net;
 use crate::state::{State, StateDir, StateError};

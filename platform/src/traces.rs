@@ -73,13 +73,26 @@ pub struct Report {
     pub unseen: usize,
     /// Files of kinds that are not understood here, in which nothing was found.
     pub unknown: usize,
+    /// Files of kinds that are understood, parts of which could not be looked at: what was found is not all, and nothing found means
+    /// nothing.
+    pub partly: usize,
 }
 
 /// What was seen in one file.
 struct Look {
     finding: Option<Finding>,
-    /// Whether its kind is understood: otherwise that nothing was found means nothing.
-    understood: bool,
+    depth: Depth,
+}
+
+/// How far a look went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Depth {
+    /// To wherever such a file keeps what it tells.
+    Whole,
+    /// Some of it is packed, locked or beyond what is read.
+    Part,
+    /// The kind is not understood: that nothing was found means nothing.
+    Unknown,
 }
 
 /// The kinds of files that are understood.
@@ -116,20 +129,24 @@ pub fn look(files: &[PathBuf]) -> Report {
             break;
         }
         report.looked += 1;
-        match look_at(path) {
-            Err(_) => report.unseen += 1,
-            Ok(Look { finding: None, understood }) => report.unknown += usize::from(!understood),
-            Ok(_) if report.findings.len() >= NAMED => report.more += 1,
-            Ok(Look { finding: Some(finding), .. }) => report.findings.push(finding),
+        let Ok(Look { finding, depth }) = look_at(path) else {
+            report.unseen += 1;
+            continue;
+        };
+        report.partly += usize::from(depth == Depth::Part);
+        match finding {
+            None => report.unknown += usize::from(depth == Depth::Unknown),
+            Some(_) if report.findings.len() >= NAMED => report.more += 1,
+            Some(finding) => report.findings.push(finding),
         }
     }
     report
 }
 
 impl Report {
-    /// Files that were looked at and understood.
+    /// Files that were looked at and understood, all of each.
     pub const fn understood(&self) -> usize {
-        self.looked.saturating_sub(self.unseen).saturating_sub(self.unknown)
+        self.looked.saturating_sub(self.unseen).saturating_sub(self.unknown).saturating_sub(self.partly)
     }
 }
 
@@ -143,17 +160,18 @@ impl Kind {
 fn look_at(path: &Path) -> io::Result<Look> {
     let mut file = File::open(path)?;
     let kind = kind(&mut file)?;
-    let (traces, understood) = match kind {
-        Kind::Jpeg => (jpeg::traces(&mut BufReader::new(file))?, true),
-        Kind::Png => (png::traces(&mut file)?, true),
-        Kind::Riff => (riff::traces(&mut file)?, true),
+    let (traces, depth) = match kind {
+        Kind::Jpeg => (jpeg::traces(&mut BufReader::new(file))?, Depth::Whole),
+        Kind::Png => (png::traces(&mut file)?, Depth::Whole),
+        Kind::Riff => (riff::traces(&mut file)?, Depth::Whole),
         Kind::Other => {
-            let (bytes, whole) = (ends(&mut file)?, file.metadata()?.len() <= ENDS.0 as u64);
+            let bytes = ends(&mut file)?;
+            let whole = file.metadata()?.len() <= bytes.len() as u64;
             document::traces(&bytes, whole)
         }
     };
     let finding = Finding { path: path.to_owned(), traces, cleanable: kind.is_cleanable() };
-    Ok(Look { finding: (!finding.traces.is_empty()).then_some(finding), understood })
+    Ok(Look { finding: (!finding.traces.is_empty()).then_some(finding), depth })
 }
 
 /// Writes a copy of a picture without what it tells. The size, colours and rotation of the picture stay.

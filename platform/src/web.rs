@@ -19,6 +19,7 @@ mod jobs;
 mod journal;
 mod keep;
 mod layout;
+mod looks;
 mod machine;
 mod messages;
 mod metrics;
@@ -33,6 +34,7 @@ mod preset;
 mod proxies;
 mod publish;
 mod qr;
+mod question;
 mod restore;
 mod search;
 mod services;
@@ -43,6 +45,7 @@ mod site;
 mod statistics;
 mod tor;
 mod trust;
+mod upload;
 mod visitor;
 
 use std::io;
@@ -72,6 +75,9 @@ use visitor::{Sight, Visitor};
 
 /// Connections at once: a browser opens up to six.
 const CONNECTIONS: usize = 24;
+
+/// Connections of one address of the local network: as many as a browser opens.
+const EACH: usize = 6;
 
 /// Longest life of a connection; pages are a few kilobytes.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -112,7 +118,7 @@ impl Web {
             log::error!("no page: the system gives no randomness; check that /dev/urandom exists");
             return;
         };
-        let bounds = Bounds { connections: CONNECTIONS, lifetime: Some(LIFETIME) };
+        let bounds = Bounds { connections: CONNECTIONS, each: Some(EACH), lifetime: Some(LIFETIME) };
         tokio::join!(
             serve::run(self.listener, router(&site), bounds, stop.clone()),
             onion_once_there(site, network, stop),
@@ -145,7 +151,7 @@ fn router(site: &Shared) -> Router {
         .route("/metrics", get(metrics::show))
         .route("/login", get(account::login).post(account::sign_in))
         .route("/first", get(first::show).post(first::begin))
-        .route("/first/restore", get(restore::show).post(restore::bring_back));
+        .route(guard::RESTORE, get(restore::show).post(restore::bring_back));
     let members =
         pages().merge(deeds()).merge(data()).layer(from_fn_with_state(site.clone(), guard::members));
     open.merge(members)

@@ -113,13 +113,25 @@ pub(crate) fn publish_cleaned(stage: &Stage, browser: &Browser, name: &str, look
 pub(crate) fn publish(stage: &Stage, browser: &Browser) {
     publish_cleaned(stage, browser, "holiday", |_, _| {});
     browser.press("Make it private again").unwrap();
+    must_show(browser, "Its public link is dead for good");
+    stage.keep(browser, "retreat");
+    browser.press("Make it private now").unwrap();
     must_show(browser, "It is private again");
     assert!(stage.link_of("holiday, cleaned").contains("/private/"));
     browser.press("Publish").unwrap();
     must_show(browser, "Nothing was found");
     browser.press("Publish as it is").unwrap();
     must_show(browser, "in the public catalogue");
+    withdraw_it(browser);
+}
+
+/// Asked first, and let be; then done.
+fn withdraw_it(browser: &Browser) {
     browser.press("Withdraw").unwrap();
+    must_show(browser, "Its link is dead for good");
+    browser.press("Leave it").unwrap();
+    browser.press("Withdraw").unwrap();
+    browser.press("Withdraw it now").unwrap();
     must_show(browser, "Nobody can fetch it any more");
 }
 
@@ -160,7 +172,6 @@ pub(crate) fn trust_and_search(stage: &Stage, browser: &Browser) {
 pub(crate) fn withdraw(stage: &Stage, browser: &Browser) {
     stage.open(browser, "/shares");
     must_show(browser, "album");
-    browser.press("Withdraw").unwrap();
-    must_show(browser, "Nobody can fetch it any more");
+    withdraw_it(browser);
     assert_eq!(stage.board.status().unwrap()["shares"].as_array().unwrap().len(), 0);
 }

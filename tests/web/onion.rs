@@ -38,6 +38,20 @@ pub(crate) fn own_onion(stage: &Stage, network: &Network, browser: &Browser) {
     must_show(&far, "Connected");
     assert!(far.url().unwrap().contains(".onion"));
     stage.keep(&far, "through-tor");
+    another_address(stage, &far, &url);
+}
+
+/// Who came by the address sees the next one before this one ends, and may still let it be.
+fn another_address(stage: &Stage, far: &Browser, url: &str) {
+    far.press("Tor").unwrap();
+    far.press("New address and key").unwrap();
+    must_show(far, "You are here by this very address");
+    let next = far.read("code.select").unwrap();
+    assert!(next.ends_with(".onion/") && next != url, "{next}");
+    stage.keep(far, "another-address");
+    far.press("Leave it").unwrap();
+    must_show(far, "Client key");
+    assert_eq!(far.read("code.select").unwrap(), url);
 }
 
 fn tor_client(stage: &Stage, network: &Network, host: &str, key: &str) -> (Process, u16, Ports) {

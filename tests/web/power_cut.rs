@@ -19,12 +19,14 @@ pub(crate) fn power_cut(stage: &mut Stage, browser: &Browser) {
     stage.open(browser, "/first");
     browser.press("Bring it back").unwrap();
     must_show(browser, "Bring back a node");
-    browser.fill("#keep-path", stage.keep_file().to_str().unwrap()).unwrap();
+    // Once as a file of the machine with the browser, once as one of the node's.
+    browser.fill("#keep-upload", stage.keep_file().to_str().unwrap()).unwrap();
     browser.fill("#passphrase", "not the right passphrase").unwrap();
     browser.press("Bring it back").unwrap();
     must_show(browser, "does not open this keep file");
     stage.keep(browser, "bring-back");
     must_suit(browser, "bringing back, refused");
+    browser.fill("#keep-path", stage.keep_file().to_str().unwrap()).unwrap();
     browser.fill("#passphrase", PASSPHRASE).unwrap();
     browser.press("Bring it back").unwrap();
     must_show(browser, "The node starts again as the one it was");
@@ -39,6 +41,14 @@ pub(crate) fn power_cut(stage: &mut Stage, browser: &Browser) {
     let after = stage.board.status().unwrap();
     assert_eq!(after["address"], before["address"]);
     assert_eq!(after["trust"]["nodes"][0]["name"], "The seed");
+    // It goes on keeping itself where it was brought back from, until its owner ends that.
+    assert_eq!(after["keep"]["automatic"], true);
     stage.open(browser, "/settings");
-    must_show(browser, "Everything lies in memory");
+    must_show(browser, "This node keeps itself");
+    browser.press("Stop keeping").unwrap();
+    must_show(browser, "is saved to no file by itself");
+    stage.keep(browser, "stop-keeping");
+    browser.press("Stop keeping now").unwrap();
+    must_show(browser, "does not save itself any more");
+    assert_eq!(stage.board.status().unwrap()["keep"]["automatic"], false);
 }

@@ -24,6 +24,10 @@ pub(crate) fn give_out_a_key(stage: &Stage, browser: &Browser) {
     must_show(browser, "Bob");
     assert!(!browser.source().unwrap().contains("descriptor:x25519"));
     stage.keep(browser, "services");
+    browser.press("Open it to everybody").unwrap();
+    must_show(browser, "All keys that were given out are forgotten");
+    stage.keep(browser, "opening");
+    browser.press("Leave it closed").unwrap();
     browser.press("Shut out").unwrap();
     must_show(browser, "Saved.");
 }

@@ -43,9 +43,15 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
     }
     let (folder, on_disk) = (state.path().to_owned(), config.allow_disk_state);
     LocalSet::new().block_on(runtime, serve(config, state))?;
-    if let Some(kept) = keep::take_aside() {
+    if let Some((kept, place)) = keep::take_aside() {
         let state = StateDir::open(&folder, on_disk).map_err(Failure::failed)?;
         kept.restore(&state, true).map_err(Failure::failed)?;
+        let left = place.map_or(Ok(true), |place| place.leave(state.path()));
+        if !left.is_ok_and(|left| left) {
+            log::warn!(
+                "this node does not keep itself after the next start: name its keep file on the page once more"
+            );
+        }
         log::info!("brought back from a keep file; start again");
         return Err(Failure::Power(keep::AGAIN));
     }
@@ -57,7 +63,11 @@ pub(super) fn run(mut config: Config, file: Option<&Path>, runtime: &Runtime) ->
 
 /// Opens the keep file, where the owner named one, and brings back what it holds if this machine has been off.
 fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
-    let Some(file) = &config.keep.file else { return Ok(()) };
+    let left = keep::Place::found(state.path());
+    let Some(file) = &config.keep.file else {
+        go_on(config, state, left);
+        return Ok(());
+    };
     if !keep::wait_for_disk(file) {
         log::warn!(
             "the disk of the keep file did not come: this node begins anew, and is the one of before when it is started \
@@ -80,6 +90,19 @@ fn take_up(config: &mut Config, state: &StateDir) -> Result<(), Failure> {
     }
     (config.keep.passphrase, config.keep.mark) = (Some(passphrase), mark);
     Ok(())
+}
+
+/// Goes on keeping the node in the file from which its page brought it back just before.
+fn go_on(config: &mut Config, state: &StateDir, left: Option<keep::Place>) {
+    let Some(keep::Place { file, passphrase }) = left else { return };
+    if let Ok((TakenUp::Present | TakenUp::Restored, mark)) = keep::take_up(&file, &passphrase, state) {
+        log::info!("the node goes on keeping itself in the file it was brought back from");
+        (config.keep.file, config.keep.passphrase, config.keep.mark) = (Some(file), Some(passphrase), mark);
+    } else {
+        log::warn!(
+            "the keep file that the node was brought back from is gone; the node does not keep itself any more"
+        );
+    }
 }
 
 /// Forgets the page's password where the owner asked for it in the configuration; also one that a keep file brought back.

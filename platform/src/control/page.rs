@@ -13,6 +13,6 @@ pub(super) fn router(node: Handle) -> Router {
 }
 
 async fn reset(State(node): State<Handle>) -> Result<StatusCode, Failure> {
-    node.keep_page(node.page().await?.forgotten()).await?;
+    node.forget_page().await?;
     Ok(StatusCode::NO_CONTENT)
 }

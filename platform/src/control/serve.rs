@@ -11,8 +11,10 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
+
+use super::seats::{Origin, Seat, Seats};
 
 /// Longest wait for a request's head; also the longest an idle connection is kept.
 const HEAD: Duration = Duration::from_secs(10);
@@ -26,8 +28,10 @@ const HEAD_BYTES: usize = 16 * 1024;
 /// What one listener may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Connections at once; more wait to be accepted.
+    /// Connections at once; more wait to be accepted, or have idle ones give way: see [`seats`](super::seats).
     pub connections: usize,
+    /// Connections of one address; without it nobody gives way.
+    pub each: Option<usize>,
     /// After this a connection is closed whatever it does.
     pub lifetime: Option<Duration>,
 }
@@ -49,34 +53,34 @@ pub async fn run<L: Listener>(
     bounds: Bounds,
     mut stop: watch::Receiver<bool>,
 ) where
-    L::Addr: Sync + 'static,
+    L::Addr: Origin + Sync + 'static,
 {
-    let slots = Arc::new(Semaphore::new(bounds.connections));
-    let all = u32::try_from(bounds.connections).unwrap_or(u32::MAX);
+    let seats = Seats::new(bounds.connections, bounds.each);
     loop {
         let next = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (slot, listener.accept().await)
+            let (io, caller) = listener.accept().await;
+            seats.take(caller.origin()).await.map(|taken| (taken, io, caller))
         };
-        let (slot, (io, caller)) = tokio::select! {
+        let next = tokio::select! {
             _ = stop.wait_for(|stop| *stop) => break,
             next = next => next,
         };
-        let Ok(slot) = slot else { break };
+        let Some((taken, io, caller)) = next else { continue };
         let (router, stop) = (router.clone(), stop.clone());
         tokio::spawn(async move {
-            one((io, Caller(Arc::new(caller))), router, bounds.lifetime, stop).await;
-            drop(slot);
+            one((io, Caller(Arc::new(caller))), router, &taken.seat, bounds.lifetime, stop).await;
+            drop(taken);
         });
     }
-    // All slots free means that nothing is under way.
-    let _ = timeout(GRACE, slots.acquire_many(all)).await;
+    // All seats free means that nothing is under way.
+    let _ = timeout(GRACE, seats.empty()).await;
 }
 
 /// Serves one connection to its end.
 async fn one<I, A>(
     (io, caller): (I, Caller<A>),
     router: Router,
+    seat: &Arc<Seat>,
     lifetime: Option<Duration>,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -88,7 +92,13 @@ async fn one<I, A>(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(caller.clone());
-        router.call(request)
+        request.extensions_mut().insert(Arc::clone(seat));
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await;
+            seat.rest();
+            answer
+        }
     });
     let expired = async {
         match lifetime {
@@ -101,6 +111,7 @@ async fn one<I, A>(
     // What went wrong is the client's business: it sees its connection end. A request under way is answered first.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = seat.leave() => return,
         _ = stop.wait_for(|stop| *stop) => {}
         () = expired => {}
     }

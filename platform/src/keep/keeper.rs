@@ -162,6 +162,13 @@ impl Keeper {
         Ok(())
     }
 
+    /// From now on the node does not keep itself. What was saved stays where it is.
+    pub(crate) fn keep_nowhere(&self) {
+        self.automatic.replace(None);
+        self.refused.replace(None);
+        self.failed.replace(None);
+    }
+
     fn is_automatic(&self) -> bool {
         self.automatic.borrow().is_some()
     }

@@ -31,11 +31,15 @@ impl About {
         if [&tags, &text].into_iter().flatten().any(|words| words.chars().any(char::is_control)) {
             return Err(bad("tags and text are one line each, without control characters"));
         }
-        if tags.as_ref().is_some_and(|tags| tags.len() > MAX_TAGS) {
-            return Err(bad(&format!("tags have {MAX_TAGS} bytes in all, commas included; leave some out")));
+        if let Some(length) = tags.as_ref().map(String::len).filter(|length| *length > MAX_TAGS) {
+            return Err(bad(&format!(
+                "tags have {MAX_TAGS} bytes in all, commas included, and these have {length} ({BEYOND}); leave some out"
+            )));
         }
-        if text.as_ref().is_some_and(|text| text.len() > MAX_TEXT) {
-            return Err(bad(&format!("the text of a share has {MAX_TEXT} bytes at most; shorten it")));
+        if let Some(length) = text.as_ref().map(String::len).filter(|length| *length > MAX_TEXT) {
+            return Err(bad(&format!(
+                "the text of a share has {MAX_TEXT} bytes at most, and this has {length} ({BEYOND}); shorten it"
+            )));
         }
         Ok(Self { tags, text })
     }
@@ -45,6 +49,9 @@ impl About {
         self.tags.is_none() && self.text.is_none()
     }
 }
+
+/// Why a form that counts letters lets more through.
+const BEYOND: &str = "a letter beyond plain English counts as two to four";
 
 fn bad(why: &str) -> NodeError {
     NodeError::Bad(why.to_owned())
@@ -69,6 +76,7 @@ mod tests {
         let (tags, text) = ("t".repeat(MAX_TAGS), "x".repeat(MAX_TEXT));
         assert!(check(&tags, &text).is_ok());
         assert!(check(&format!("{tags}t"), "").unwrap_err().contains("128 bytes"));
+        assert!(check(&"ä".repeat(MAX_TAGS), "").unwrap_err().contains("these have 256 (a letter"));
         assert!(check("", &format!("{text}x")).unwrap_err().contains("400 bytes"));
         for (tags, text) in [("a\u{1b}[2J", ""), ("", "two\nlines")] {
             assert!(check(tags, text).unwrap_err().contains("one line"));

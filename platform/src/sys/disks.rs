@@ -22,7 +22,7 @@ const SYSTEM: [&str; 9] = ["/boot", "/etc", "/usr", "/var", "/proc", "/sys", "/d
 const USERS: &str = "/run/media";
 
 /// One mounted disk.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Disk {
     /// Where it is mounted.
     pub at: PathBuf,
@@ -36,36 +36,41 @@ pub struct Disk {
     pub read_only: bool,
     /// Whether its top folder is closed to this process, which then can only read what is open to it.
     pub closed: bool,
+    /// Whether it did not answer when it was asked.
+    pub silent: bool,
 }
 
 impl Disk {
     /// Whether this process can write there.
     pub const fn is_writable(&self) -> bool {
-        !self.read_only && !self.closed
+        !self.read_only && !self.closed && !self.silent
+    }
+
+    /// The same with its sizes; nothing if it is none after all, as a file may be mounted too. Asks the disk, which may take
+    /// as long as it likes.
+    pub fn measured(self) -> Option<Self> {
+        let stat = self.at.is_dir().then(|| statvfs(&self.at).ok()).flatten()?;
+        let unit = stat.fragment_size();
+        let closed = is_closed(&self.at);
+        Some(Self {
+            size: stat.blocks().saturating_mul(unit),
+            free: stat.blocks_available().saturating_mul(unit),
+            closed,
+            ..self
+        })
     }
 }
 
-/// All mounted disks but those of the system itself.
-pub fn mounted() -> Vec<Disk> {
+/// All mounted disks but those of the system itself, as the kernel lists them: none of them is asked for anything.
+pub fn listed() -> Vec<Disk> {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut disks: Vec<Disk> = Vec::new();
     for line in table.lines() {
         let Some((at, kind, read_only)) = entry(line) else { continue };
-        // A file may be mounted too; the same place may be mounted over.
-        if disks.len() == DISKS || !at.is_dir() || disks.iter().any(|disk| disk.at == at) {
-            continue;
+        // The same place may be mounted over.
+        if disks.len() < DISKS && !disks.iter().any(|disk| disk.at == at) {
+            disks.push(Disk { at, kind, read_only, ..Disk::default() });
         }
-        let Ok(stat) = statvfs(&at) else { continue };
-        let unit = stat.fragment_size();
-        let closed = is_closed(&at);
-        disks.push(Disk {
-            at,
-            kind,
-            size: stat.blocks().saturating_mul(unit),
-            free: stat.blocks_available().saturating_mul(unit),
-            read_only,
-            closed,
-        });
     }
     disks
 }
@@ -123,6 +128,6 @@ mod tests {
         ] {
             assert_eq!(entry(other), None, "{other}");
         }
-        assert!(mounted().iter().all(|disk| disk.size >= disk.free));
+        assert!(listed().into_iter().filter_map(Disk::measured).all(|disk| disk.size >= disk.free));
     }
 }

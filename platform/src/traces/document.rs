@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Trace, tiff};
+use super::{Depth, Trace, tiff};
 
 /// In PDF files (ISO 32000-1, section 14.3.3).
 const PDF: [(&[u8], Trace); 5] = [
@@ -12,6 +12,10 @@ const PDF: [(&[u8], Trace); 5] = [
     (b"/CreationDate", Trace::Time),
     (b"<rdf:RDF", Trace::Remark),
 ];
+
+/// What of a PDF file cannot be searched: objects that are packed into streams (section 7.5.7), and all text of one that is locked
+/// (section 7.6).
+const PDF_HIDES: [&[u8]; 2] = [b"/ObjStm", b"/Encrypt"];
 
 /// Names of files within office files, which are ZIP archives.
 const ZIP: [(&[u8], Trace); 3] = [
@@ -98,38 +102,46 @@ const LIST: [(&[u8], Trace); 6] = [
 /// Bytes at the beginning that tell whether a file is plain text.
 const PLAIN: usize = 4096;
 
-/// What the ends of a file tell, and whether its kind is understood. `whole` where the ends are all of it.
-pub(super) fn traces(bytes: &[u8], whole: bool) -> (BTreeSet<Trace>, bool) {
+/// What the ends of a file tell, and how much of it could be searched. `whole` where the ends are all of it.
+pub(super) fn traces(bytes: &[u8], whole: bool) -> (BTreeSet<Trace>, Depth) {
     let words = |words| search(bytes, words).collect::<BTreeSet<_>>();
-    let (mut found, understood) = if bytes.starts_with(b"%PDF") {
-        (words(&PDF), true)
+    let known = |understood| if understood { Depth::Whole } else { Depth::Unknown };
+    let (mut found, depth) = if bytes.starts_with(b"%PDF") {
+        (words(&PDF), if whole && is_open_pdf(bytes) { Depth::Whole } else { Depth::Part })
     } else if bytes.starts_with(b"PK\x03\x04") {
         // Others are archives, which may hold anything.
         let office = [&b"[Content_Types].xml"[..], b"mimetypeapplication/"];
-        (words(&ZIP), office.iter().any(|mark| position(bytes, mark).is_some()))
+        (words(&ZIP), known(office.iter().any(|mark| position(bytes, mark).is_some())))
     } else if bytes.get(4..8) == Some(b"ftyp") {
-        (words(&BOXES), true)
+        (words(&BOXES), Depth::Whole)
     } else if bytes.starts_with(b"{\\rtf") {
-        (words(&RTF), true)
+        (words(&RTF), Depth::Whole)
     } else if bytes.starts_with(b"ID3") {
-        (words(&ID3), true)
+        (words(&ID3), Depth::Whole)
     } else if bytes.starts_with(b"fLaC") || bytes.starts_with(b"OggS") {
-        (search(&bytes.to_ascii_lowercase(), &VORBIS).collect(), true)
+        (search(&bytes.to_ascii_lowercase(), &VORBIS).collect(), Depth::Whole)
     } else if is_tiff(bytes) {
         // Tables at the end of a long file are not where they say.
         (
             tiff::traces(bytes).into_iter().chain(words(&XMP)).collect(),
-            whole || tiff::begins_within(bytes, super::ENDS.0),
+            known(whole || tiff::begins_within(bytes, super::ENDS.0)),
         )
     } else if is_text(bytes) {
-        (if bytes.starts_with(b"<") { words(&XMP) } else { BTreeSet::new() }, true)
+        (if bytes.starts_with(b"<") { words(&XMP) } else { BTreeSet::new() }, Depth::Whole)
     } else {
-        (BTreeSet::new(), false)
+        (BTreeSet::new(), Depth::Unknown)
     };
     if HOMES.iter().any(|home| names_someone(bytes, home)) {
         found.insert(Trace::HomeFolder);
     }
-    (found, understood)
+    (found, depth)
+}
+
+/// Whether all words of a PDF file stand in it as they are: nothing is packed or locked, and no XMP that it names is missing.
+fn is_open_pdf(bytes: &[u8]) -> bool {
+    let packed_xmp = position(bytes, b"/Metadata").is_some() && position(bytes, b"<rdf:RDF").is_none();
+    let hidden = PDF_HIDES.iter().any(|word| position(bytes, word).is_some());
+    !hidden && !packed_xmp
 }
 
 /// TIFF, and what cameras write in its shape: DNG, CR2, NEF, ARW.

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::cookie::{self, Cookie};
 use super::frame;
 use super::guard::Fields;
+use super::guesses::Wait;
 use super::layout::{fault, field};
 use super::password::{self, Busy};
 use super::session;
@@ -54,15 +55,16 @@ pub(super) async fn sign_in(
     };
     let source = visitor.source();
     if let Err(wait) = site.guesses().admit(source, Instant::now()) {
-        let seconds = wait.as_secs().saturating_add(1);
-        let why = format!("that were many tries in a row; the next one is possible in {seconds} s");
-        let mut response = again(StatusCode::TOO_MANY_REQUESTS, &why);
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        let mut response = again(StatusCode::TOO_MANY_REQUESTS, &wait.to_string());
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds()));
         return response;
     }
     let given = Zeroizing::new(fields.get("password").to_owned());
     match site.hasher.fits(&kept, visitor.known.is_some(), given).await {
-        Err(Busy) => again(StatusCode::SERVICE_UNAVAILABLE, BUSY),
+        Err(Busy) => {
+            site.guesses().give_back(source, Instant::now());
+            again(StatusCode::SERVICE_UNAVAILABLE, BUSY)
+        }
         Ok(false) => again(StatusCode::FORBIDDEN, "that is not the password"),
         Ok(true) => {
             site.guesses().forgive(source);
@@ -93,17 +95,17 @@ pub(super) async fn change(
     password::check(new, again).map_err(unfit)?;
     let kept = visitor.entry.password.clone().unwrap_or_default();
     // Someone at an open browser may not guess faster than others.
-    site.guesses().admit(visitor.source(), Instant::now()).map_err(|wait| {
-        (StatusCode::TOO_MANY_REQUESTS, format!("the next try is possible in {} s", wait.as_secs() + 1))
-    })?;
+    let late = |wait: Wait| (StatusCode::TOO_MANY_REQUESTS, wait.to_string());
+    site.guesses().admit(visitor.source(), Instant::now()).map_err(late)?;
     let given = Zeroizing::new(fields.get("password").to_owned());
     if !site.hasher.fits(&kept, true, given).await.map_err(busy)? {
         return Err((StatusCode::FORBIDDEN, "that is not the present password".to_owned()));
     }
     let hash = site.hasher.hash(Zeroizing::new(new.to_owned())).await.map_err(busy)?;
-    let entry = PageEntry { password: Some(hash), seal: Some(seal()?), ..visitor.entry.clone() };
+    let seal = seal()?;
+    let change = move |entry: &mut PageEntry| (entry.password, entry.seal) = (Some(hash), Some(seal));
     let failed = |why: crate::node::NodeError| (StatusCode::INTERNAL_SERVER_ERROR, why.to_string());
-    site.keep(entry.clone()).await.map_err(failed)?;
+    let entry = site.change(&visitor.entry, change).await.map_err(failed)?;
     Ok(welcome(site, &entry, None, "/settings?said=password"))
 }
 

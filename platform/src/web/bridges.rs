@@ -59,8 +59,8 @@ async fn keep(site: &Site, visitor: &Visitor, lines: Vec<String>) -> Result<(), 
     net::check_bridges(&lines)?;
     let network = site.network.get().ok_or("the network is not there yet; try again in a moment")?;
     network.set_bridges(&lines)?;
-    let entry = PageEntry { bridges: Some(lines), ..visitor.entry.clone() };
-    site.keep(entry).await.map_err(|why| why.to_string())
+    let change = move |entry: &mut PageEntry| entry.bridges = Some(lines);
+    site.change(&visitor.entry, change).await.map(drop).map_err(|why| why.to_string())
 }
 
 /// The section of the page about Tor.

@@ -64,8 +64,10 @@ impl Folders {
 /// The path without links and detours, if it lies in one of `roots`. Looks at the disk.
 pub(super) fn allowed(roots: &[PathBuf], path: &Path) -> Option<PathBuf> {
     let real = fs::canonicalize(path).ok()?;
-    let inside = |root: &PathBuf| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
-    roots.iter().any(inside).then_some(real)
+    let inside = |root: &&PathBuf| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
+    // Those that look like it first: the disk of another one may not answer.
+    let (near, far): (Vec<_>, Vec<_>) = roots.iter().partition(|root| path.starts_with(root));
+    near.iter().chain(&far).any(inside).then_some(real)
 }
 
 /// What lies there, without hidden names and names that are not text. Looks at the disk.

@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::browse;
-use super::files::{self, Root};
+use super::files::{self, Room, Root};
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, bar, fault, field, heading, plural, section};
@@ -41,7 +41,7 @@ pub(super) async fn new(
     Extension(visitor): Extension<Visitor>,
     uri: Uri,
 ) -> Response {
-    form(&site, &visitor, &uri, &Draft::default(), None)
+    form(&site, &visitor, &uri, &Draft::default(), None).await
 }
 
 /// `POST /fetches/new`: with a link that was found, which stands in no address.
@@ -52,7 +52,7 @@ pub(super) async fn draft(
     uri: Uri,
 ) -> Response {
     let draft = Draft { link: fields.get("link").to_owned(), ..Draft::default() };
-    form(&site, &visitor, &uri, &draft, None)
+    form(&site, &visitor, &uri, &draft, None).await
 }
 
 /// `GET /fetches/new/{number}`: into a folder found under Files.
@@ -64,7 +64,7 @@ pub(super) async fn into(
 ) -> Response {
     let Some(folder) = site.folders().path(number) else { return frame::missing() };
     let draft = Draft { folder: folder.display().to_string(), ..Draft::default() };
-    form(&site, &visitor, &uri, &draft, None)
+    form(&site, &visitor, &uri, &draft, None).await
 }
 
 /// `POST /fetches/add`
@@ -76,14 +76,16 @@ pub(super) async fn add(
 ) -> Response {
     let draft = Draft { link: fields.get("link").trim().to_owned(), folder: fields.get("folder").to_owned() };
     let (roots, folder) = (files::roots(&site, &visitor), PathBuf::from(&draft.folder));
-    let looked = tokio::task::spawn_blocking(move || browse::allowed(&roots, Path::new(&folder)));
-    let Ok(Some(out)) = looked.await else {
-        return form(&site, &visitor, &uri, &draft, Some("choose one of the folders that are allowed"));
+    let looked = site.looks.read(Path::new(&draft.folder), move || browse::allowed(&roots, &folder));
+    let why = match looked.await {
+        Ok(Some(out)) => match site.node.fetch(FetchRequest { link: draft.link.clone(), out }).await {
+            Ok(_) => return Redirect::to("/fetches?said=fetching").into_response(),
+            Err(why) => why.to_string(),
+        },
+        Ok(None) => "choose one of the folders that are allowed".to_owned(),
+        Err(silent) => format!("that folder cannot be looked at: {silent}"),
     };
-    match site.node.fetch(FetchRequest { link: draft.link.clone(), out }).await {
-        Ok(_) => Redirect::to("/fetches?said=fetching").into_response(),
-        Err(why) => form(&site, &visitor, &uri, &draft, Some(&why.to_string())),
-    }
+    form(&site, &visitor, &uri, &draft, Some(&why)).await
 }
 
 /// `POST /fetches/{number}/forget`
@@ -103,8 +105,8 @@ pub(super) async fn forget(
     }
 }
 
-fn form(site: &Site, visitor: &Visitor, uri: &Uri, draft: &Draft, why: Option<&str>) -> Response {
-    let (roots, frame) = (files::shown_roots(site, visitor), Frame::of(site, visitor, uri));
+async fn form(site: &Site, visitor: &Visitor, uri: &Uri, draft: &Draft, why: Option<&str>) -> Response {
+    let (roots, frame) = (files::shown_roots(site, visitor).await, Frame::of(site, visitor, uri));
     let status = if why.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     (status, Html(form_page(&roots, draft, why, &frame).into_string())).into_response()
 }
@@ -145,7 +147,11 @@ pub(super) fn form_page(roots: &[Root], draft: &Draft, why: Option<&str>, frame:
                         @if chosen_elsewhere { option value=(draft.folder) selected { (draft.folder) } }
                         @for root in roots {
                             option value=(root.path) selected[root.path == draft.folder] {
-                                @if root.memory { "In memory" } @else { (root.path) } @if let Some(free) = root.free { " (" (size(free)) " free)" }
+                                @if root.memory { "In memory" } @else { (root.path) } @match root.room {
+                                    Room::Free(free) => { " (" (size(free)) " free)" }
+                                    Room::Gone => {}
+                                    Room::Silent => " (does not answer)",
+                                }
                             }
                         }
                     }

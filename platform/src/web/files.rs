@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::{Path as Number, State};
 use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use futures::future::join_all;
 use maud::{Markup, html};
 
 use super::browse::{self, Listing};
@@ -13,10 +14,11 @@ use super::folders;
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, heading, table};
+use super::looks::Silent;
 use super::shares;
 use super::site::{Shared, Site};
 use super::visitor::Visitor;
-use crate::state::MAX_FOLDERS;
+use crate::state::{MAX_FOLDERS, PageEntry};
 use crate::sys::disks::{self, Disk};
 use crate::sys::mount;
 use crate::words::size;
@@ -28,8 +30,19 @@ pub(super) struct Root {
     pub(super) path: String,
     /// Whether it is the one in memory.
     pub(super) memory: bool,
-    /// Bytes that may still be written there; `None` if it cannot be looked at.
-    pub(super) free: Option<u64>,
+    pub(super) room: Room,
+}
+
+/// What is known of the room in a folder.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum Room {
+    /// Bytes that may still be written there.
+    Free(u64),
+    /// It is not there, or not to be looked at.
+    #[default]
+    Gone,
+    /// Its disk does not answer.
+    Silent,
 }
 
 /// One folder.
@@ -51,16 +64,25 @@ pub(super) fn roots(site: &Site, visitor: &Visitor) -> Vec<PathBuf> {
 }
 
 /// The same, as pages show them.
-pub(super) fn shown_roots(site: &Site, visitor: &Visitor) -> Vec<Root> {
-    let roots = roots(site, visitor);
+pub(super) async fn shown_roots(site: &Site, visitor: &Visitor) -> Vec<Root> {
+    let look = |path: PathBuf| async move {
+        let place = path.clone();
+        let room = match site.looks.glance(&path, move || mount::free(&place)).await {
+            Ok(Ok(free)) => Room::Free(free),
+            Ok(Err(_)) => Room::Gone,
+            Err(Silent) => Room::Silent,
+        };
+        (path, room)
+    };
+    let looked = join_all(roots(site, visitor).into_iter().map(look)).await;
     let mut folders = site.folders();
-    let shown = |path: PathBuf| Root {
+    let shown = |(path, room): (PathBuf, Room)| Root {
         number: folders.number(&path),
         path: path.display().to_string(),
         memory: path == site.downloads(),
-        free: mount::free(&path).ok(),
+        room,
     };
-    roots.into_iter().map(shown).collect()
+    looked.into_iter().map(shown).collect()
 }
 
 /// `GET /files`
@@ -70,8 +92,8 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Html<String> {
     let frame = Frame::of(&site, &visitor, &uri);
-    let roots = shown_roots(&site, &visitor);
-    Html(page(&roots, &disks::mounted(), !site.allowed.is_empty(), &frame).into_string())
+    let roots = shown_roots(&site, &visitor).await;
+    Html(page(&roots, &site.looks.disks().await, !site.allowed.is_empty(), &frame).into_string())
 }
 
 /// `POST /files/allow`: a mounted disk joins the allowed folders.
@@ -81,12 +103,14 @@ pub(super) async fn allow(
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let disk = disks::mounted().into_iter().find(|disk| disk.at.as_os_str() == fields.get("disk"));
-    let mut entry = visitor.entry.clone();
-    let room = entry.folders.len() < MAX_FOLDERS && site.allowed.is_empty();
-    if let Some(disk) = disk.filter(|disk| room && !entry.folders.contains(&disk.at)) {
-        entry.folders.push(disk.at);
-        if let Err(why) = site.keep(entry).await {
+    let disk = disks::listed().into_iter().find(|disk| disk.at.as_os_str() == fields.get("disk"));
+    if let Some(disk) = disk.filter(|_| site.allowed.is_empty()) {
+        let change = move |entry: &mut PageEntry| {
+            if entry.folders.len() < MAX_FOLDERS && !entry.folders.contains(&disk.at) {
+                entry.folders.push(disk.at);
+            }
+        };
+        if let Err(why) = site.change(&visitor.entry, change).await {
             return shares::answer(&site, &visitor, &uri, Err(why));
         }
     }
@@ -101,13 +125,17 @@ pub(super) async fn open(
     uri: Uri,
 ) -> Response {
     let Some(path) = site.folders().path(number) else { return frame::missing() };
-    let roots = roots(&site, &visitor);
-    let looked = tokio::task::spawn_blocking(move || {
-        let real = browse::allowed(&roots, &path)?;
+    let (roots, place) = (roots(&site, &visitor), path.clone());
+    let looked = site.looks.read(&path, move || {
+        let real = browse::allowed(&roots, &place)?;
         let above = real.parent().and_then(|above| browse::allowed(&roots, above));
         Some((browse::list(&real), real, above))
     });
-    let Ok(Some((listing, path, above))) = looked.await else { return frame::missing() };
+    let (listing, path, above) = match looked.await {
+        Ok(Some(looked)) => looked,
+        Ok(None) => return frame::missing(),
+        Err(silent) => (Err(std::io::Error::other(silent)), path, None),
+    };
     let folder = {
         let mut folders = site.folders();
         folder(&mut folders, &path, above.as_deref(), listing)
@@ -154,7 +182,11 @@ pub(super) fn page(roots: &[Root], disks: &[Disk], fixed: bool, frame: &Frame) -
                         @if root.memory { a href={ "/files/" (root.number) } { "In memory" } br; small { "Gone after a power cut." } }
                         @else { a href={ "/files/" (root.number) } { (root.path) } }
                     }
-                    td class="number" { @match root.free { Some(free) => (size(free)), None => (badge("warn", "not there")) } }
+                    td class="number" { @match root.room {
+                        Room::Free(free) => (size(free)),
+                        Room::Gone => (badge("warn", "not there")),
+                        Room::Silent => (badge("bad", "does not answer")),
+                    } }
                 } } }
             }))
         }
@@ -179,8 +211,8 @@ fn disk_table(disks: &[&Disk], fixed: bool, frame: &Frame) -> Markup {
             tbody { @for disk in disks { tr {
                 th scope="row" { (disk.at.display()) }
                 td { (disk.kind) (folders::limits(disk)) }
-                td class="number" { (size(disk.free)) }
-                td class="number" { (size(disk.size)) }
+                td class="number" { @if !disk.silent { (size(disk.free)) } }
+                td class="number" { @if !disk.silent { (size(disk.size)) } }
                 @if !fixed { td class="number" {
                     (frame.form("/files/allow", "inline", &html! {
                         input type="hidden" name="disk" value=(disk.at.display());

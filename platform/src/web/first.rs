@@ -17,6 +17,7 @@ use super::onion;
 use super::password;
 use super::site::{Shared, Site};
 use super::visitor::{Place, Visitor};
+use crate::config::FirstRun;
 use crate::state::{Audience, PageEntry};
 
 /// What the form says again after a mistake.
@@ -27,6 +28,8 @@ pub(super) struct Draft {
     pub(super) keep: keep::Draft,
     /// Filled in from the local network, or on a board: the local network must not be shut out.
     pub(super) from_lan: bool,
+    /// Whether the local network may set the password.
+    pub(super) open: bool,
     /// Whether the configuration has the password forgotten at each start.
     pub(super) reset: bool,
 }
@@ -43,7 +46,7 @@ pub(super) async fn show(
     if !visitor.may_begin(site.page.first_run) {
         return frame::refused();
     }
-    let draft = Draft::fresh(&site, visitor.place);
+    let draft = Draft::fresh(&site, visitor.place).await;
     account::with_form(&site, &headers, StatusCode::OK, "Welcome", |token| form(token, &draft, None))
 }
 
@@ -63,7 +66,7 @@ pub(super) async fn begin(
     match set_up(&site, &fields, visitor.place).await {
         Ok(response) => response,
         Err((status, why)) => {
-            let fresh = Draft::fresh(&site, visitor.place);
+            let fresh = Draft::fresh(&site, visitor.place).await;
             let draft = Draft {
                 audience: audience(&fields, fresh.from_lan),
                 folders: fresh.folders.clone().said(&fields),
@@ -80,10 +83,10 @@ pub(super) async fn begin(
 }
 
 impl Draft {
-    fn fresh(site: &Site, place: Place) -> Self {
+    async fn fresh(site: &Site, place: Place) -> Self {
         let from_lan = needs_lan(site, place);
         let audience = if from_lan { Audience::Password } else { Audience::Machine };
-        let folders = Choice::look(site, &[]).proposed();
+        let folders = Choice::look(site, &[]).await.proposed();
         let keep = keep::Draft {
             automatic: site.node.status().keep.automatic,
             file: folders
@@ -92,7 +95,8 @@ impl Draft {
                 .unwrap_or_default(),
             wanted: false,
         };
-        Self { audience, folders, keep, from_lan, reset: site.page.reset }
+        let open = site.page.first_run == FirstRun::Network;
+        Self { audience, folders, keep, from_lan, open, reset: site.page.reset }
     }
 }
 
@@ -100,8 +104,11 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     let (new, again) = (fields.get("password"), fields.get("again"));
     let wrong = |why: String| (StatusCode::UNPROCESSABLE_ENTITY, why);
     password::check(new, again).map_err(|why| wrong(why.to_string()))?;
-    let folders = folders::read(fields, &site.downloads()).map_err(wrong)?;
-    let kept = if fields.get("keep") == "file" { Some(keep::read(fields).map_err(wrong)?) } else { None };
+    let folders = folders::read(fields, &site.downloads(), &site.looks).await.map_err(wrong)?;
+    let kept = match fields.get("keep") {
+        "file" => Some(keep::read(fields, &site.looks).await.map_err(wrong)?),
+        _ => None,
+    };
     let hash = site.hasher.hash(Zeroizing::new(new.to_owned())).await.map_err(|password::Busy| {
         (StatusCode::SERVICE_UNAVAILABLE, "this machine is busy; try again".to_owned())
     })?;
@@ -115,16 +122,15 @@ async fn set_up(site: &Shared, fields: &Fields, place: Place) -> Result<Response
     if let Some((file, passphrase)) = kept {
         site.node.keep_to(file, passphrase).await.map_err(|why| wrong(why.to_string()))?;
     }
-    let mut entry = PageEntry {
-        password: Some(hash),
-        audience: audience(fields, needs_lan(site, place)),
-        folders,
-        seal: Some(account::seal()?),
-        onion: site.page.onion,
-        ..before
+    let (audience, seal, onion) =
+        (audience(fields, needs_lan(site, place)), account::seal()?, site.page.onion);
+    let keys = onion::Keys::fresh().map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))?;
+    let change = move |entry: &mut PageEntry| {
+        (entry.password, entry.seal) = (Some(hash), Some(seal));
+        (entry.audience, entry.folders, entry.onion) = (audience, folders, onion);
+        keys.fill(entry);
     };
-    onion::prepare(&mut entry).map_err(|why| (StatusCode::INTERNAL_SERVER_ERROR, why.to_string()))?;
-    site.keep(entry.clone()).await.map_err(failed)?;
+    let entry = site.change(&before, change).await.map_err(failed)?;
     site.onion.look_again();
     Ok(account::welcome(site, &entry, None, "/?said=welcome"))
 }
@@ -151,6 +157,13 @@ pub(super) fn form(token: &str, draft: &Draft, why: Option<&str>) -> Markup {
             h1 { "Welcome to your node" }
             p class="quiet" { "Four questions, then it is yours. All of this can be changed later. "
                 "Was this node kept in a file before? " a href="/first/restore" { "Bring it back" } "." }
+            @if draft.open {
+                p class="notice warn" {
+                    "Until there is a password, whoever of the local network opens this page first makes the node theirs"
+                    @if !draft.folders.chosen.is_empty() { ", with all folders that are ticked below" }
+                    ". Finish this at once."
+                }
+            }
             @if draft.reset { (frame::forgets()) }
             (fault(why))
             form method="post" action="/first" autocomplete="off" {

@@ -7,9 +7,10 @@ use maud::{Markup, html};
 
 use super::guard::Fields;
 use super::layout::field;
+use super::looks::Looks;
 use super::site::Site;
 use crate::state::MAX_FOLDERS;
-use crate::sys::disks::{self, Disk};
+use crate::sys::disks::Disk;
 use crate::sys::{mount, process};
 use crate::words::size;
 
@@ -28,11 +29,13 @@ pub(super) struct Choice {
 
 impl Choice {
     /// Looks at the disks of this machine.
-    pub(super) fn look(site: &Site, chosen: &[PathBuf]) -> Self {
-        let free = mount::is_memory(&site.state).unwrap_or(false).then(|| mount::free(&site.state).ok());
+    pub(super) async fn look(site: &Site, chosen: &[PathBuf]) -> Self {
+        let state = site.state.clone();
+        let free = move || mount::is_memory(&state).unwrap_or(false).then(|| mount::free(&state).ok());
+        let free = site.looks.glance(&site.state, free).await.ok().flatten().flatten();
         Self {
-            disks: disks::mounted(),
-            memory: free.flatten().map(|free| (site.downloads(), free)),
+            disks: site.looks.disks().await,
+            memory: free.map(|free| (site.downloads(), free)),
             chosen: chosen.to_vec(),
             draft: None,
             fixed: !site.allowed.is_empty(),
@@ -73,15 +76,14 @@ impl Choice {
 }
 
 /// The folders of a form: those that are ticked, and those that are written, one a line. Makes the one in memory.
-pub(super) fn read(fields: &Fields, downloads: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) async fn read(fields: &Fields, downloads: &Path, looks: &Looks) -> Result<Vec<PathBuf>, String> {
     let mut folders = Vec::new();
     let lines = fields.all("folder").chain(fields.get("folders").lines()).map(str::trim);
     for line in lines.filter(|line| !line.is_empty()) {
         let folder = PathBuf::from(line);
-        if folder == downloads {
-            fs::create_dir_all(downloads).map_err(|why| format!("no folder can be made in memory: {why}"))?;
-        }
-        check(&folder)?;
+        let (path, downloads) = (folder.clone(), downloads.to_owned());
+        let checked = looks.read(&folder, move || check(&path, &downloads)).await;
+        checked.map_err(|silent| format!("\"{}\" cannot be looked at: {silent}", folder.display()))??;
         if !folders.contains(&folder) {
             folders.push(folder);
         }
@@ -92,7 +94,11 @@ pub(super) fn read(fields: &Fields, downloads: &Path) -> Result<Vec<PathBuf>, St
     Ok(folders)
 }
 
-fn check(folder: &Path) -> Result<(), String> {
+/// Whether it may be chosen. Looks at the disk, and makes the folder in memory.
+fn check(folder: &Path, downloads: &Path) -> Result<(), String> {
+    if folder == downloads {
+        fs::create_dir_all(downloads).map_err(|why| format!("no folder can be made in memory: {why}"))?;
+    }
     let line = folder.display();
     if !folder.is_absolute() {
         return Err(format!("\"{line}\" is no whole path; it starts with a slash, such as /srv/files"));
@@ -115,7 +121,8 @@ pub(super) fn choice(choice: &Choice) -> Markup {
             p class="quiet" { "Only what lies in these can be shared, and fetched files go nowhere else. Shared files are read where they are." }
             @for (index, disk) in choice.disks.iter().enumerate() {
                 (tick(&format!("disk-{index}"), &disk.at, choice, &html! { code { (disk.at.display()) } }, &html! {
-                    (size(disk.free)) " free of " (size(disk.size)) ", " (disk.kind)
+                    @if !disk.silent { (size(disk.free)) " free of " (size(disk.size)) ", " }
+                    (disk.kind)
                     (limits(disk))
                 }))
             }
@@ -134,7 +141,8 @@ pub(super) fn choice(choice: &Choice) -> Markup {
 /// Why a disk can only be shared from, if that is so, and what would change it.
 pub(super) fn limits(disk: &Disk) -> Markup {
     html! {
-        @if disk.read_only { ", read-only: to share from" }
+        @if disk.silent { ", does not answer: it may be failing, or asleep" }
+        @else if disk.read_only { ", read-only: to share from" }
         @else if disk.closed { ", not writable for the node: chown " (process::uid()) " its top folder, or share from it only" }
     }
 }
@@ -155,21 +163,23 @@ mod tests {
     use super::*;
     use crate::sys::scratch::Scratch;
 
-    #[test]
-    fn ticked_and_written_folders_come_together_once_each() {
+    #[tokio::test]
+    async fn ticked_and_written_folders_come_together_once_each() {
         let scratch = Scratch::new("folders");
         let (downloads, here) = (scratch.path().join("downloads"), scratch.path().display().to_string());
         let fields = |ticked: &str, written: &str| {
             Fields::from_iter([("folder", ticked), ("folder", &here), ("folders", written)])
         };
         let memory = downloads.display().to_string();
-        let read = |ticked: &str, written: &str| read(&fields(ticked, written), &downloads);
-        assert_eq!(read(&memory, &here), Ok(vec![downloads.clone(), scratch.path().to_owned()]));
+        let looks = Looks::default();
+        let read =
+            async |ticked: &str, written: &str| read(&fields(ticked, written), &downloads, &looks).await;
+        assert_eq!(read(&memory, &here).await, Ok(vec![downloads.clone(), scratch.path().to_owned()]));
         assert!(downloads.is_dir());
         for (written, words) in
             [("srv", "starts with a slash"), ("/", "too much"), ("/no/such", "create it first")]
         {
-            assert!(read(&memory, written).unwrap_err().contains(words), "{written}");
+            assert!(read(&memory, written).await.unwrap_err().contains(words), "{written}");
         }
     }
 
@@ -182,11 +192,13 @@ mod tests {
             free: 1,
             read_only,
             closed,
+            silent: at.ends_with('d'),
         };
         let disks = vec![
             disk("/disks/a", false, true),
             disk("/disks/b", true, false),
             disk("/disks/c", false, false),
+            disk("/disks/d", false, false),
         ];
         let proposed = Choice { disks, ..Choice::default() }.proposed();
         assert_eq!(proposed.chosen, [PathBuf::from("/disks/c")]);
@@ -194,6 +206,7 @@ mod tests {
         let shown = choice(&proposed).into_string();
         let advice = format!("not writable for the node: chown {} its top folder", process::uid());
         assert_eq!(shown.matches(&advice).count(), 1, "{shown}");
+        assert_eq!(shown.matches("does not answer").count(), 1, "{shown}");
     }
 
     #[test]

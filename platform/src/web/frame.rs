@@ -29,7 +29,7 @@ const PAGES: [(&str, &[(&str, &str)]); 4] = [
 ];
 
 /// What was done, in words that fit any page. Addresses of pages carry the short form only.
-const SAID: [(&str, &str); 15] = [
+const SAID: [(&str, &str); 16] = [
     ("shared", "Shared. Give the link to those who may have it."),
     ("reading", "The files are being read; the share appears when that is done."),
     ("unshared", "Withdrawn. Nobody can fetch it any more."),
@@ -45,6 +45,7 @@ const SAID: [(&str, &str); 15] = [
     ("done", "Done."),
     ("bridges", "Saved. New connections to Tor are made that way."),
     ("kept", "Saved. From now on the node saves itself there."),
+    ("unkept", "The node does not save itself any more. The keep file stays where it is."),
 ];
 
 /// What the frame depends on besides the page itself.

@@ -10,9 +10,9 @@ use super::frame::Frame;
 use super::guard::Fields;
 use super::layout::{badge, field, section};
 use super::site::Shared;
-use super::trust;
+use super::trust::{self, Draft};
 use super::visitor::Visitor;
-use crate::node::{AcceptRequest, InviteRequest};
+use crate::node::{AcceptRequest, InviteRequest, NodeError};
 use crate::status::{Meeting, MeetingState, Status};
 use crate::words::span;
 
@@ -30,20 +30,22 @@ pub(super) async fn change(
             let words = fields.get("words").to_owned();
             site.node.accept(AcceptRequest { words, name, wait_s: None }).await.map(drop)
         }
-        _ => site.node.cancel_meeting(fields.get("meeting").parse().unwrap_or(0)).await,
+        "cancel" => site.node.cancel_meeting(fields.get("meeting").parse().unwrap_or(0)).await,
+        _ => Err(NodeError::Bad("this page cannot do that; nothing was changed".into())),
     };
     match done {
         Ok(()) => Redirect::to("/trust#friends").into_response(),
         Err(why) => {
             let frame = Frame::of(&site, &visitor, &uri);
-            let page = trust::page(&site.node.status(), None, Some(&why.to_string()), &frame);
+            let page = trust::page(&site.node.status(), None, &Draft::of(&fields, &why), &frame);
             (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
         }
     }
 }
 
 /// The section of the page about trust.
-pub(super) fn part(status: &Status, frame: &Frame) -> Markup {
+pub(super) fn part(status: &Status, draft: &Draft, frame: &Frame) -> Markup {
+    let (invited, met) = (draft.of_form("invite"), draft.of_form("accept"));
     section(
         "friends",
         "Meet a friend",
@@ -56,14 +58,14 @@ pub(super) fn part(status: &Status, frame: &Frame) -> Markup {
             @if frame.token.is_some() {
                 div class="pair" {
                     (frame.form("/friends", "card", &html! {
-                        (field("invite-name", "What to call your friend", "", &html! { input id="invite-name" name="friend" maxlength="64"; }))
+                        (field("invite-name", "What to call your friend", "", &html! { input id="invite-name" name="friend" maxlength="64" value=(invited.name); }))
                         p { button type="submit" name="do" value="invite" { "Give me words to read out" } }
                     }))
                     (frame.form("/friends", "card", &html! {
                         (field("words-heard", "The words your friend read to you", "", &html! {
-                            input id="words-heard" name="words" required spellcheck="false" autocapitalize="off" maxlength="200";
+                            input id="words-heard" name="words" required spellcheck="false" autocapitalize="off" maxlength="200" value=(met.words);
                         }))
-                        (field("accept-name", "What to call your friend", "", &html! { input id="accept-name" name="friend" maxlength="64"; }))
+                        (field("accept-name", "What to call your friend", "", &html! { input id="accept-name" name="friend" maxlength="64" value=(met.name); }))
                         p { button type="submit" name="do" value="accept" { "Meet" } }
                     }))
                 }

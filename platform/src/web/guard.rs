@@ -1,16 +1,24 @@
 //! What stands before every page: whose name we were called by, where a form came from, and what a browser may do with
 //! the answer.
 
+use axum::body::Body;
 use axum::extract::{Form, FromRequest, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cookie::{self, Cookie};
 use super::frame;
 use super::site::{Shared, Site};
+use super::upload::{self, Upload};
 use super::visitor::{Place, Sight, Visitor};
+use crate::control::seats::Seat;
+
+/// Where a keep file may come with the form.
+pub(super) const RESTORE: &str = "/first/restore";
 
 /// Longest wait for a whole form.
 const FORM_DEADLINE: Duration = Duration::from_secs(20);
@@ -39,6 +47,11 @@ impl Fields {
     /// The value of a field; empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether the form has such a field, empty or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
     }
 
     /// All values of a field that may come several times.
@@ -113,31 +126,61 @@ async fn admit(site: &Shared, request: Request) -> Result<Request, Response> {
     if !is_own_page(request.headers(), changes) {
         return Err(plain(StatusCode::FORBIDDEN, "another page sent this; open the page by its own address"));
     }
-    let entry = site.entry().await;
-    let entry = entry.map_err(|why| plain(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()))?;
-    let visitor = Visitor::new(site, place, entry, request.headers());
-    let mut request = if changes { with_fields(site, &visitor, request).await? } else { request };
+    let (parts, body) = request.into_parts();
+    let form = if changes { Some(read_form(site, place, &parts, body).await?) } else { None };
+    if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
+        seat.work();
+    }
+    // Only now: a form may take its time to come, and the password may be another one since it began.
+    let visitor = visitor(site, place, &parts.headers).await?;
+    let mut request = Request::from_parts(parts, Body::empty());
+    if let Some((fields, upload)) = form {
+        if !is_answered_for(site, &visitor, &request, &fields) {
+            return Err(frame::stale());
+        }
+        request.extensions_mut().insert(fields);
+        if let Some(upload) = upload {
+            request.extensions_mut().insert(upload);
+        }
+    }
     request.extensions_mut().insert(visitor);
     Ok(request)
 }
 
-/// Reads the form, and refuses it without the token that belongs to the session, or to the browser if there is none.
-async fn with_fields(site: &Site, visitor: &Visitor, request: Request) -> Result<Request, Response> {
-    let (parts, body) = request.into_parts();
-    let cookie = visitor.session.clone().or_else(|| Cookie::Form.read(&parts.headers, site.port));
-    let form = Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts.clone(), body), &());
-    let form = tokio::time::timeout(FORM_DEADLINE, form).await;
-    let Ok(Ok(Form(fields))) = form else {
-        return Err(plain(StatusCode::BAD_REQUEST, "that was no form of this page; go back and try again"));
-    };
-    let fields = Fields(fields);
-    let right = cookie.is_some_and(|cookie| cookie::is_form_token(&site.key, &cookie, fields.get("token")));
-    if !right {
-        return Err(frame::stale());
+async fn visitor(site: &Site, place: Place, headers: &HeaderMap) -> Result<Visitor, Response> {
+    let entry = site.entry().await;
+    let entry = entry.map_err(|why| plain(StatusCode::SERVICE_UNAVAILABLE, &why.to_string()))?;
+    Ok(Visitor::new(site, place, entry, headers))
+}
+
+/// Whether a form carries the token that belongs to the session, or to the browser if there is none.
+fn is_answered_for(site: &Site, visitor: &Visitor, request: &Request, fields: &Fields) -> bool {
+    let cookie = visitor.session.clone().or_else(|| Cookie::Form.read(request.headers(), site.port));
+    cookie.is_some_and(|cookie| cookie::is_form_token(&site.key, &cookie, fields.get("token")))
+}
+
+/// Reads the form. With a file only where a keep file is waited for, and from who may bring one back.
+async fn read_form(
+    site: &Site,
+    place: Place,
+    parts: &Parts,
+    body: Body,
+) -> Result<(Fields, Option<Upload>), Response> {
+    let wrong = |why: &str| plain(StatusCode::BAD_REQUEST, why);
+    if parts.uri.path() == RESTORE && upload::is_one(&parts.headers) {
+        if !visitor(site, place, &parts.headers).await?.may_begin(site.page.first_run) {
+            return Err(frame::refused());
+        }
+        let read = site.uploads.read(&parts.headers, body).await;
+        let (fields, upload) = read.map_err(wrong)?;
+        return Ok((Fields(fields), Some(upload)));
     }
-    let mut request = Request::from_parts(parts, axum::body::Body::empty());
-    request.extensions_mut().insert(fields);
-    Ok(request)
+    let request = Request::from_parts(parts.clone(), body);
+    let form = Form::<Vec<(String, String)>>::from_request(request, &());
+    match tokio::time::timeout(FORM_DEADLINE, form).await {
+        Ok(Ok(Form(fields))) => Ok((Fields(fields), None)),
+        _ => Err(wrong("that was no form of this page; go back and try again")),
+    }
 }
 
 /// Whether the browser says that one of our own pages sent this.

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::folders::Choice;
 use super::frame::Frame;
 use super::guard::Fields;
 use super::layout::{fault, field};
+use super::looks::Looks;
+use super::question::{self, Question};
 use super::settings;
 use super::site::Shared;
 use super::visitor::Visitor;
@@ -39,41 +41,55 @@ pub(super) async fn save(
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let wrong = |why: String| settings::again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why));
-    if fields.get("do") == "here" {
-        let (file, passphrase) = match read(&fields) {
-            Ok(read) => read,
-            Err(why) => return wrong(why),
-        };
-        return match site.node.keep_to(file, passphrase).await {
-            Ok(()) => Redirect::to("/settings?said=kept").into_response(),
-            Err(why) => wrong(why.to_string()),
-        };
-    }
-    let passphrase = match passphrase(&fields) {
-        Ok(passphrase) => passphrase,
-        Err(why) => return wrong(why),
-    };
-    match site.node.keep(passphrase).await {
-        Ok(bytes) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-                (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{NAME}\"")),
-            ];
-            (headers, bytes).into_response()
+    let frame = Frame::of(&site, &visitor, &uri);
+    let done = match fields.get("do") {
+        "here" => keep_here(&site, &fields).await,
+        "download" => download(&site, &fields).await,
+        "stop" if !question::is_answered(&fields) => {
+            return Html(stopping(&site.node.status().keep, &frame).into_string()).into_response();
         }
-        Err(why) => wrong(why.to_string()),
+        "stop" => {
+            let stopped = site.node.keep_nowhere().await.map_err(|why| why.to_string());
+            stopped.map(|()| Redirect::to("/settings?said=unkept").into_response())
+        }
+        _ => Err("this page cannot do that; nothing was changed".to_owned()),
+    };
+    match done {
+        Ok(response) => response,
+        Err(why) => {
+            let fault = (StatusCode::UNPROCESSABLE_ENTITY, why);
+            settings::again(&site, &visitor, &fields, &uri, fault).await
+        }
     }
 }
 
+async fn keep_here(site: &Shared, fields: &Fields) -> Result<Response, String> {
+    let (file, passphrase) = read(fields, &site.looks).await?;
+    site.node.keep_to(file, passphrase).await.map_err(|why| why.to_string())?;
+    Ok(Redirect::to("/settings?said=kept").into_response())
+}
+
+async fn download(site: &Shared, fields: &Fields) -> Result<Response, String> {
+    let bytes = site.node.keep(passphrase(fields)?).await.map_err(|why| why.to_string())?;
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{NAME}\"")),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
 /// The path and the passphrase of a form.
-pub(super) fn read(fields: &Fields) -> Result<(PathBuf, Passphrase), String> {
+pub(super) async fn read(fields: &Fields, looks: &Looks) -> Result<(PathBuf, Passphrase), String> {
     let file = PathBuf::from(fields.get("keep-file").trim());
     let folder = file.parent().filter(|_| file.is_absolute());
     let Some(folder) = folder else {
         return Err(format!("name the whole path of the keep file, such as /mnt/usb/{NAME}"));
     };
-    if !folder.is_dir() {
+    let there = {
+        let folder = folder.to_owned();
+        looks.read(&file, move || folder.is_dir()).await
+    };
+    if !there.map_err(|silent| format!("\"{}\" cannot be looked at: {silent}", folder.display()))? {
         return Err(format!(
             "there is no folder \"{}\" for the keep file; create it first",
             folder.display()
@@ -141,14 +157,36 @@ pub(super) fn hint(keep: &Keep) -> Markup {
     }
 }
 
-/// The section of the settings.
-pub(super) fn part(keep: &Keep, folders: &Choice, frame: &Frame) -> Markup {
-    let file = folders.disk().map(|disk| disk.at.join(NAME).display().to_string()).unwrap_or_default();
+/// The question before the node keeps itself no more.
+pub(super) fn stopping(keep: &Keep, frame: &Frame) -> Markup {
+    let question = Question {
+        title: "Stop keeping?",
+        here: "/settings",
+        action: "/settings/keep",
+        fields: &[("do", "stop")],
+        yes: "Stop keeping now",
+        no: ("Go on keeping", "/settings"),
+    };
+    let cost = html! {
+        p { "What changes from now on is saved to no file by itself, and is gone when the power goes. The keep file stays where it is; delete it yourself if it should not." }
+        p class="quiet" { "Where the configuration names a keep file, the next start begins to keep again." }
+        @if !keep.would_lose.is_empty() { p class="notice warn" { "Not saved yet: " (keep.would_lose) "." } }
+    };
+    question.page(&cost, frame)
+}
+
+/// The section of the settings. `draft`: the path of a form that went wrong.
+pub(super) fn part(keep: &Keep, folders: &Choice, draft: Option<&str>, frame: &Frame) -> Markup {
+    let proposed = || folders.disk().map(|disk| disk.at.join(NAME).display().to_string()).unwrap_or_default();
+    let file = draft.map_or_else(proposed, str::to_owned);
     html! {
         section aria-labelledby="keep-title" {
             h2 id="keep-title" { "What survives a power cut" }
             @if keep.automatic {
                 p { "This node keeps itself: changes are saved to its keep file by themselves." }
+                (frame.form("/settings/keep", "actions", &html! {
+                    button type="submit" name="do" value="stop" class="link" { "Stop keeping" }
+                }))
             } @else if keep.would_lose.is_empty() {
                 p { "Nothing would be lost now." }
             } @else {

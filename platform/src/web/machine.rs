@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, heading, list, plural};
+use super::question::{self, Question};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::power::{self, Power};
@@ -45,7 +46,7 @@ pub(super) async fn switch(
     if !power::is_offered() {
         return Redirect::to("/machine").into_response();
     }
-    if !fields.ticked("sure") {
+    if !question::is_answered(&fields) {
         let frame = Frame::of(&site, &visitor, &uri);
         return Html(sure(wanted, &site.node.status(), &frame).into_string()).into_response();
     }
@@ -64,8 +65,15 @@ pub(super) fn sure(wanted: Power, status: &Status, frame: &Frame) -> Markup {
         Power::Reboot => ("Start again?", "reboot", "Start again now"),
     };
     let running = status.fetches.iter().filter(|fetch| !is_over(&fetch.state)).count();
-    frame.page(title, "/machine", &html! {
-        (heading(title, &html! {}))
+    let question = Question {
+        title,
+        here: "/machine",
+        action: "/machine/power",
+        fields: &[("do", code)],
+        yes: words,
+        no: ("Leave it on", "/machine"),
+    };
+    question.page(&html! {
         @if !status.keep.would_lose.is_empty() {
             p class="notice warn" role="alert" {
                 "This is kept nowhere and would be gone for good: " (status.keep.would_lose) ". "
@@ -75,12 +83,7 @@ pub(super) fn sure(wanted: Power, status: &Status, frame: &Frame) -> Markup {
         @if running > 0 { p { (plural(running as u64, "fetch is", "fetches are")) " not done yet; what is on a disk already stays there." } }
         @if wanted == Power::Off { p { "To switch it on again, somebody has to cut the power and give it back." } }
         @else { p { "The page is away for a minute or so, and Tor for some more." } }
-        (frame.form("/machine/power", "actions", &html! {
-            input type="hidden" name="do" value=(code);
-            button type="submit" name="sure" value="yes" class="danger" { (words) }
-            a class="button" href="/machine" { "Leave it on" }
-        }))
-    })
+    }, frame)
 }
 
 const fn is_over(state: &FetchState) -> bool {

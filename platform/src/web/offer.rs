@@ -80,8 +80,11 @@ pub(super) async fn add(
 /// The path of the form, if it lies where things may be shared from.
 async fn chosen(site: &Shared, visitor: &Visitor, fields: &Fields) -> Result<PathBuf, NodeError> {
     let (roots, path) = (files::roots(site, visitor), fields.get("path").to_owned());
-    let looked = tokio::task::spawn_blocking(move || browse::allowed(&roots, Path::new(&path)));
-    looked.await.ok().flatten().ok_or_else(|| {
+    let place = PathBuf::from(&path);
+    let looked = site.looks.read(&place, move || browse::allowed(&roots, Path::new(&path)));
+    let looked =
+        looked.await.map_err(|silent| NodeError::Failed(format!("that cannot be looked at: {silent}")))?;
+    looked.ok_or_else(|| {
         NodeError::Bad(
             "that lies in none of the allowed folders; choose it under Files, or allow its folder in Settings"
                 .into(),

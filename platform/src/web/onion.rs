@@ -1,5 +1,7 @@
 //! The page's own onion service: only who has the client key can even find it, and then needs the password.
 
+mod keys;
+
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,9 +13,11 @@ use tokio::time::timeout;
 
 use super::site::Shared;
 use super::{CONNECTIONS, router};
+use crate::control::seats::Origin;
 use crate::control::serve::{self, Bounds};
 use crate::net::{AccessKey, Circuit, Network, Service, ServiceKey, Stream};
-use crate::state::{PageEntry, Secret};
+use crate::state::PageEntry;
+pub(super) use keys::{Keys, Next};
 
 /// Port of the service: what browsers try first.
 const PORT: u16 = 80;
@@ -28,6 +32,9 @@ const AGAIN: Duration = Duration::from_secs(30);
 const VISIT: (Duration, Duration, Duration) =
     (Duration::from_mins(2), Duration::from_mins(5), Duration::from_secs(30));
 
+/// Until a service is taken away through which somebody said so: the answer crosses six relays.
+const LEAVE: Duration = Duration::from_secs(5);
+
 /// Circuits of visits to ourselves: no swarm has this number.
 const VISITOR: u64 = u64::MAX;
 
@@ -35,12 +42,16 @@ const VISITOR: u64 = u64::MAX;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OnionCaller;
 
+impl Origin for OnionCaller {}
+
 /// Where the page is reached through Tor, and whether.
 #[derive(Debug, Default)]
 pub(super) struct Onion {
     now: Mutex<Option<Face>>,
     /// Rung when the owner switched it on or off.
     bell: tokio::sync::Notify,
+    /// Its keys to come.
+    pub(super) next: Next,
 }
 
 /// What its owner needs to reach it.
@@ -84,6 +95,15 @@ impl Onion {
         self.bell.notify_one();
     }
 
+    /// The same, once an answer that leaves through the service itself had its time.
+    pub(super) fn look_again_later(site: &Shared) {
+        let site = Shared::clone(site);
+        tokio::spawn(async move {
+            tokio::time::sleep(LEAVE).await;
+            site.onion.look_again();
+        });
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Face>> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,18 +113,6 @@ impl Onion {
             change(face);
         }
     }
-}
-
-/// Makes the keys of the service where there are none yet.
-pub(super) fn prepare(entry: &mut PageEntry) -> Result<(), getrandom::Error> {
-    for place in [&mut entry.onion_seed, &mut entry.onion_access] {
-        if place.is_none() {
-            let mut secret = Secret([0; 32]);
-            getrandom::fill(&mut secret.0)?;
-            *place = Some(secret);
-        }
-    }
-    Ok(())
 }
 
 /// Offers the page through `network` whenever the owner wants it, until `stop` turns true.
@@ -169,7 +177,9 @@ async fn offer(
                     }
                 }
             };
-            let bounds = Bounds { connections: CONNECTIONS, lifetime: Some(LIFETIME) };
+            // Nobody knows who is who: the one that idles longest gives way.
+            let bounds =
+                Bounds { connections: CONNECTIONS, each: Some(CONNECTIONS), lifetime: Some(LIFETIME) };
             tokio::select! {
                 () = serve::run(Door(service), router(site), bounds, stop) => {}
                 () = watch => {}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use axum::Extension;
 use axum::extract::{Path as Part, State};
-use axum::http::Uri;
+use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use bulbil_core::limits::{MAX_TAGS, MAX_TEXT};
 use maud::{Markup, html};
@@ -15,7 +15,9 @@ use super::browse;
 use super::files;
 use super::frame::{self, Frame};
 use super::guard::Fields;
-use super::layout::{badge, field, heading, plural, table};
+use super::layout::{badge, fault, field, heading, plural, table};
+use super::looks::Silent;
+use super::question::Question;
 use super::shares;
 use super::site::Shared;
 use super::visitor::Visitor;
@@ -31,16 +33,52 @@ pub(super) async fn ask(
     Part(info_hash): Part<String>,
     uri: Uri,
 ) -> Response {
-    let status = site.node.status();
-    let share = status.shares.iter().find(|share| share.info_hash == info_hash).cloned();
-    let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
-        return frame::missing();
-    };
-    let Ok(report) = tokio::task::spawn_blocking(move || traces::look(&sources)).await else {
-        return frame::missing();
+    let (share, report) = match looked(&site, info_hash).await {
+        Ok(Some(looked)) => looked,
+        Ok(None) => return frame::missing(),
+        Err(silent) => {
+            let why = NodeError::Failed(format!("the files of this share cannot be looked at: {silent}"));
+            return shares::answer(&site, &visitor, &uri, Err(why));
+        }
     };
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&share, &report, &frame).into_string()).into_response()
+    Html(page(&share, &report, None, &frame).into_string()).into_response()
+}
+
+/// A share, and what its files tell.
+async fn looked(site: &Shared, info_hash: String) -> Result<Option<(Share, Report)>, Silent> {
+    let share = site.node.status().shares.iter().find(|share| share.info_hash == info_hash).cloned();
+    let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
+        return Ok(None);
+    };
+    let place = sources.first().cloned().unwrap_or_default();
+    let report = site.looks.read(&place, move || traces::look(&sources)).await?;
+    Ok(Some((share, report)))
+}
+
+/// The form once more, with what was typed.
+async fn again(
+    site: &Shared,
+    visitor: &Visitor,
+    uri: &Uri,
+    info_hash: String,
+    fields: &Fields,
+    why: NodeError,
+) -> Response {
+    let frame = Frame::of(site, visitor, uri);
+    let said =
+        |share: Share| Share { tags: fields.get("tags").into(), text: fields.get("text").into(), ..share };
+    let told = Some(why.to_string());
+    let status = site.node.status();
+    let public = status.shares.iter().find(|share| fields.ticked("again") && share.info_hash == info_hash);
+    let page = match public {
+        Some(share) => shares::share_page(&said(share.clone()), told.as_deref(), &frame),
+        None => match looked(site, info_hash).await {
+            Ok(Some((share, report))) => page(&said(share), &report, told.as_deref(), &frame),
+            _ => return shares::answer(site, visitor, uri, Err(why)),
+        },
+    };
+    (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
 }
 
 /// `POST /shares/{info_hash}/publish`
@@ -52,22 +90,28 @@ pub(super) async fn publish(
     uri: Uri,
 ) -> Response {
     let said = if fields.ticked("again") { "saved" } else { "published" };
-    let done = site.node.publish_about(info_hash, about(&fields)).await;
-    let done = done.map(|share| format!("/shares/{}?said={said}", share.info_hash));
-    shares::answer(&site, &visitor, &uri, done)
+    match site.node.publish_about(info_hash.clone(), about(&fields)).await {
+        Ok(share) => Redirect::to(&format!("/shares/{}?said={said}", share.info_hash)).into_response(),
+        Err(why) => again(&site, &visitor, &uri, info_hash, &fields, why).await,
+    }
 }
 
 fn about(fields: &Fields) -> About {
     About { tags: Some(fields.get("tags").to_owned()), text: Some(fields.get("text").to_owned()) }
 }
 
-/// `POST /shares/{info_hash}/unpublish`
+/// `POST /shares/{info_hash}/unpublish`: asks first, because the link is gone for good.
 pub(super) async fn unpublish(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
     Part(info_hash): Part<String>,
     uri: Uri,
 ) -> Response {
+    if let Some(share) = shares::to_ask_about(&site, &fields, &info_hash) {
+        let frame = Frame::of(&site, &visitor, &uri);
+        return Html(retreat(&share, &frame).into_string()).into_response();
+    }
     let done = site.node.unpublish(info_hash).await;
     let done = done.map(|share| format!("/shares/{}?said=unpublished", share.info_hash));
     shares::answer(&site, &visitor, &uri, done)
@@ -83,7 +127,7 @@ pub(super) async fn clean(
 ) -> Response {
     let about = match about(&fields).checked() {
         Ok(about) => about,
-        Err(why) => return shares::answer(&site, &visitor, &uri, Err(why)),
+        Err(why) => return again(&site, &visitor, &uri, info_hash, &fields, why).await,
     };
     let share = site.node.status().shares.iter().find(|share| share.info_hash == info_hash).cloned();
     let (Some(share), Ok(Some(sources))) = (share, site.node.sources(info_hash).await) else {
@@ -91,7 +135,7 @@ pub(super) async fn clean(
     };
     let Some(job) = site.jobs.begin(&format!("{}, cleaned", share.name)) else {
         let why = NodeError::Bad("too many shares are being read already; wait until some are done".into());
-        return shares::answer(&site, &visitor, &uri, Err(why));
+        return again(&site, &visitor, &uri, share.info_hash, &fields, why).await;
     };
     let (roots, working) = (files::roots(&site, &visitor), Shared::clone(&site));
     tokio::spawn(async move {
@@ -181,11 +225,12 @@ fn cleaned_name(name: &str, single: bool) -> String {
 }
 
 /// What it would tell, as a pure function of what was found.
-pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
+pub(super) fn page(share: &Share, report: &Report, why: Option<&str>, frame: &Frame) -> Markup {
     let path = format!("/shares/{}", share.info_hash);
     let cleanable = report.findings.iter().any(|finding| finding.cleanable);
     frame.page("Publish", "/shares", &html! {
         (heading(&format!("Publish {}", share.name), &html! { a href=(path) { "Back to the share" } }))
+        (fault(why))
         p { "Everybody who finds this node's catalogue may then see the name and fetch the files. What was fetched cannot be taken back." }
         @if report.findings.is_empty() {
             @if report.understood() > 0 { p class="notice good" {
@@ -201,6 +246,10 @@ pub(super) fn page(share: &Share, report: &Report, frame: &Frame) -> Markup {
         @if report.unknown > 0 { p class="notice warn" role="alert" {
             (plural(report.unknown as u64, "file of a kind that is", "files of kinds that are")) " not understood here; look at "
             (if report.unknown == 1 { "it" } else { "them" }) " yourself."
+        } }
+        @if report.partly > 0 { p class="notice warn" role="alert" {
+            (plural(report.partly as u64, "file", "files")) " could not be looked through wholly: parts are packed, locked or too long. Look at "
+            (if report.partly == 1 { "it" } else { "them" }) " yourself."
         } }
         @if report.unseen > 0 { p class="quiet" { (plural(report.unseen as u64, "file was", "files were")) " not looked at." } }
         p class="quiet" { "Pictures, sounds, films, PDF and office files were searched for the usual remarks. What can be seen or read in them is for you to judge." }
@@ -241,6 +290,24 @@ pub(super) fn said(share: &Share, frame: &Frame) -> Markup {
             }))
         }
     }
+}
+
+/// The question before a share is private again.
+pub(super) fn retreat(share: &Share, frame: &Frame) -> Markup {
+    let path = format!("/shares/{}", share.info_hash);
+    let question = Question {
+        title: "Make it private again?",
+        here: "/shares",
+        action: &format!("{path}/unpublish"),
+        fields: &[],
+        yes: "Make it private now",
+        no: ("Leave it public", &path),
+    };
+    let cost = html! {
+        p { b { (share.name) } " leaves the public catalogue and gets a new link, which only those have to whom you give it." }
+        p class="notice warn" role="alert" { "Its public link is dead for good. What was fetched by it cannot be taken back." }
+    };
+    question.page(&cost, frame)
 }
 
 fn findings(report: &Report) -> Markup {
@@ -299,13 +366,17 @@ mod tests {
     fn files_that_are_not_understood_are_not_called_clean() {
         let shown = |looked, unknown| {
             let report = Report { looked, unknown, ..Report::default() };
-            page(&share("album"), &report, &Frame::default()).into_string()
+            page(&share("album"), &report, None, &Frame::default()).into_string()
         };
         let two = shown(2, 2);
         assert!(two.contains("2 files of kinds that are not understood here; look at them yourself"));
         assert!(!two.contains("Nothing was found"), "{two}");
         let some = shown(3, 1);
         assert!(some.contains("Nothing was found in 2 files") && some.contains("1 file of a kind"), "{some}");
+        let packed = Report { looked: 1, partly: 1, ..Report::default() };
+        let packed = page(&share("album"), &packed, None, &Frame::default()).into_string();
+        assert!(packed.contains("1 file could not be looked through wholly"), "{packed}");
+        assert!(!packed.contains("Nothing was found"), "{packed}");
     }
 
     #[test]

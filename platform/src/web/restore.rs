@@ -1,23 +1,29 @@
 //! Before the first run: a node that was kept in a file comes back, with its address, its shares and its password.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use tokio::time::timeout;
 
 use super::account;
 use super::frame;
 use super::guard::Fields;
 use super::keep;
 use super::layout::{fault, field};
+use super::looks::Silent;
 use super::site::{Shared, Site};
+use super::upload::Upload;
 use super::visitor::Visitor;
-use crate::keep::{self as kept_file, Kept, Passphrase};
+use crate::keep::{self as kept_file, Kept, Passphrase, Place};
 use crate::sys::disks;
+
+/// Longest wait for a keep file to be read and opened: a small board needs seconds, a disk that wakes some more.
+const OPENS: Duration = Duration::from_secs(40);
 
 /// `GET /first/restore`
 pub(super) async fn show(
@@ -28,8 +34,7 @@ pub(super) async fn show(
     if !visitor.may_begin(site.page.first_run) {
         return Redirect::to("/first").into_response();
     }
-    let found = disks::mounted().into_iter().map(|disk| disk.at.join(keep::NAME)).find(|file| file.is_file());
-    let file = found.map(|file| file.display().to_string()).unwrap_or_default();
+    let file = found(&site).await.map(|file| file.display().to_string()).unwrap_or_default();
     account::with_form(&site, &headers, StatusCode::OK, "Bring back", |token| form(token, &file, None))
 }
 
@@ -38,14 +43,16 @@ pub(super) async fn bring_back(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
     Extension(fields): Extension<Fields>,
+    upload: Option<Extension<Upload>>,
     headers: HeaderMap,
 ) -> Response {
     if !visitor.may_begin(site.page.first_run) {
         return Redirect::to("/first").into_response();
     }
-    match open(&site, &visitor, &fields).await {
-        Ok(kept) => {
-            kept_file::put_aside(kept);
+    let upload = upload.map(|Extension(upload)| upload).filter(|upload| !upload.bytes().is_empty());
+    match open(&site, &visitor, &fields, upload).await {
+        Ok((kept, place)) => {
+            kept_file::put_aside(kept, place);
             let node = site.node.clone();
             // The answer goes out first: the page stops with the node.
             tokio::spawn(async move { node.stop().await });
@@ -59,19 +66,44 @@ pub(super) async fn bring_back(
     }
 }
 
-async fn open(site: &Site, visitor: &Visitor, fields: &Fields) -> Result<Kept, String> {
+/// A keep file that lies on a disk.
+async fn found(site: &Site) -> Option<PathBuf> {
+    for disk in disks::listed() {
+        let (file, at) = (disk.at.join(keep::NAME), disk.at);
+        let there = {
+            let file = file.clone();
+            site.looks.glance(&at, move || file.is_file()).await
+        };
+        if there == Ok(true) {
+            return Some(file);
+        }
+    }
+    None
+}
+
+/// What is in the keep file, and where that lies if it lies here.
+async fn open(
+    site: &Site,
+    visitor: &Visitor,
+    fields: &Fields,
+    upload: Option<Upload>,
+) -> Result<(Kept, Option<Place>), String> {
     let file = PathBuf::from(fields.get("keep-file").trim());
-    if !file.is_absolute() {
-        return Err(format!("name the whole path of the keep file, such as /mnt/usb/{}", keep::NAME));
+    if upload.is_none() && !file.is_absolute() {
+        return Err(format!(
+            "choose the keep file, or name its whole path on this machine, such as /mnt/usb/{}",
+            keep::NAME
+        ));
     }
     // Each try takes memory and time.
-    site.guesses()
-        .admit(visitor.source(), Instant::now())
-        .map_err(|wait| format!("the next try is possible in {} s", wait.as_secs().saturating_add(1)))?;
+    site.guesses().admit(visitor.source(), Instant::now()).map_err(|wait| wait.to_string())?;
     let passphrase = Passphrase::to_open(fields.get("passphrase")).map_err(|why| why.to_string())?;
-    let opening = tokio::task::spawn_blocking(move || Kept::load(&file, &passphrase));
-    let opened = opening.await.map_err(|_| "the file could not be opened; try again".to_owned())?;
-    opened.map_err(|why| why.to_string())
+    let opening = tokio::task::spawn_blocking(move || match upload {
+        Some(upload) => Kept::open(upload.bytes(), &passphrase).map(|kept| (kept, None)),
+        None => Kept::load(&file, &passphrase).map(|kept| (kept, Some(Place { file, passphrase }))),
+    });
+    let opened = timeout(OPENS, opening).await.map_err(|_| Silent.to_string())?;
+    opened.map_err(|_| "the file could not be opened; try again".to_owned())?.map_err(|why| why.to_string())
 }
 
 fn gone() -> Markup {
@@ -92,10 +124,13 @@ pub(super) fn form(token: &str, file: &str, why: Option<&str>) -> Markup {
             h1 { "Bring back a node" }
             p class="quiet" { "From its keep file: its address, links, friends, settings and password. Two nodes with one address cannot both be reached, so the other one must be off for good." }
             (fault(why))
-            form method="post" action="/first/restore" autocomplete="off" {
+            form method="post" action="/first/restore" enctype="multipart/form-data" autocomplete="off" {
                 input type="hidden" name="token" value=(token);
-                (field("keep-path", "Keep file", "Its whole path on this machine.", &html! {
-                    input id="keep-path" name="keep-file" value=(file) required spellcheck="false" autocapitalize="off" aria-describedby="keep-path-hint";
+                (field("keep-upload", "Keep file on the device before you", "As you once downloaded it.", &html! {
+                    input id="keep-upload" name="upload" type="file" aria-describedby="keep-upload-hint";
+                }))
+                (field("keep-path", "Or a keep file on the node's own disks", "Its whole path there. The node goes on keeping itself in it.", &html! {
+                    input id="keep-path" name="keep-file" value=(file) spellcheck="false" autocapitalize="off" aria-describedby="keep-path-hint";
                 }))
                 (field("passphrase", "Passphrase", "", &html! {
                     input id="passphrase" name="passphrase" type="password" required autocomplete="off";

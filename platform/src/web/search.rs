@@ -96,7 +96,7 @@ pub(super) async fn show(
     Extension(visitor): Extension<Visitor>,
     uri: Uri,
 ) -> Html<String> {
-    Html(page(&site.node.status(), None, None, &Frame::of(&site, &visitor, &uri)).into_string())
+    Html(page(&site.node.status(), None, "", None, &Frame::of(&site, &visitor, &uri)).into_string())
 }
 
 /// `GET /search/{id}`
@@ -108,7 +108,7 @@ pub(super) async fn found(
 ) -> Response {
     let Some(search) = site.searches.get(id) else { return frame::missing() };
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&site.node.status(), Some(&search), None, &frame).into_string()).into_response()
+    Html(page(&site.node.status(), Some(&search), &search.words, None, &frame).into_string()).into_response()
 }
 
 /// `GET /search/{id}/data.json`
@@ -128,7 +128,7 @@ pub(super) async fn begin(
         Ok(events) => events,
         Err(why) => {
             let frame = Frame::of(&site, &visitor, &uri);
-            let page = page(&site.node.status(), None, Some(&why.to_string()), &frame);
+            let page = page(&site.node.status(), None, &words, Some(&why.to_string()), &frame);
             return (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response();
         }
     };
@@ -146,13 +146,19 @@ pub(super) async fn begin(
 }
 
 /// The page, as a pure function of the status and what was found so far.
-pub(super) fn page(status: &Status, search: Option<&Search>, why: Option<&str>, frame: &Frame) -> Markup {
+pub(super) fn page(
+    status: &Status,
+    search: Option<&Search>,
+    words: &str,
+    why: Option<&str>,
+    frame: &Frame,
+) -> Markup {
     frame.page("Search", "/search", &html! {
         (heading("Search", &html! {}))
         (fault(why))
         (frame.form("/search", "card row", &html! {
             (field("words", "Words in the name, the tags or the text", "", &html! {
-                input id="words" name="words" type="search" required maxlength="256" value=(search.map_or("", |search| &search.words));
+                input id="words" name="words" type="search" required maxlength="256" value=(words);
             }))
             button type="submit" class="main" { "Search" }
         }))

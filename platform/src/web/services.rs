@@ -11,8 +11,10 @@ use maud::{Markup, html};
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, field, heading, plural, table};
+use super::question::{self, Question};
 use super::site::Shared;
 use super::visitor::Visitor;
+use crate::node::NodeError;
 use crate::publish::command::{AddClient, NewClient};
 use crate::status::Status;
 use crate::status::publish::Published;
@@ -26,6 +28,20 @@ pub(super) struct Given {
     pub(super) code: Option<String>,
 }
 
+/// What a form said that went wrong, to be mended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) service: String,
+    pub(super) client: String,
+}
+
+impl Draft {
+    /// The client's name, if the form was that of this service.
+    fn of_service(&self, service: &Published) -> &str {
+        if self.service == service.name { &self.client } else { "" }
+    }
+}
+
 /// `GET /services`
 pub(super) async fn show(
     State(site): State<Shared>,
@@ -33,7 +49,7 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Html<String> {
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&site.node.status(), None, None, &frame).into_string())
+    Html(page(&site.node.status(), None, None, &Draft::default(), &frame).into_string())
 }
 
 /// `POST /services`: the field `do` says what.
@@ -45,24 +61,29 @@ pub(super) async fn change(
 ) -> Response {
     let (service, client) = (fields.get("service").to_owned(), fields.get("client").trim().to_owned());
     let frame = Frame::of(&site, &visitor, &uri);
+    let draft = Draft { service: service.clone(), client: client.clone() };
     let done = match fields.get("do") {
         "add" => match site.node.add_client(AddClient { service, client, key: None }).await {
             Ok(new) => {
                 // Shown once: it is kept nowhere.
                 let code = new.private.as_ref().and_then(|key| site.once.put(key, Instant::now()));
                 let given = Given { new, code };
-                let page = page(&site.node.status(), Some(&given), None, &frame);
+                let page = page(&site.node.status(), Some(&given), None, &Draft::default(), &frame);
                 return Html(page.into_string()).into_response();
             }
             Err(why) => Err(why),
         },
         "revoke" => site.node.revoke_client(service, client).await,
-        _ => site.node.open_to_all(service).await,
+        "open" if !question::is_answered(&fields) => {
+            return Html(opening(&service, &frame).into_string()).into_response();
+        }
+        "open" => site.node.open_to_all(service).await,
+        _ => Err(NodeError::Bad("this page cannot do that; nothing was changed".into())),
     };
     match done {
         Ok(()) => Redirect::to("/services?said=saved").into_response(),
         Err(why) => {
-            let page = page(&site.node.status(), None, Some(&why.to_string()), &frame);
+            let page = page(&site.node.status(), None, Some(&why.to_string()), &draft, &frame);
             (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
         }
     }
@@ -76,7 +97,13 @@ pub(super) async fn code(State(site): State<Shared>, Path(name): Path<String>) -
 }
 
 /// The page, as a pure function of the status.
-pub(super) fn page(status: &Status, new: Option<&Given>, why: Option<&str>, frame: &Frame) -> Markup {
+pub(super) fn page(
+    status: &Status,
+    new: Option<&Given>,
+    why: Option<&str>,
+    draft: &Draft,
+    frame: &Frame,
+) -> Markup {
     frame.page("Services", "/services", &html! {
         (heading("Services", &frame.watch("/services")))
         (fault(why))
@@ -87,8 +114,25 @@ pub(super) fn page(status: &Status, new: Option<&Given>, why: Option<&str>, fram
                 "It is described in the configuration, under " code { "[[publish]]" } "."
             }
         }
-        @for (index, service) in status.publish.iter().enumerate() { (card(service, index, frame)) }
+        @for (index, service) in status.publish.iter().enumerate() { (card(service, index, draft, frame)) }
     })
+}
+
+/// The question before a service is open to everybody.
+pub(super) fn opening(service: &str, frame: &Frame) -> Markup {
+    let question = Question {
+        title: "Open it to everybody?",
+        here: "/services",
+        action: "/services",
+        fields: &[("do", "open"), ("service", service)],
+        yes: "Open it now",
+        no: ("Leave it closed", "/services"),
+    };
+    let cost = html! {
+        p { "Everybody who knows the address of " b { (service) } " can then find and call it." }
+        p class="notice warn" role="alert" { "All keys that were given out are forgotten. To close it again, each of their owners needs a new one." }
+    };
+    question.page(&cost, frame)
 }
 
 fn key(given: &Given) -> Markup {
@@ -107,7 +151,7 @@ fn key(given: &Given) -> Markup {
     }
 }
 
-fn card(service: &Published, index: usize, frame: &Frame) -> Markup {
+fn card(service: &Published, index: usize, draft: &Draft, frame: &Frame) -> Markup {
     let id = format!("service-{index}");
     html! {
         section class="card" aria-labelledby=(id) {
@@ -127,7 +171,7 @@ fn card(service: &Published, index: usize, frame: &Frame) -> Markup {
                 @if service.refused > 0 { span { (service.refused) " refused" } }
             }
             (backends(service))
-            (clients(service, index, frame))
+            (clients(service, index, draft.of_service(service), frame))
         }
     }
 }
@@ -151,7 +195,7 @@ fn backends(service: &Published) -> Markup {
     )
 }
 
-fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {
+fn clients(service: &Published, index: usize, client: &str, frame: &Frame) -> Markup {
     html! {
         h3 { "Who may find it" }
         @if service.restricted {
@@ -170,7 +214,7 @@ fn clients(service: &Published, index: usize, frame: &Frame) -> Markup {
         (frame.form("/services", "row", &html! {
             input type="hidden" name="service" value=(service.name);
             (field(&format!("client-{index}"), "Name of a new client", "", &html! {
-                input id={ "client-" (index) } name="client" required maxlength="64";
+                input id={ "client-" (index) } name="client" required maxlength="64" value=(client);
             }))
             button type="submit" name="do" value="add" { "Give out a key" }
         }))

@@ -34,6 +34,8 @@ pub(super) struct View {
     pub(super) sessions: usize,
     pub(super) config: String,
     pub(super) keep: Keep,
+    /// What a form that went wrong said of the keep file's path.
+    pub(super) keep_file: Option<String>,
     /// What was wrong with the last try.
     pub(super) fault: Option<String>,
 }
@@ -45,7 +47,7 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Html<String> {
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&view(&site, &visitor), &frame).into_string())
+    Html(page(&view(&site, &visitor).await, &frame).into_string())
 }
 
 /// `POST /settings/password`
@@ -55,8 +57,10 @@ pub(super) async fn change_password(
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let changed = account::change(&site, &visitor, &fields).await;
-    changed.unwrap_or_else(|fault| again(&site, &visitor, &uri, fault))
+    match account::change(&site, &visitor, &fields).await {
+        Ok(changed) => changed,
+        Err(fault) => again(&site, &visitor, &fields, &uri, fault).await,
+    }
 }
 
 /// `POST /settings/access`
@@ -66,43 +70,60 @@ pub(super) async fn change_access(
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let folders = match folders::read(&fields, &site.downloads()) {
+    let folders = match folders::read(&fields, &site.downloads(), &site.looks).await {
         Ok(folders) => folders,
-        Err(why) => return again(&site, &visitor, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)),
+        Err(why) => {
+            return again(&site, &visitor, &fields, &uri, (StatusCode::UNPROCESSABLE_ENTITY, why)).await;
+        }
     };
-    let entry = PageEntry {
-        audience: first::audience(&fields, first::needs_lan(&site, visitor.place)),
-        folders,
-        ..visitor.entry.clone()
-    };
-    match site.keep(entry).await {
-        Ok(()) => Redirect::to("/settings?said=saved").into_response(),
-        Err(why) => again(&site, &visitor, &uri, (StatusCode::INTERNAL_SERVER_ERROR, why.to_string())),
+    let audience = first::audience(&fields, first::needs_lan(&site, visitor.place));
+    let change = move |entry: &mut PageEntry| (entry.audience, entry.folders) = (audience, folders);
+    match site.change(&visitor.entry, change).await {
+        Ok(_) => Redirect::to("/settings?said=saved").into_response(),
+        Err(why) => {
+            let fault = (StatusCode::INTERNAL_SERVER_ERROR, why.to_string());
+            again(&site, &visitor, &fields, &uri, fault).await
+        }
     }
 }
 
-pub(super) fn again(
+/// The page once more, with what one of its forms said.
+pub(super) async fn again(
     site: &Site,
     visitor: &Visitor,
+    fields: &Fields,
     uri: &Uri,
     (status, why): (StatusCode, String),
 ) -> Response {
-    let view = View { fault: Some(why), ..view(site, visitor) };
+    let view = View { fault: Some(why), ..view(site, visitor).await }.said(fields);
     (status, Html(page(&view, &Frame::of(site, visitor, uri)).into_string())).into_response()
 }
 
-fn view(site: &Site, visitor: &Visitor) -> View {
+async fn view(site: &Site, visitor: &Visitor) -> View {
     let entry = &visitor.entry;
     let status = site.node.status();
     View {
         audience: entry.audience,
         from_lan: first::needs_lan(site, visitor.place),
-        folders: Choice::look(site, &entry.folders),
+        folders: Choice::look(site, &entry.folders).await,
         notes: status.board.as_ref().map(|board| board.notes.clone()),
         sessions: site.sessions().count(Instant::now()),
         config: site.config.clone(),
         keep: status.keep.clone(),
+        keep_file: None,
         fault: None,
+    }
+}
+
+impl View {
+    /// The same with what a form said, so that nothing is typed twice: passwords and passphrases are.
+    fn said(mut self, fields: &Fields) -> Self {
+        if fields.has("folders") {
+            self.audience = first::audience(fields, self.from_lan);
+            self.folders = self.folders.said(fields);
+        }
+        self.keep_file = fields.has("keep-file").then(|| fields.get("keep-file").to_owned());
+        self
     }
 }
 
@@ -116,7 +137,7 @@ pub(super) fn page(view: &View, frame: &Frame) -> Markup {
             (fault(view.fault.as_deref()))
             @if frame.token.is_some() { (access(view, frame)) (password_form(view, frame)) }
             @else { p class="empty" { "Only who is signed in may change anything." } }
-            (keep::part(&view.keep, &view.folders, frame))
+            (keep::part(&view.keep, &view.folders, view.keep_file.as_deref(), frame))
             @if let Some(notes) = &view.notes { (machine::notes(notes)) }
             (config(view))
         },

@@ -7,10 +7,12 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame};
+use super::guard::Fields;
 use super::jobs::Job;
 use super::layout::{badge, fault, heading, plural, section};
 use super::publish;
 use super::qr;
+use super::question::{self, Question};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::status::standing::{Standing, StandingState};
@@ -36,7 +38,9 @@ pub(super) async fn one(
 ) -> Response {
     let (status, frame) = (site.node.status(), Frame::of(&site, &visitor, &uri));
     let share = status.shares.iter().find(|share| share.info_hash == info_hash);
-    share.map_or_else(frame::missing, |share| Html(share_page(share, &frame).into_string()).into_response())
+    share.map_or_else(frame::missing, |share| {
+        Html(share_page(share, None, &frame).into_string()).into_response()
+    })
 }
 
 /// `GET /shares/{info_hash}/qr.bmp`
@@ -47,19 +51,28 @@ pub(super) async fn code(State(site): State<Shared>, Part(info_hash): Part<Strin
     image.map_or_else(frame::missing, |image| ([(header::CONTENT_TYPE, "image/bmp")], image).into_response())
 }
 
-/// `POST /shares/{info_hash}/unshare`
+/// `POST /shares/{info_hash}/unshare`: asks first, because the link is gone for good.
 pub(super) async fn unshare(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
+    Extension(fields): Extension<Fields>,
     Part(info_hash): Part<String>,
     uri: Uri,
 ) -> Response {
-    answer(
-        &site,
-        &visitor,
-        &uri,
-        site.node.unshare(info_hash).await.map(|()| "/shares?said=unshared".to_owned()),
-    )
+    if let Some(share) = to_ask_about(&site, &fields, &info_hash) {
+        let frame = Frame::of(&site, &visitor, &uri);
+        return Html(withdrawal(&share, &frame).into_string()).into_response();
+    }
+    let done = site.node.unshare(info_hash).await.map(|()| "/shares?said=unshared".to_owned());
+    answer(&site, &visitor, &uri, done)
+}
+
+/// The share that a form is about, unless the form answers the question about it.
+pub(super) fn to_ask_about(site: &Shared, fields: &Fields, info_hash: &str) -> Option<Share> {
+    if question::is_answered(fields) {
+        return None;
+    }
+    site.node.status().shares.iter().find(|share| share.info_hash == info_hash).cloned()
 }
 
 /// `POST /shares/forget`
@@ -194,13 +207,14 @@ fn figures(share: &Share) -> Markup {
 }
 
 /// One share with its link.
-pub(super) fn share_page(share: &Share, frame: &Frame) -> Markup {
+pub(super) fn share_page(share: &Share, why: Option<&str>, frame: &Frame) -> Markup {
     let path = format!("/shares/{}", share.info_hash);
     frame.page(
         &share.name,
         "/shares",
         &html! {
             (heading(&share.name, &html! { (state(&share.state)) }))
+            (fault(why))
             (figures(share))
             @if share.public && !share.text.is_empty() { p { (share.text) } }
             @if let ShareState::Failed(why) = &share.state { p class="notice bad" { (why) } }
@@ -226,6 +240,24 @@ pub(super) fn share_page(share: &Share, frame: &Frame) -> Markup {
             @if share.public && frame.token.is_some() { (publish::said(share, frame)) }
         },
     )
+}
+
+/// The question before a share is withdrawn.
+pub(super) fn withdrawal(share: &Share, frame: &Frame) -> Markup {
+    let path = format!("/shares/{}", share.info_hash);
+    let question = Question {
+        title: "Withdraw it?",
+        here: "/shares",
+        action: &format!("{path}/unshare"),
+        fields: &[],
+        yes: "Withdraw it now",
+        no: ("Leave it", &path),
+    };
+    let cost = html! {
+        p { "Nobody can fetch " b { (share.name) } " from here any more. Its files stay where they are." }
+        p class="notice warn" role="alert" { "Its link is dead for good. Shared again, it gets another one." }
+    };
+    question.page(&cost, frame)
 }
 
 fn state(state: &ShareState) -> Markup {

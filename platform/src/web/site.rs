@@ -10,11 +10,13 @@ use tokio::time::timeout;
 use super::browse::Folders;
 use super::guesses::Guesses;
 use super::jobs::Jobs;
+use super::looks::Looks;
 use super::once::Once;
 use super::onion::Onion;
 use super::password::Hasher;
 use super::search::Searches;
 use super::session::Sessions;
+use super::upload::Gate;
 use crate::config::secret::is_secret;
 use crate::config::{Config, Page};
 use crate::net::Network;
@@ -52,6 +54,8 @@ pub(super) struct Site {
     pub(super) onion: Onion,
     pub(super) searches: Searches,
     pub(super) once: Once,
+    pub(super) looks: Looks,
+    pub(super) uploads: Gate,
     sessions: Mutex<Sessions>,
     guesses: Mutex<Guesses>,
     folders: Mutex<Folders>,
@@ -90,6 +94,8 @@ impl Site {
             onion: Onion::default(),
             searches: Searches::default(),
             once: Once::default(),
+            looks: Looks::default(),
+            uploads: Gate::default(),
             sessions: Mutex::default(),
             guesses: Mutex::default(),
             folders: Mutex::default(),
@@ -117,9 +123,15 @@ impl Site {
         timeout(NODE, self.node.page()).await.map_err(|_| NodeError::Stopping)?
     }
 
-    /// Keeps this instead.
-    pub(super) async fn keep(&self, entry: PageEntry) -> Result<(), NodeError> {
-        timeout(NODE, self.node.keep_page(entry)).await.map_err(|_| NodeError::Stopping)?
+    /// Changes what the page keeps, for who was let in under what it said `before`; gives what it says now. Refused where the
+    /// password is another one by now.
+    pub(super) async fn change(
+        &self,
+        before: &PageEntry,
+        change: impl FnOnce(&mut PageEntry) + Send + 'static,
+    ) -> Result<PageEntry, NodeError> {
+        let changing = self.node.change_page(before.seal.clone(), change);
+        timeout(NODE, changing).await.map_err(|_| NodeError::Stopping)?
     }
 
     pub(super) fn sessions(&self) -> MutexGuard<'_, Sessions> {

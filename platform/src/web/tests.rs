@@ -2,8 +2,11 @@
 
 mod account;
 mod doors;
+mod flood;
+mod forms;
 mod live;
 mod made_up;
+mod onion;
 mod pages;
 
 use super::*;
@@ -224,6 +227,8 @@ fn a_board_names_the_way_back_that_it_has() {
     let shown = |board| super::account::form("t0ken", board, None).into_string();
     assert!(shown(true).contains("reset = true") && !shown(true).contains("bulbil page reset"));
     assert!(shown(false).contains("bulbil page reset"));
+    let open = first::Draft { open: true, ..first::Draft::default() };
+    assert!(first::form("t0ken", &open, None).into_string().contains("opens this page first makes the node"));
     let draft = first::Draft { reset: true, ..first::Draft::default() };
     assert!(first::form("t0ken", &draft, None).into_string().contains("forgotten at each start"));
     let signed_in = overview(&full(), &Frame { reset: true, ..owner() }).into_string();

@@ -1,5 +1,7 @@
 //! Tor: how far it is, the clock, and the page's own onion service.
 
+use std::time::Instant;
+
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
@@ -10,11 +12,12 @@ use super::bridges::{self, Bridges};
 use super::frame::{self, Frame};
 use super::guard::Fields;
 use super::layout::{badge, fault, heading, plural};
-use super::onion::{self, Face, Visit};
+use super::onion::{Face, Keys, Onion, Visit};
 use super::overview;
 use super::qr;
+use super::question::{self, Question};
 use super::site::{Shared, Site};
-use super::visitor::Visitor;
+use super::visitor::{Place, Visitor};
 use crate::state::PageEntry;
 use crate::status::Status;
 use crate::words::span;
@@ -36,20 +39,33 @@ pub(super) async fn code(State(site): State<Shared>) -> Response {
     image.map_or_else(frame::missing, |image| ([(header::CONTENT_TYPE, "image/bmp")], image).into_response())
 }
 
-/// `POST /tor/onion`: switches the page's own onion service, or gives it another key.
+/// `POST /tor/onion`: switches the page's own onion service, or gives it another key. What ends the address asks first, and
+/// shows what comes after it: whoever calls by that address is not there any more to be told.
 pub(super) async fn switch(
     State(site): State<Shared>,
     Extension(visitor): Extension<Visitor>,
     Extension(fields): Extension<Fields>,
     uri: Uri,
 ) -> Response {
-    let entry = changed(visitor.entry.clone(), fields.get("onion"));
-    let kept = match entry {
-        Ok(entry) => site.keep(entry).await.map_err(|why| why.to_string()),
-        Err(why) => Err(why.to_string()),
-    };
-    match kept {
-        Ok(()) => {
+    let (wanted, sure) = (fields.get("onion"), question::is_answered(&fields));
+    if matches!(wanted, "off" | "renew") && !sure {
+        let next = match (wanted, Keys::fresh()) {
+            ("off", _) => None,
+            (_, Ok(keys)) => Some(keys),
+            (_, Err(why)) => return again(&site, &visitor, &uri, &why.to_string()),
+        };
+        if let Some(keys) = &next {
+            site.onion.next.put(keys.clone(), Instant::now());
+        }
+        let (far, frame) = (visitor.place == Place::Onion, Frame::of(&site, &visitor, &uri));
+        return Html(farewell(next.as_ref(), far, &frame).into_string()).into_response();
+    }
+    match change(&site, &visitor, &fields).await {
+        Ok(next) if visitor.place == Place::Onion && wanted != "on" => {
+            Onion::look_again_later(&site);
+            Html(frame::alone("Good-bye", &gone(next.as_ref())).into_string()).into_response()
+        }
+        Ok(_) => {
             site.onion.look_again();
             Redirect::to("/tor?said=saved").into_response()
         }
@@ -57,13 +73,35 @@ pub(super) async fn switch(
     }
 }
 
-fn changed(entry: PageEntry, wanted: &str) -> Result<PageEntry, getrandom::Error> {
-    let mut entry = PageEntry { onion: wanted != "off", ..entry };
-    if wanted == "renew" {
-        (entry.onion_seed, entry.onion_access) = (None, None);
-    }
-    onion::prepare(&mut entry)?;
-    Ok(entry)
+/// Does it; gives the new keys, if it has new ones.
+async fn change(site: &Site, visitor: &Visitor, fields: &Fields) -> Result<Option<Keys>, String> {
+    let wanted = fields.get("onion");
+    let (on, keys) = match wanted {
+        "on" => (true, Some(Keys::fresh().map_err(|why| why.to_string())?)),
+        "off" => (false, None),
+        "renew" => {
+            let shown = site.onion.next.take(fields.get("host"), Instant::now());
+            (
+                true,
+                Some(shown.ok_or(
+                    "that address was shown too long ago, and nothing was changed; ask for another one",
+                )?),
+            )
+        }
+        _ => return Err("this page cannot do that; nothing was changed".to_owned()),
+    };
+    let next = keys.clone().filter(|_| wanted == "renew");
+    let renew = next.is_some();
+    let change = move |entry: &mut PageEntry| {
+        entry.onion = on;
+        match keys {
+            Some(keys) if renew => keys.replace(entry),
+            Some(keys) => keys.fill(entry),
+            None => {}
+        }
+    };
+    site.change(&visitor.entry, change).await.map_err(|why| why.to_string())?;
+    Ok(next)
 }
 
 fn again(site: &Site, visitor: &Visitor, uri: &Uri, why: &str) -> Response {
@@ -152,6 +190,64 @@ fn own_address(face: &Face, frame: &Frame) -> Markup {
         div class="actions" {
             (switch_button(frame, "off", "", "Switch off"))
             (switch_button(frame, "renew", "danger", "New address and key"))
+        }
+    }
+}
+
+/// The question before the address ends: for good, or for these `next` keys. `far` where the visitor calls by it.
+pub(super) fn farewell(next: Option<&Keys>, far: bool, frame: &Frame) -> Markup {
+    let host = next.map(Keys::host).unwrap_or_default();
+    let (title, yes) = match next {
+        Some(_) => ("Another address and key?", "I have both, change now"),
+        None => ("Switch it off?", "Switch it off now"),
+    };
+    let all = [("onion", if next.is_some() { "renew" } else { "off" }), ("host", host.as_str())];
+    let question = Question {
+        title,
+        here: "/tor",
+        action: "/tor/onion",
+        fields: all.get(..1 + usize::from(next.is_some())).unwrap_or_default(),
+        yes,
+        no: ("Leave it", "/tor"),
+    };
+    let cost = html! {
+        @if far { p class="notice warn" role="alert" {
+            "You are here by this very address: it ends with your answer, and this page with it. "
+            @if next.is_some() { "Write down what follows first; it is not shown to you again." }
+            @else { "Only from the machine itself or its local network can it be switched on again." }
+        } }
+        @match next {
+            None => p { "Nobody reaches this page through Tor any more, until it is switched on again. It keeps its address and key." },
+            Some(next) => {
+                p { "The address and the key of now are dead for good, for everybody who has them. From then on these count:" }
+                (address_and_key(&host, &next.client()))
+            }
+        }
+    };
+    question.page(&cost, frame)
+}
+
+/// What is said through an address that ends.
+fn gone(next: Option<&Keys>) -> Markup {
+    html! {
+        section {
+            h1 { "Good-bye" }
+            @match next {
+                None => p { "This address answers no more. From the machine itself or its local network it can be switched on again." },
+                Some(next) => {
+                    p { "This address answers no more. In a minute or so the page is found by this one:" }
+                    (address_and_key(&next.host(), &next.client()))
+                }
+            }
+        }
+    }
+}
+
+fn address_and_key(host: &str, key: &str) -> Markup {
+    html! {
+        dl {
+            dt { "Address" } dd { code class="select" { "http://" (host) "/" } }
+            dt { "Client key" } dd { code class="select" { (key) } }
         }
     }
 }

@@ -11,11 +11,44 @@ use super::friends;
 use super::guard::Fields;
 use super::layout::{badge, fault, field, heading, plural, table};
 use super::qr;
+use super::question::{self, Question};
 use super::site::Shared;
 use super::visitor::Visitor;
 use crate::node::{MirrorRequest, NodeError, TrustRequest};
 use crate::status::{Mirror, NodeState, Status, TrustCost, Trusted};
 use crate::words::{size, span};
+
+/// What a form said that went wrong, to be mended.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    /// What it wanted: the field `do`.
+    pub(super) wanted: String,
+    pub(super) node: String,
+    pub(super) name: String,
+    /// Whether its box was ticked.
+    pub(super) ticked: bool,
+    pub(super) words: String,
+    pub(super) fault: Option<String>,
+}
+
+impl Draft {
+    pub(super) fn of(fields: &Fields, why: &NodeError) -> Self {
+        let text = |name| fields.get(name).to_owned();
+        Self {
+            wanted: text("do"),
+            node: text("node"),
+            name: if fields.has("friend") { text("friend") } else { text("name") },
+            ticked: fields.ticked("untold") || fields.ticked("follow"),
+            words: text("words"),
+            fault: Some(why.to_string()),
+        }
+    }
+
+    /// The same for one of the forms: empty for all but the one that was sent.
+    pub(super) fn of_form(&self, wanted: &str) -> Self {
+        if self.wanted == wanted { self.clone() } else { Self::default() }
+    }
+}
 
 /// `GET /trust`
 pub(super) async fn show(
@@ -23,7 +56,8 @@ pub(super) async fn show(
     Extension(visitor): Extension<Visitor>,
     uri: Uri,
 ) -> Html<String> {
-    Html(page(&site.node.status(), None, None, &Frame::of(&site, &visitor, &uri)).into_string())
+    let frame = Frame::of(&site, &visitor, &uri);
+    Html(page(&site.node.status(), None, &Draft::default(), &frame).into_string())
 }
 
 /// `GET /trust/qr.bmp`: the node's own address.
@@ -47,6 +81,10 @@ pub(super) async fn change(
             site.node.trust_add(request).await
         }
         "remove" => site.node.trust_remove(node).await,
+        "block" if !question::is_answered(&fields) => {
+            let frame = Frame::of(&site, &visitor, &uri);
+            return Html(blocking(&site.node.status(), &node, &frame).into_string()).into_response();
+        }
         "block" => site.node.trust_block(node).await,
         "unblock" => site.node.trust_unblock(node).await,
         "mirror" => {
@@ -59,7 +97,7 @@ pub(super) async fn change(
         Ok(()) => Redirect::to("/trust?said=saved").into_response(),
         Err(why) => {
             let frame = Frame::of(&site, &visitor, &uri);
-            let page = page(&site.node.status(), None, Some(&why.to_string()), &frame);
+            let page = page(&site.node.status(), None, &Draft::of(&fields, &why), &frame);
             (StatusCode::UNPROCESSABLE_ENTITY, Html(page.into_string())).into_response()
         }
     }
@@ -74,28 +112,29 @@ pub(super) async fn degree(
 ) -> Response {
     let cost =
         site.node.trust_degree(fields.get("degree").parse().unwrap_or(0), fields.ticked("apply")).await;
-    let (cost, why) = match cost {
+    let (cost, fault) = match cost {
         Ok(cost) if cost.applied => return Redirect::to("/trust?said=saved").into_response(),
         Ok(cost) => (Some(cost), None),
         Err(why) => (None, Some(why.to_string())),
     };
     let frame = Frame::of(&site, &visitor, &uri);
-    Html(page(&site.node.status(), cost, why.as_deref(), &frame).into_string()).into_response()
+    let draft = Draft { fault, ..Draft::default() };
+    Html(page(&site.node.status(), cost, &draft, &frame).into_string()).into_response()
 }
 
 /// The page, as a pure function of the status.
-pub(super) fn page(status: &Status, cost: Option<TrustCost>, why: Option<&str>, frame: &Frame) -> Markup {
+pub(super) fn page(status: &Status, cost: Option<TrustCost>, draft: &Draft, frame: &Frame) -> Markup {
     frame.page(
         "Trust",
         "/trust",
         &html! {
             (heading("Trust", &html! {}))
-            (fault(why))
+            (fault(draft.fault.as_deref()))
             (own(status))
-            (trusted(status, frame))
-            (friends::part(status, frame))
+            (trusted(status, &draft.of_form("trust"), frame))
+            (friends::part(status, draft, frame))
             (reach(status, cost, frame))
-            (mirrors(&status.mirrors, frame))
+            (mirrors(&status.mirrors, &draft.of_form("mirror"), frame))
             (blocked(&status.trust.blocked, frame))
         },
     )
@@ -120,7 +159,7 @@ fn own(status: &Status) -> Markup {
     }
 }
 
-fn trusted(status: &Status, frame: &Frame) -> Markup {
+fn trusted(status: &Status, draft: &Draft, frame: &Frame) -> Markup {
     html! {
         section aria-labelledby="trusted-title" {
             h2 id="trusted-title" { "Trusted nodes" @if !status.trust.nodes.is_empty() { " " span class="count" { (status.trust.nodes.len()) } } }
@@ -137,9 +176,9 @@ fn trusted(status: &Status, frame: &Frame) -> Markup {
             (frame.form("/trust/change", "card", &html! {
                 h3 { "Trust another node" }
                 input type="hidden" name="do" value="trust";
-                (address_field("trust-node", "Onion address"))
-                (field("name", "What to call it", "", &html! { input id="name" name="name" maxlength="64"; }))
-                (tick("untold", "Keep it to myself", "Nobody comes to trust it through this node."))
+                (address_field("trust-node", "Onion address", &draft.node))
+                (field("name", "What to call it", "", &html! { input id="name" name="name" maxlength="64" value=(draft.name); }))
+                (tick("untold", draft.ticked, "Keep it to myself", "Nobody comes to trust it through this node."))
                 p { button type="submit" class="main" { "Trust" } }
             }))
         }
@@ -197,7 +236,7 @@ fn reach(status: &Status, cost: Option<TrustCost>, frame: &Frame) -> Markup {
     }
 }
 
-fn mirrors(mirrors: &[Mirror], frame: &Frame) -> Markup {
+fn mirrors(mirrors: &[Mirror], draft: &Draft, frame: &Frame) -> Markup {
     html! {
         section aria-labelledby="mirrors-title" {
             h2 id="mirrors-title" { "Mirrors" @if !mirrors.is_empty() { " " span class="count" { (mirrors.len()) } } }
@@ -220,8 +259,8 @@ fn mirrors(mirrors: &[Mirror], frame: &Frame) -> Markup {
             (frame.form("/trust/change", "card", &html! {
                 h3 { "Mirror a node" }
                 input type="hidden" name="do" value="mirror";
-                (address_field("mirror-node", "Onion address"))
-                (tick("follow", "Keep it up to date", "Otherwise it is copied once."))
+                (address_field("mirror-node", "Onion address", &draft.node))
+                (tick("follow", draft.ticked, "Keep it up to date", "Otherwise it is copied once."))
                 p { button type="submit" { "Mirror" } }
             }))
         }
@@ -241,6 +280,25 @@ fn blocked(blocked: &[String], frame: &Frame) -> Markup {
     }
 }
 
+/// The question before a node is blocked.
+pub(super) fn blocking(status: &Status, node: &str, frame: &Frame) -> Markup {
+    let known = status.trust.nodes.iter().find(|known| known.address == node);
+    let called = known.and_then(|known| known.name.clone()).unwrap_or_else(|| short(node));
+    let question = Question {
+        title: "Block it?",
+        here: "/trust",
+        action: "/trust/change",
+        fields: &[("do", "block"), ("node", node)],
+        yes: "Block it now",
+        no: ("Leave it", "/trust"),
+    };
+    let cost = html! {
+        p { "Nothing of " b { (called) } " is taken any more, whoever vouches for it, and nobody is trusted through it." }
+        p class="notice warn" role="alert" { "If you trust or mirror it, that ends too, and unblocking it later does not bring that back." }
+    };
+    question.page(&cost, frame)
+}
+
 /// A button that does something to a node.
 fn deed(frame: &Frame, what: &str, node: &str, kind: &str, words: &str, called: &str) -> Markup {
     frame.form("/trust/change", "inline", &html! {
@@ -249,22 +307,22 @@ fn deed(frame: &Frame, what: &str, node: &str, kind: &str, words: &str, called: 
     })
 }
 
-fn address_field(id: &str, label: &str) -> Markup {
+fn address_field(id: &str, label: &str, value: &str) -> Markup {
     field(
         id,
         label,
         "56 letters and digits and .onion",
         &html! {
-            input id=(id) name="node" required spellcheck="false" autocapitalize="off" maxlength="100" aria-describedby={ (id) "-hint" };
+            input id=(id) name="node" value=(value) required spellcheck="false" autocapitalize="off" maxlength="100" aria-describedby={ (id) "-hint" };
         },
     )
 }
 
 /// A box to tick.
-fn tick(name: &str, label: &str, hint: &str) -> Markup {
+fn tick(name: &str, ticked: bool, label: &str, hint: &str) -> Markup {
     html! {
         div class="choice" {
-            input type="checkbox" name=(name) value="yes" id=(name) aria-describedby={ (name) "-hint" };
+            input type="checkbox" name=(name) value="yes" id=(name) checked[ticked] aria-describedby={ (name) "-hint" };
             div { label for=(name) { (label) } small id={ (name) "-hint" } { (hint) } }
         }
     }

@@ -78,6 +78,16 @@ async fn the_first_run_can_keep_the_node_in_a_file() {
         assert!(
             live.node.status().keep.automatic && browser.get("/settings").await.body.contains("keeps itself")
         );
+        let stop = [("do", "stop")];
+        assert!(browser.post("/settings/keep", &stop).await.body.contains("Stop keeping now"));
+        assert!(live.node.status().keep.automatic, "only asked");
+        let stopped = browser.post("/settings/keep", &[stop[0], ("sure", "yes")]).await;
+        assert_eq!(stopped.location(), "/settings?said=unkept");
+        assert!(!live.node.status().keep.automatic);
+        let again =
+            [("do", "here"), ("keep-file", kept.as_str()), ("passphrase", phrase), ("once-more", phrase)];
+        browser.get("/settings").await;
+        assert_eq!(browser.post("/settings/keep", &again).await.location(), "/settings?said=kept");
         live.node.stop().await.unwrap();
         let phrase = crate::keep::Passphrase::to_open(phrase).unwrap();
         let saved = crate::keep::Kept::load(kept.as_ref(), &phrase).unwrap();
@@ -156,9 +166,7 @@ async fn a_new_password_ends_every_other_session() {
 async fn a_reset_from_the_machine_begins_anew() {
     with_node(Page::default(), async |live| {
         let mut owner = live.owner("password").await;
-        let entry = live.node.page().await.unwrap();
-        let forgotten = crate::state::PageEntry { password: None, seal: None, ..entry };
-        live.node.keep_page(forgotten).await.unwrap();
+        live.node.forget_page().await.unwrap();
         let page = owner.get("/").await;
         assert!(page.body.contains("Set a password") && !page.body.contains("Sign out"));
         live.owner("machine").await;
@@ -196,30 +204,6 @@ async fn ten_thousand_wrong_passwords_change_nothing_for_the_owner() {
         let put_off = strange.post("/login", &[("password", PASSWORD)]).await;
         let wait: u64 = put_off.header("retry-after").parse().unwrap();
         assert!(put_off.status == StatusCode::TOO_MANY_REQUESTS && wait <= 11, "{wait}");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_page_visits_its_own_onion() {
-    with_node(Page::default(), async |live| {
-        let mut owner = live.owner("machine").await;
-        assert_eq!(owner.get("/tor/qr.bmp").await.status, StatusCode::NOT_FOUND);
-        assert!(owner.get("/tor").await.body.contains("Switch on"));
-        assert_eq!(owner.post("/tor/onion", &[("onion", "on")]).await.location(), "/tor?said=saved");
-        // The limit on the whole test ends this if it never happens.
-        let page = loop {
-            let page = owner.get("/tor").await.body;
-            if page.contains("fetched it through Tor itself") {
-                break page;
-            }
-        };
-        assert!(page.contains(".onion/") && page.contains("Client key"));
-        let host = page.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
-        let renewed = owner.post("/tor/onion", &[("onion", "renew")]).await;
-        assert_eq!(renewed.location(), "/tor?said=saved");
-        while owner.get("/tor").await.body.contains(&host) {}
-        assert_eq!(owner.post("/tor/onion", &[("onion", "off")]).await.location(), "/tor?said=saved");
     })
     .await;
 }

@@ -282,7 +282,10 @@ async fn shares_and_fetches_stay_within_the_allowed_folders() {
         assert_eq!(owner.post(&forget, &[]).await.location(), "/fetches?said=forgotten");
         assert!(live.node.status().fetches.is_empty());
         assert_eq!(owner.post(&forget, &[]).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-        let gone = owner.post(&format!("/shares/{}/unshare", share.info_hash), &[]).await;
+        let unshare = format!("/shares/{}/unshare", share.info_hash);
+        assert!(owner.post(&unshare, &[]).await.body.contains("Its link is dead for good"));
+        assert_eq!(live.node.status().shares.len(), 1, "only asked");
+        let gone = owner.post(&unshare, &[("sure", "yes")]).await;
         assert_eq!(gone.location(), "/shares?said=unshared");
         assert!(live.node.status().shares.is_empty());
     })

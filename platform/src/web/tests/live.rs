@@ -1,6 +1,6 @@
 //! A real node with a real listener, and a browser made of little more than a cookie jar.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use crate::config::{Config, Page};
-use crate::net::Network;
 use crate::net::memory::Memory;
+use crate::net::{AccessKey, Address, Circuit, Network};
 use crate::node::{self, Handle};
 use crate::state::StateDir;
 use crate::sys::scratch::Scratch;
@@ -32,6 +33,7 @@ pub(super) struct Live {
     pub(super) node: Handle,
     pub(super) address: SocketAddr,
     pub(super) scratch: Scratch,
+    pub(super) network: Network,
     stop: watch::Sender<bool>,
 }
 
@@ -46,11 +48,22 @@ pub(super) struct Answer {
 /// A browser that keeps cookies and the token of the last form.
 pub(super) struct Browser {
     address: SocketAddr,
+    /// The address it calls from, if that matters.
+    from: Option<IpAddr>,
+    /// The onion service by which it comes, if it does.
+    pub(super) door: Option<Door>,
     pub(super) jar: Vec<(String, String)>,
     pub(super) token: String,
     /// Headers sent with everything.
     pub(super) always: Vec<(&'static str, String)>,
     open: Option<SendRequest<Full<Bytes>>>,
+}
+
+/// A way in through the network.
+pub(super) struct Door {
+    pub(super) network: Network,
+    pub(super) address: Address,
+    pub(super) access: AccessKey,
 }
 
 /// Runs a test within reach of a node.
@@ -84,21 +97,29 @@ async fn start(mut config: Config, scratch: Scratch) -> Live {
     tokio::task::spawn_local(web.run(node.clone(), arrived, stopped));
     let state = StateDir::open(&scratch.path().join("state"), true).unwrap();
     let network = Network::Memory(network.clone());
+    let shown = network.clone();
     let proxies = crate::proxy::Proxies::new(network.clone(), &config);
     let running = node::run(config, state, network, proxies, inbox);
     tokio::task::spawn_local(async move { running.await.unwrap() });
-    Live { node, address, scratch, stop }
+    Live { node, address, scratch, network: shown, stop }
 }
 
 impl Live {
     pub(super) fn browser(&self) -> Browser {
         Browser {
             address: self.address,
+            from: None,
+            door: None,
             jar: Vec::new(),
             token: String::new(),
             always: Vec::new(),
             open: None,
         }
+    }
+
+    /// A browser at another address, which calls another listener.
+    pub(super) fn browser_at(&self, address: SocketAddr, from: IpAddr) -> Browser {
+        Browser { address, from: Some(from), ..self.browser() }
     }
 
     /// A browser whose owner went through the first run, with the folder `files` allowed.
@@ -151,15 +172,16 @@ impl Browser {
         &mut self,
         method: Method,
         path: &str,
-        body: String,
+        body: impl Into<Bytes>,
         headers: &[(&str, &str)],
     ) -> Answer {
         let form = method == Method::POST;
         let mut request = Request::builder().method(method).uri(path);
         if !headers.iter().any(|(name, _)| *name == "host") {
-            request = request.header("host", self.address.to_string());
+            let far = self.door.as_ref().map(|door| door.address.host());
+            request = request.header("host", far.unwrap_or_else(|| self.address.to_string()));
         }
-        if form {
+        if form && !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/x-www-form-urlencoded");
         }
         let cookies: Vec<_> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -172,7 +194,7 @@ impl Browser {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = self.exchange(request.body(Full::new(Bytes::from(body))).unwrap()).await;
+        let answer = self.exchange(request.body(Full::new(body.into())).unwrap()).await;
         self.learn(&answer);
         answer
     }
@@ -202,10 +224,14 @@ impl Browser {
             None => false,
         };
         if !kept {
-            let stream = TcpStream::connect(self.address).await.unwrap();
-            let (open, connection) = handshake(TokioIo::new(stream)).await.unwrap();
-            tokio::spawn(connection);
-            self.open = Some(open);
+            self.open = Some(if let Some(Door { network, address, access }) = &self.door {
+                let circuit = Circuit { swarm: 1, lane: 0 };
+                begin(network.connect(*address, Some(access), circuit).await.unwrap()).await
+            } else {
+                let socket = TcpSocket::new_v4().unwrap();
+                self.from.iter().for_each(|from| socket.bind((*from, 0).into()).unwrap());
+                begin(socket.connect(self.address).await.unwrap()).await
+            });
         }
         kept
     }
@@ -224,4 +250,10 @@ impl Browser {
             self.token = token.split('"').next().unwrap().to_owned();
         }
     }
+}
+
+async fn begin(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> SendRequest<Full<Bytes>> {
+    let (open, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    open
 }

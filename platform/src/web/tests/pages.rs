@@ -31,7 +31,12 @@ fn overviews() -> Vec<Named> {
 fn content() -> Vec<Named> {
     let (status, frame) = (full(), owner());
     let job = |fault: Option<&str>| Job { id: 1, name: "Film".into(), fault: fault.map(str::to_owned) };
-    let root = files::Root { number: 7, path: "/srv/incoming".into(), memory: false, free: Some(9 << 30) };
+    let root = files::Root {
+        number: 7,
+        path: "/srv/incoming".into(),
+        memory: false,
+        room: files::Room::Free(9 << 30),
+    };
     let draft = fetches::Draft { link: "http://".into(), folder: "/mnt/usb".into() };
     let clean = traces::Report { looked: 3, ..Default::default() };
     let public = Share { public: true, text: "A line.".into(), ..status.shares[0].clone() };
@@ -39,24 +44,26 @@ fn content() -> Vec<Named> {
     let memory = files::Root { memory: true, ..Default::default() };
     vec![
         ("shares", shares::page(&status, &[job(None), job(Some("no room"))], Some("wrong"), &frame)),
-        ("share", shares::share_page(&status.shares[0], &frame)),
-        ("share-public", shares::share_page(&public, &frame)),
+        ("share", shares::share_page(&status.shares[0], None, &frame)),
+        ("share-public", shares::share_page(&public, Some("no"), &frame)),
         ("offer", offer::page(std::path::Path::new("/srv/incoming/Film"), &frame)),
         ("fetches", fetches::page(&status, None, &frame)),
         ("fetch", form),
         ("files", files::page(&[root, memory], &disks(), false, &frame)),
-        ("publish", publish::page(&status.shares[0], &report(), &frame)),
-        ("publish-clean", publish::page(&status.shares[0], &clean, &frame)),
-        ("search", search::page(&status, None, Some("search for one or more words"), &frame)),
-        ("found", search::page(&status, Some(&made_up::search()), None, &frame)),
+        ("publish", publish::page(&status.shares[0], &report(), Some("no"), &frame)),
+        ("publish-clean", publish::page(&status.shares[0], &clean, None, &frame)),
+        ("search", search::page(&status, None, "", Some("search for one or more words"), &frame)),
+        ("found", search::page(&status, Some(&made_up::search()), "river", None, &frame)),
     ]
 }
 
 fn people() -> Vec<Named> {
     let (status, frame) = (full(), owner());
+    let draft = trust::Draft::default();
+    let wrong = trust::Draft { fault: Some("no".into()), ..draft.clone() };
     vec![
-        ("trust", trust::page(&status, Some(made_up::cost()), None, &frame)),
-        ("trust-none", trust::page(&starting(), None, Some("no"), &frame)),
+        ("trust", trust::page(&status, Some(made_up::cost()), &draft, &frame)),
+        ("trust-none", trust::page(&starting(), None, &wrong, &frame)),
         ("messages", messages::page(&status, &made_up::letters(), &frame)),
         ("messages-none", messages::page(&starting(), &messages::Letters::default(), &frame)),
         ("peers", peers::page(&status, &frame)),
@@ -77,7 +84,7 @@ fn network() -> Vec<Named> {
     let given = services::Given { new: made_up::key(), code: Some("code".into()) };
     vec![
         ("proxies", proxies::page(&status, &frame)),
-        ("services", services::page(&status, Some(&given), Some("no"), &frame)),
+        ("services", services::page(&status, Some(&given), Some("no"), &services::Draft::default(), &frame)),
         ("tor", tor::page(&status, Some(&face), &bridges, None, &frame)),
         ("tor-off", tor::page(&status, None, &bridges::Bridges::default(), Some("wrong"), &frame)),
     ]
@@ -98,6 +105,13 @@ fn node() -> Vec<Named> {
     };
     vec![
         ("machine", machine::page(&status, true, &frame)),
+        ("withdrawal", shares::withdrawal(&status.shares[0], &frame)),
+        ("retreat", publish::retreat(&status.shares[0], &frame)),
+        ("opening", services::opening("shop", &frame)),
+        ("blocking", trust::blocking(&status, &status.trust.nodes[0].address, &frame)),
+        ("farewell", tor::farewell(Some(&onion::Keys::fresh().unwrap()), true, &frame)),
+        ("farewell-off", tor::farewell(None, false, &frame)),
+        ("stopping", keep::stopping(&status.keep, &frame)),
         ("power", machine::sure(crate::power::Power::Off, &status, &frame)),
         ("statistics", statistics::page(&history, &frame)),
         ("log", journal::page(&[line], &frame)),
@@ -128,8 +142,14 @@ fn disks() -> Vec<Disk> {
         free: 31 << 30,
         read_only,
         closed: at.starts_with("/disks"),
+        silent: at.ends_with("c1"),
     };
-    vec![disk("/mnt/usb", false), disk("/media/music", true), disk("/disks/sdb1", false)]
+    vec![
+        disk("/mnt/usb", false),
+        disk("/media/music", true),
+        disk("/disks/sdb1", false),
+        disk("/disks/sdc1", false),
+    ]
 }
 
 fn choice() -> folders::Choice {
@@ -153,6 +173,7 @@ fn report() -> traces::Report {
         more: 3,
         looked: 12,
         unseen: 2,
+        partly: 1,
     }
 }
 
