@@ -18,7 +18,7 @@ pub(crate) fn preset(entry: &PageEntry, page: &Page) -> Result<Option<PageEntry>
         onion: entry.onion || page.onion,
         ..entry.clone()
     };
-    onion::prepare(&mut entry).map_err(|error| error.to_string())?;
+    onion::Keys::fresh().map_err(|error| error.to_string())?.fill(&mut entry);
     Ok(Some(entry))
 }
 
