@@ -301,7 +301,8 @@ fn made_by_c_tor(stage: &Stage, name: &str) -> (PathBuf, String) {
     let mut tor = start_tor(&stage.scratch, &stage.network, name, &lines).unwrap();
     let host = found(REACH, "C tor to make keys", || {
         let host = fs::read_to_string(folder.join("hostname")).unwrap_or_default();
-        Ok(Some(host.trim().to_owned()).filter(|host| host.ends_with(".onion")))
+        // The 56 characters and ".onion", all of them written.
+        Ok(Some(host.trim().to_owned()).filter(|host| host.len() == 62))
     });
     tor.kill().unwrap();
     (folder, host.unwrap())

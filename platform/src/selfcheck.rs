@@ -69,7 +69,7 @@ async fn take_all(
             report.take("resolve", deadline, resolve(&exit, &config.resolve)).await;
         }
         if !config.fetch.is_empty() {
-            report.take("fetch", deadline, fetch(exit, &config.fetch)).await;
+            report.take("fetch", deadline, Box::pin(fetch(exit, &config.fetch))).await;
         }
         if config.onion {
             report.take_or_leave("onion", deadline, onion).await;

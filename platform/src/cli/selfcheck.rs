@@ -38,7 +38,7 @@ pub(super) fn run(config: &Config, runtime: &Runtime, args: &Args) -> Result<(),
     let told = if args.fresh { None } else { runtime.block_on(ask(config))? };
     let report = match told {
         Some(report) => report,
-        None => start(with_bridges(config)?, runtime)?,
+        None => start(&with_bridges(config)?, runtime)?,
     };
     if args.json {
         print_json(&report)?;
@@ -103,9 +103,9 @@ fn with_bridges(config: &Config) -> Result<Config, Failure> {
 }
 
 /// Takes all steps with a Tor of its own, in a folder of its own.
-fn start(config: Config, runtime: &Runtime) -> Result<Report, Failure> {
+fn start(config: &Config, runtime: &Runtime) -> Result<Report, Failure> {
     let folder = config.state_dir().join(format!("{FOLDER}{}", std::process::id()));
-    let outcome = check(&config, runtime, &folder);
+    let outcome = check(config, runtime, &folder);
     // In RAM, and of no use to anybody now.
     let _ = std::fs::remove_dir_all(&folder);
     outcome
@@ -168,8 +168,7 @@ mod tests {
     fn bridges_from_the_page_are_used_and_unknown_ones_are_no_public_relays() {
         let scratch = Scratch::new("bridges");
         let (folder, keep) = (scratch.path().join("state"), scratch.path().join("keep.age"));
-        let mut config = Config::default();
-        config.state_dir = Some(folder.clone());
+        let mut config = Config { state_dir: Some(folder.clone()), ..Config::default() };
         config.net.tor.bridges = vec!["192.0.2.1:443".into()];
         assert_eq!(with_bridges(&config).unwrap(), config, "a machine where no node ever ran");
         let dir = StateDir::open(&folder, true).unwrap();

@@ -63,7 +63,7 @@ impl Chaff {
 fn is_sealed(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| match url.scheme() {
         "https" => true,
-        "http" => url.domain().is_some_and(|name| name.ends_with(".onion")),
+        "http" => url.domain().is_some_and(|name| name.rsplit('.').next() == Some("onion")),
         _ => false,
     })
 }

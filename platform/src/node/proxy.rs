@@ -43,7 +43,7 @@ impl Node {
 
     async fn selfcheck(&self, settings: Option<Selfcheck>) -> Report {
         let settings = settings.unwrap_or_else(|| self.config.selfcheck.clone());
-        let own = self.config.tracker.enabled.then(|| async {
+        let own = self.config.tracker.enabled.then_some(async {
             while !self.primary.is_reachable() {
                 tokio::time::sleep(LOOK).await;
             }

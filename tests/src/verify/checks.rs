@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cargo::{cargo, printed, run, tool, workspace};
 use super::{Check, Outcome};
 use crate::packages::{self, is_installed};
-use crate::{browser, foreign};
+use crate::{board, browser, foreign};
 
 /// What `--quick` runs.
 pub(super) const QUICK: &[Check] = &[FORMAT, LINTS, UNIT_TESTS];
@@ -64,6 +64,8 @@ fn system() -> io::Result<Outcome> {
     // Before the tests, because two of them cannot install at a time.
     packages::ensure(&packages::VERIFY)?;
     packages::ensure(&foreign::PROGRAMS)?;
+    packages::ensure(&foreign::NODE)?;
+    packages::ensure(&board::NEEDS)?;
     packages::ensure(&browser::BROWSER)?;
     Ok(Outcome::Holds(super::Counts::default()))
 }

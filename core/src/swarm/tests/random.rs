@@ -33,8 +33,7 @@ fn random_messages_never_panic_and_only_true_blocks_are_kept() {
     for round in 0..1_500 {
         let dialed = round % 3 > 0;
         let (mut swarm, mut store, lane) = swarm(round % 4 == 0, dialed);
-        let (mut asked, mut last) = (vec![], vec![0]);
-        let mut data = vec![0; 1024];
+        let (mut asked, mut last, mut data) = (vec![], vec![0], vec![0; 1024]);
         random.fill(&mut data);
         let mut shaper = Shaper::new(&data);
         // Half of them begin as a peer with everything does, since few would come to it by chance.

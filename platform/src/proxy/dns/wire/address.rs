@@ -86,12 +86,12 @@ fn is_inward_v6(address: Ipv6Addr) -> bool {
         is_inward_v4(Ipv4Addr::new(a, b, c, d))
     };
     match address.segments() {
-        // Unspecified, loopback; IPv4 in IPv6's notation, and by translation (RFC 6052).
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+        // Unspecified, loopback; IPv4 in IPv6's notation, by translation (RFC 6052), and by 6to4.
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => embedded(high, low),
         // Translation within a house (RFC 8215).
         [0x64, 0xff9b, 1, ..] => true,
-        // 6to4.
-        [0x2002, high, low, ..] => embedded(high, low),
         // Unique local, link-local, and the site-local of before.
         [first, ..] => first & 0xfe00 == 0xfc00 || first & 0xff80 == 0xfe80,
     }
