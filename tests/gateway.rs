@@ -47,7 +47,7 @@ fn the_gateway_serves_and_guards() {
             "[proxy.socks]\nlisten = \"127.0.0.1:{moved}\"\n[proxy.dns]\nenabled = false\n\
              [proxy.http]\nlisten = \"127.0.0.1:{gateway}\"\nallow_private = true\nrequest_limit = \"2 MiB\"\n\
              check_urls = [\"{check}\"]\n[selfcheck]\nresolve = \"www.local.test\"\nfetch = \"{check}\"\n\
-             [metrics]\nevery = 0\nround = 1\n[chaff]\nevery = \"1 min\"\nurls = [\"{dull}\"]\n",
+             [metrics]\nevery = 0\nround = 1\n[chaff]\nevery = \"10 s\"\nurls = [\"{dull}\"]\n",
             check = site.url("/check"),
             dull = dull.url()
         )),

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 /// Longest that one request may be in coming: six times the mean pause, and a circuit.
-const LIMIT: Duration = Duration::from_mins(8);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Bytes that chaff counts for each request beside its body.
 const FLAT: usize = 8 * 1024;

@@ -9,7 +9,7 @@ use super::{Bytes, Seconds};
 const MAX_URLS: usize = 64;
 
 /// Least mean pause: chaff is a trickle.
-const MIN_EVERY: u64 = 60;
+const MIN_EVERY: u64 = 10;
 
 /// Chaff.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -49,7 +49,7 @@ impl Chaff {
     /// What is wrong with it, if anything.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.every.0 < MIN_EVERY {
-            return Err(format!("chaff.every = \"{}\" is too often; the least is \"1 min\"", self.every));
+            return Err(format!("chaff.every = \"{}\" is too often; the least is \"10 s\"", self.every));
         }
         let sealed = self.urls.iter().all(|url| is_sealed(url));
         if self.enabled && (self.urls.is_empty() || self.urls.len() > MAX_URLS || !sealed) {
