@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 use sha2::{Digest, Sha256};
@@ -54,8 +55,13 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
     eprintln!("using {}", zig.version());
     let targets = if request.targets.is_empty() { &[Target::X86, Target::Arm] } else { &request.targets[..] };
     let mut table = format!("{:<28}{:<9}{:>11}  {:<8}sha256\n", "target", "profile", "bytes", "static");
+    // All that the programs are linked from, for all targets at once: where one of them waits for a core, another uses it.
+    for target in targets {
+        workspace.ensure_target(target.triple())?;
+    }
+    tool::run(&mut cargo(workspace, &zig, "zigbuild", targets, request.profile)?.arg("--lib"))?;
     for &target in targets {
-        let program = compile(workspace, &zig, target, request.profile)?;
+        let program = link(workspace, &zig, target, request.profile)?;
         let bytes = fs::read(&program)?;
         check(&bytes).map_err(|why| io::Error::other(format!("{}: {why}", program.display())))?;
         let credits = credits::make(workspace, target.triple())?;
@@ -108,19 +114,29 @@ impl Profile {
 }
 
 /// Returns where cargo put the program.
-fn compile(workspace: &Workspace, zig: &Zig, target: Target, profile: Profile) -> io::Result<PathBuf> {
-    workspace.ensure_target(target.triple())?;
-    let mut command = zig.command(&workspace.root);
-    command.args(["--locked", "--package", "bulbil", "--bin", "bulbil"]);
-    command.args(["--target", target.triple(), "--profile", profile.name()]);
-    command.arg("--target-dir").arg(&workspace.target).env("CARGO_ENCODED_RUSTFLAGS", flags()?);
-    command.args(["--", "-C", "linker-flavor=ld.lld", "-C"]).arg(joined("linker=", linker(workspace)?));
-    command.args(LINKING.iter().flat_map(|arg| ["-C", arg]));
+fn link(workspace: &Workspace, zig: &Zig, target: Target, profile: Profile) -> io::Result<PathBuf> {
+    let mut command = cargo(workspace, zig, "rustc", &[target], profile)?;
+    command.args(["--bin", "bulbil", "--", "-C", "linker-flavor=ld.lld", "-C"]);
+    command.arg(joined("linker=", linker(workspace)?)).args(LINKING.iter().flat_map(|arg| ["-C", arg]));
     if matches!(target, Target::Arm) {
         command.args(["-C", CORTEX_A53]);
     }
     tool::run(&mut command)?;
     Ok(workspace.target.join(target.triple()).join(profile.name()).join("bulbil"))
+}
+
+fn cargo(
+    workspace: &Workspace,
+    zig: &Zig,
+    verb: &str,
+    targets: &[Target],
+    profile: Profile,
+) -> io::Result<Command> {
+    let mut command = zig.command(&workspace.root, verb);
+    command.args(["--locked", "--package", "bulbil", "--profile", profile.name()]);
+    command.args(targets.iter().flat_map(|target| ["--target", target.triple()]));
+    command.arg("--target-dir").arg(&workspace.target).env("CARGO_ENCODED_RUSTFLAGS", flags()?);
+    Ok(command)
 }
 
 /// Writes the command for the last link, which the compiler's own linker does with the compiler's own C library: zig, the

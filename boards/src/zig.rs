@@ -42,10 +42,10 @@ impl Zig {
         &self.version
     }
 
-    /// `cargo rustc` for any target in `root`, to be given arguments.
-    pub(crate) fn command(&self, root: &Path) -> Command {
+    /// `zigbuild`, which is `cargo build`, or `rustc`, as `verb` says, for any target in `root`, to be given arguments.
+    pub(crate) fn command(&self, root: &Path, verb: &str) -> Command {
         let mut command = Command::new(&self.program);
-        tool::unmarked(&mut command).arg("rustc").env("PATH", &self.path).current_dir(root);
+        tool::unmarked(&mut command).arg(verb).env("PATH", &self.path).current_dir(root);
         command
     }
 
