@@ -59,7 +59,7 @@ pub(crate) fn build(workspace: &Workspace, request: &Request) -> io::Result<()> 
     for target in targets {
         workspace.ensure_target(target.triple())?;
     }
-    tool::run(&mut cargo(workspace, &zig, "zigbuild", targets, request.profile)?.arg("--lib"))?;
+    tool::run(cargo(workspace, &zig, "zigbuild", targets, request.profile)?.arg("--lib"))?;
     for &target in targets {
         let program = link(workspace, &zig, target, request.profile)?;
         let bytes = fs::read(&program)?;

@@ -182,7 +182,7 @@ impl Node {
             return Err(io::Error::other(format!(
                 "bulbil {verb} failed ({}): {}",
                 output.status,
-                said.trim()
+                said.trim().replace('\n', "; ")
             )));
         }
         serde_json::from_slice(&output.stdout)

@@ -12,6 +12,11 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// Both together.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+    }
+
     /// Adds what one line of output tells, if it is a line that sums up.
     pub(super) fn read(&mut self, line: &str) {
         let sums =

@@ -89,7 +89,9 @@ pub(in super::super) fn run(options: &Options) -> io::Result<bool> {
     let images = image::build(folder.path(), &["virt"], false)?;
     let alias = Alias::add(ADDRESS)?;
     let network = Network::start(Shape { address: alias.address(), ..Shape::default() })?;
-    let source = Node::start(&network, Settings::named("source"))?;
+    // An emulated processor that fetches as fast as it can has no time left for what comes next.
+    let slow = "[swarm]\nupload_limit = \"48 KiB\"\n".to_owned();
+    let source = Node::start(&network, Settings { more: slow, ..Settings::named("source") })?;
     let world = World { images: &images, network: &network, source: &source };
     let mut rows = Rows::default();
     let asked = |name: &str| options.only.as_deref().is_none_or(|word| name.contains(word));
@@ -329,7 +331,9 @@ impl Board {
 
     /// Fetches a file of zeros; says why it stands still, if it does. An error if it cannot even begin.
     fn fetch(&mut self, source: &Node, size: u64, folder: &str) -> io::Result<Option<String>> {
-        let name = format!("zeros-{size}.bin");
+        // Another name makes it another share, and each scene wants one that is not shared already.
+        let scene = self.folder.path().file_name().unwrap_or_default().display();
+        let name = format!("zeros-{scene}-{size}.bin");
         let file = self.folder.join(&name);
         File::create(&file)?.set_len(size)?;
         let link = source.share(&file)?;

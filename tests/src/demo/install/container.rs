@@ -208,7 +208,9 @@ impl Stage {
         let text = fs::read_to_string(top().join("boards/container").join(name))?;
         let mut text = text.replace("bulbil:latest", IMAGE).replace("nginx:alpine", super::api::IMAGE);
         if text.contains(LOCKED) && !may_raise_limits() {
-            println!("        this machine lets nobody raise limits (CAP_SYS_RESOURCE): {name} without its `ulimits`");
+            println!(
+                "        this machine lets nobody raise limits (CAP_SYS_RESOURCE): {name} without its `ulimits`"
+            );
             text = text.replace(LOCKED, "");
         }
         self.write(name, &format!("version: '3.8'\n{text}"))
