@@ -131,7 +131,8 @@ fn miri() -> io::Result<Outcome> {
     if !(nightly_has("miri") || nightly_has("rustc") && complete().is_ok()) {
         return Ok(Outcome::Skipped("needs `rustup toolchain install nightly -c miri,rust-src`".to_owned()));
     }
-    // An interpreter has one thread, and takes long to start: two of them share the tests.
+    // An interpreter has one thread, and takes long to start: two of them share the tests, once these are built.
+    run(STEP, &mut tool("rustup", "run nightly cargo miri test --locked -p bulbil-core --lib --no-run"))?;
     std::thread::scope(|scope| {
         let hashing = scope.spawn(|| interpreted(&MIRI_HALF.join(" ")));
         let rest = interpreted(&format!("--skip {}", MIRI_HALF.join(" --skip ")));
