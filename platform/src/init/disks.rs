@@ -129,17 +129,14 @@ fn take_off(at: &Path) {
     let _ = fs::remove_dir(at);
 }
 
-/// The kernel's name of a file system, and options that let the node use it. FAT knows no owners: all of it is the node's. Neither
-/// FAT nor exFAT keeps a journal: a power cut may leave the name of a file whose clusters were never marked as taken. By the
-/// kernel's own choice the first look at such a file makes the whole disk read-only until another machine has repaired it; here
-/// that file alone fails.
+/// The kernel's name of a file system, and options that let the node use it. FAT knows no owners: all of it is the node's.
 fn kind(head: &[u8]) -> Option<(&'static str, String)> {
     let at = |start: usize, word: &[u8]| head.get(start..).is_some_and(|rest| rest.starts_with(word));
     let owner = format!("uid={ID},gid={ID},umask=077");
     if at(3, b"EXFAT   ") {
-        Some(("exfat", format!("{owner},errors=continue")))
+        Some(("exfat", owner))
     } else if at(510, &[0x55, 0xaa]) && (at(82, b"FAT32") || at(54, b"FAT1")) {
-        Some(("vfat", format!("{owner},utf8=1,iocharset=ascii,flush,errors=continue")))
+        Some(("vfat", format!("{owner},utf8=1,iocharset=ascii,flush")))
     } else if at(1080, &[0x53, 0xef]) {
         Some(("ext4", String::new()))
     } else {
