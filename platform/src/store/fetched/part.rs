@@ -80,17 +80,20 @@ impl Part {
         self.ledger.has_piece(&self.content, piece)
     }
 
-    /// Creates every file at its full length, empty ones too.
+    /// Creates every file at its full length, empty ones too. Names are forced to the device, and on FAT the table of clusters with
+    /// them: so that a power cut in the hours that follow leaves no file which points into clusters that the table calls free.
     fn lay_out(&self) -> io::Result<()> {
+        let mut laid = false;
         for (number, path) in self.content.paths().iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
             let length = self.content.layout().span_of_file(number).map_or(0, |span| span.length);
             let file = self.file(path, true)?;
             if file.metadata()?.len() != length {
                 reserve(&file, length)?;
+                laid = true;
             }
         }
-        Ok(())
+        if laid { self.folder.sync() } else { Ok(()) }
     }
 
     fn file(&self, path: &str, create: bool) -> io::Result<File> {
