@@ -13,6 +13,7 @@ mod range;
 mod spot;
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
@@ -65,7 +66,7 @@ pub(crate) struct Landing {
     link: Link,
     content: Arc<Content>,
     /// Absolute path of each file, by file number.
-    sources: Vec<std::path::PathBuf>,
+    sources: RefCell<Vec<PathBuf>>,
     /// Whether the files may be read without Bulbil.
     browser: bool,
     house: House,
@@ -80,14 +81,14 @@ impl Landing {
     pub(crate) fn new(
         link: Link,
         content: Arc<Content>,
-        sources: Vec<std::path::PathBuf>,
+        sources: Vec<PathBuf>,
         browser: bool,
         house: House,
     ) -> Rc<Self> {
         Rc::new(Self {
             link,
             content,
-            sources,
+            sources: RefCell::new(sources),
             browser,
             house,
             seats: Seats::new(SEATS, SEAT_IDLE_MS),
@@ -109,6 +110,13 @@ impl Landing {
         self.closed.set(true);
     }
 
+    /// Whoever asks from now on is served from here.
+    pub(crate) fn relocate(&self, sources: Vec<PathBuf>) {
+        self.sources.replace(sources);
+        self.served.take();
+        self.fault.take();
+    }
+
     /// Bytes of files that went to browsers.
     pub(crate) fn uploaded(&self) -> u64 {
         self.uploaded.get()
@@ -123,7 +131,7 @@ impl Landing {
     fn served(&self) -> Rc<RefCell<Served>> {
         let open = self.served.borrow().upgrade();
         open.unwrap_or_else(|| {
-            let fresh = Served::new(Arc::clone(&self.content), self.sources.clone());
+            let fresh = Served::new(Arc::clone(&self.content), self.sources.borrow().clone());
             let fresh = Rc::new(RefCell::new(fresh));
             self.served.replace(Rc::downgrade(&fresh));
             fresh

@@ -3,6 +3,7 @@
 mod spare;
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +33,6 @@ pub(crate) struct OfferParts {
     pub(crate) name: String,
     pub(crate) size: u64,
     pub(crate) files: u64,
-    pub(crate) sources: Vec<std::path::PathBuf>,
     pub(crate) pass: Pass,
     pub(crate) key: ServiceKey,
     pub(crate) link: Link,
@@ -53,6 +53,9 @@ pub(crate) struct Offer {
     number: u64,
     landing: Rc<Landing>,
     state: RefCell<ShareState>,
+    is_up: Cell<bool>,
+    /// Absolute path of each file, by file number.
+    sources: RefCell<Vec<PathBuf>>,
     room: RefCell<Option<Rc<Room>>>,
     /// Bytes served by rooms that are gone.
     uploaded: Cell<u64>,
@@ -64,29 +67,42 @@ pub(crate) struct Offer {
 
 impl Offer {
     /// Offers it; publishing goes on behind.
-    pub(crate) fn open(parts: OfferParts, about: (String, String), ground: Ground, number: u64) -> Rc<Self> {
+    pub(crate) fn open(
+        parts: OfferParts,
+        sources: Vec<PathBuf>,
+        about: (String, String),
+        ground: Ground,
+        number: u64,
+    ) -> Rc<Self> {
         let info_hash = parts.metadata.info_hash().to_string();
-        let (link, sources) = (parts.link.clone(), parts.sources.clone());
+        let link = parts.link.clone();
         let metadata = Arc::clone(&parts.metadata);
         let offer = Rc::new(Self {
-            landing: Landing::new(link, metadata, sources, parts.browser, ground.house.clone()),
+            landing: Landing::new(link, metadata, sources.clone(), parts.browser, ground.house.clone()),
             parts,
             about: RefCell::new(about),
             info_hash,
             ground,
             number,
             state: RefCell::default(),
+            is_up: Cell::new(false),
+            sources: RefCell::new(sources),
             room: RefCell::default(),
             uploaded: Cell::new(0),
             empty_since: Cell::new(None),
             door: RefCell::default(),
             spare: Cell::default(),
         });
-        if !offer.parts.public {
-            let publishing = tokio::task::spawn_local(publish(Rc::clone(&offer)));
-            offer.door.replace(Some(publishing));
-        }
+        offer.open_door();
         offer
+    }
+
+    /// Publishes a private share, if that is not under way; those in the public catalogue are found through its door.
+    fn open_door(self: &Rc<Self>) {
+        let is_open = self.door.borrow().as_ref().is_some_and(|door| !door.is_finished());
+        if !self.parts.public && !is_open {
+            self.door.replace(Some(tokio::task::spawn_local(publish(Rc::clone(self)))));
+        }
     }
 
     /// Takes it off the network at once: the service, and every conversation about it.
@@ -98,6 +114,34 @@ impl Offer {
             room.close();
         }
         self.landing.close();
+    }
+
+    /// Serves the same files from where they lie now. Who was reading them asks again.
+    pub(crate) fn relocate(self: &Rc<Self>, sources: Vec<PathBuf>) {
+        self.landing.relocate(sources.clone());
+        self.sources.replace(sources);
+        if let Some(room) = self.room.take() {
+            self.uploaded.set(self.uploaded.get().saturating_add(room.look(|swarm| swarm.sent())));
+            room.close();
+        }
+        self.set_state(ShareState::default());
+        self.set_reachable(self.is_up.get());
+        self.open_door();
+    }
+
+    /// Where its files lie, by file number.
+    pub(crate) fn sources(&self) -> Vec<PathBuf> {
+        self.sources.borrow().clone()
+    }
+
+    /// Its files, nothing of them open yet.
+    pub(crate) fn files(&self) -> Served {
+        Served::new(Arc::clone(&self.parts.metadata), self.sources())
+    }
+
+    /// Whether a file could not be read, so that its owner has to do something.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.view().state, ShareState::Failed(_))
     }
 
     /// What browsers find at its link.
@@ -208,7 +252,7 @@ impl Offer {
     }
 
     fn open_room(&self) -> Result<Rc<Room>, String> {
-        let served = Served::new(Arc::clone(&self.parts.metadata), self.parts.sources.clone());
+        let served = self.files();
         let layout: ShareLayout = self.parts.metadata.layout().clone();
         let mut blocks =
             room::bits(bulbil_core::swarm::block_slots(&layout).unwrap_or(0)).ok_or("too large")?;
@@ -305,8 +349,8 @@ pub(crate) async fn watch(mut reachable: tokio::sync::watch::Receiver<bool>, hea
 
 impl Offer {
     pub(crate) fn set_reachable(&self, up: bool) {
-        let failed = matches!(*self.state.borrow(), ShareState::Failed(_));
-        if !failed {
+        self.is_up.set(up);
+        if !matches!(*self.state.borrow(), ShareState::Failed(_)) {
             self.set_state(if up { ShareState::Reachable } else { ShareState::Publishing });
         }
     }

@@ -99,7 +99,7 @@ impl Node {
             PageCommand::Sources(info_hash, reply) => {
                 let offers = self.offers.borrow();
                 let offer = offers.iter().find(|offer| offer.info_hash == info_hash);
-                _ = reply.send(offer.map(|offer| offer.parts.sources.clone()));
+                _ = reply.send(offer.map(|offer| offer.sources()));
             }
             PageCommand::KeepTo(file, passphrase, reply) => {
                 let done = self.keeper.keep_to(file, passphrase).await;

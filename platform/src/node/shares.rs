@@ -4,6 +4,7 @@
 //! everyone may know the token of a share that was public once, and unpublishing gives the share a new onion, token and key: the
 //! links of before are dead, all of them, at once.
 
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,12 +44,13 @@ impl Node {
             tokio::task::spawn_blocking(move || hash::run(&paths, name.as_deref(), piece, |_, _| ()));
         let hashed =
             hashing.await.map_err(|_| NodeError::Stopping)?.map_err(|why| NodeError::Bad(why.to_string()))?;
-        let sources = hashed.files.iter().map(|file| file.source.clone()).collect();
+        let sources: Vec<_> = hashed.files.iter().map(|file| file.source.clone()).collect();
         let metadata =
             Content::new(hashed.info, hashed.layers).map_err(|why| NodeError::Bad(why.to_string()))?;
         let info_hash = metadata.info_hash().to_string();
-        if self.offers.borrow().iter().any(|offer| offer.info_hash == info_hash) {
-            return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
+        let known = self.offers.borrow().iter().find(|offer| offer.info_hash == info_hash).cloned();
+        if let Some(offer) = known {
+            return self.share_again(&offer, sources).await;
         }
         let record = ShareEntry {
             info_hash,
@@ -64,6 +66,18 @@ impl Node {
         let kept = self.keep(&metadata).and_then(|()| self.amend(|state| state.shares.push(record.clone())));
         kept.inspect_err(|_| self.drop_torrent(&record.info_hash))?;
         let offer = self.offer(record, Arc::new(metadata), None);
+        Ok(offer.view())
+    }
+
+    /// Serves a share from where its files are now, under the link it has. While they are where they were, nothing is to be done.
+    async fn share_again(&self, offer: &Rc<Offer>, sources: Vec<PathBuf>) -> Result<Share, NodeError> {
+        let files = offer.files();
+        let is_there = tokio::task::spawn_blocking(move || files.is_there());
+        if is_there.await.map_err(|_| NodeError::Stopping)? && !offer.has_failed() {
+            return Err(NodeError::Bad("this is shared already; `bulbil list` shows its link".into()));
+        }
+        self.edit_entry(&offer.info_hash, |entry| entry.sources.clone_from(&sources))?;
+        offer.relocate(sources);
         Ok(offer.view())
     }
 
@@ -90,7 +104,6 @@ impl Node {
             size: metadata.layout().total(),
             files: metadata.paths().len() as u64,
             metadata,
-            sources: record.sources,
             pass,
             key,
             link,
@@ -99,7 +112,7 @@ impl Node {
             links,
         };
         let about = (record.tags, record.text);
-        let offer = Offer::open(parts, about, self.ground.clone(), self.number());
+        let offer = Offer::open(parts, record.sources, about, self.ground.clone(), self.number());
         if public {
             self.primary.add(Rc::clone(&offer));
         }

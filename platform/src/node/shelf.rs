@@ -102,7 +102,9 @@ impl Store for Shelf {
 /// What to tell the owner of a share that can not be read.
 pub(crate) fn explain_read(fault: StoreError) -> String {
     match fault {
-        StoreError::Changed => "a file changed since it was shared; withdraw the share and share it again",
+        StoreError::Changed => {
+            "a file changed or moved since it was shared; share it again from where it is: moved, it keeps its link; changed, it gets another, and this share is to be withdrawn"
+        }
         StoreError::Failed => "a file cannot be read; check that it is there and that the node may read it",
         StoreError::Full | StoreError::Missing => {
             "a file of the share is missing; put it back or share it again"

@@ -101,8 +101,7 @@ impl Node {
             let within = |source: &Path| source.starts_with(&block.path);
             !sources.is_empty() && sources.iter().all(|source| within(source))
         };
-        let found =
-            offers.iter().find(|offer| offer.parts.name == name && is_it(offer.parts.sources.as_slice()));
+        let found = offers.iter().find(|offer| offer.parts.name == name && is_it(&offer.sources()));
         found.map(|offer| offer.info_hash.clone())
     }
 }

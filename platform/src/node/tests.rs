@@ -10,6 +10,7 @@ mod guesses;
 mod landing;
 mod late;
 mod mail;
+mod moved;
 mod noon;
 mod shortage;
 mod side;

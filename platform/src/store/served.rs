@@ -56,6 +56,15 @@ impl Served {
         self.scratch = Vec::new();
     }
 
+    /// Whether each file is there and has its length. What is in them is not looked at.
+    pub(crate) fn is_there(&self) -> bool {
+        let layout = self.content.layout();
+        self.files.iter().zip(0..).all(|(path, number)| {
+            let length = layout.span_of_file(number).map_or(0, |span| span.length);
+            path.metadata().is_ok_and(|file| file.is_file() && file.len() == length)
+        })
+    }
+
     /// Reads everything once. The error comes with the first piece that is not as it should be.
     pub fn verify(&mut self) -> Result<(), (u32, StoreError)> {
         for (number, path) in self.files.iter().enumerate() {
