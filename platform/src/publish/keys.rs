@@ -165,7 +165,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut file = OpenOptions::new().mode(0o600).write(true).create(true).truncate(true).open(&fresh)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&fresh, path)
+        fs::rename(&fresh, path)?;
+        file.sync_all() // on FAT the new name is that of an empty file until then
     })();
     if written.is_err() {
         // What could not be written whole is of no use.

@@ -82,7 +82,7 @@ impl Fetched {
             if served.verify().is_err() {
                 return Err(OpenError::Exists(out.join(content.name())));
             }
-            part::remove(&folder, &hidden).map_err(write)?;
+            _ = part::remove(&folder, &hidden); // the share is whole, whatever lies beside it
             return Ok(Self { out: out.to_owned(), stage: Stage::Done(served) });
         }
         match saved(&folder, &hidden) {

@@ -36,6 +36,9 @@ impl Flush {
 pub struct Tidy {
     pub(super) out: Folder,
     pub(super) hidden: String,
+    /// The share.
+    pub(super) name: String,
+    pub(super) is_single_file: bool,
     /// Whether the name is forced to the device before what a power cut would need without it is removed.
     pub(super) sync: bool,
 }
@@ -44,7 +47,14 @@ impl Tidy {
     /// Takes as long as the device does. What is left over after a failure is removed at the next opening.
     pub fn run(&self) -> io::Result<()> {
         if self.sync {
+            // FAT: what was moved is empty under its new name until it is forced out itself.
+            if self.is_single_file {
+                self.out.read(&self.name)?.sync_all()?;
+            } else {
+                self.out.enter(&self.name)?.sync()?;
+            }
             self.out.sync()?;
+            self.out.enter(&self.hidden)?.sync()?; // the old name is gone
         }
         _ = part::remove(&self.out, &self.hidden); // the share is whole under its name
         Ok(())

@@ -254,7 +254,9 @@ impl Part {
         let out = self.out.duplicate()?;
         self.files.clear();
         self.folder.rename("data", &self.out, self.content.name())?;
-        Ok(Tidy { out, hidden: self.hidden.clone(), sync: self.fsync != Fsync::Never })
+        let (hidden, name) = (self.hidden.clone(), self.content.name().to_owned());
+        let is_single_file = self.content.is_single_file();
+        Ok(Tidy { out, hidden, name, is_single_file, sync: self.fsync != Fsync::Never })
     }
 }
 
@@ -294,7 +296,8 @@ fn keep_torrent(content: &Content, folder: &Folder) -> io::Result<()> {
     let mut file = folder.create("share.new")?;
     file.write_all(&content.to_torrent())?;
     file.sync_all()?;
-    folder.rename("share.new", folder, "share.torrent")
+    folder.rename("share.new", folder, "share.torrent")?;
+    file.sync_all() // see `Tidy::run`
 }
 
 /// Removes what a finished fetch leaves behind. Data is not among it.
