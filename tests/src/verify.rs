@@ -9,6 +9,9 @@ use std::io;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::{TimeVal, TimeValLike};
+
 use counts::Counts;
 
 /// Runs the checks that the arguments (program name excluded) ask for.
@@ -49,6 +52,8 @@ enum Outcome {
 struct Done {
     name: &'static str,
     took: Duration,
+    /// Processor time of what it ran, on all cores together.
+    cpu: Duration,
     outcome: io::Result<Outcome>,
 }
 
@@ -56,9 +61,9 @@ fn run(list: &[Check]) -> Vec<Done> {
     let mut done: Vec<Done> = Vec::new();
     for (number, check) in list.iter().enumerate() {
         println!("\n== {} of {}: {}", number + 1, list.len(), check.name);
-        let start = Instant::now();
+        let (start, cpu_before) = (Instant::now(), cpu());
         let outcome = (check.run)();
-        let took = start.elapsed();
+        let (took, cpu) = (start.elapsed(), cpu().saturating_sub(cpu_before));
         let seconds = took.as_secs_f64();
         match &outcome {
             Ok(Outcome::Holds(_)) => println!("== ok after {seconds:.0} s: {}", check.name),
@@ -66,7 +71,7 @@ fn run(list: &[Check]) -> Vec<Done> {
             Err(error) => println!("== FAILED after {seconds:.0} s: {}: {error}", check.name),
         }
         let failed = outcome.is_err();
-        done.push(Done { name: check.name, took, outcome });
+        done.push(Done { name: check.name, took, cpu, outcome });
         if failed {
             break;
         }
@@ -74,9 +79,20 @@ fn run(list: &[Check]) -> Vec<Done> {
     done
 }
 
-/// The closing table. Its last line counts tests, and checks that are not tests as one each.
+/// Processor time of all that ended so far of what we started.
+fn cpu() -> Duration {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok();
+    let spent = |time: TimeVal| {
+        let micros = time.num_microseconds();
+        Duration::from_micros(micros.try_into().unwrap_or(0))
+    };
+    usage.map(|usage| spent(usage.user_time()) + spent(usage.system_time())).unwrap_or_default()
+}
+
+/// The closing table. How many cores were busy tells whether a check computes or waits. Its last line counts tests, and checks that are not tests as one each.
 fn summary(list: &[Check], done: &[Done]) -> String {
-    let mut text = String::from("\ncheck                                             seconds  result\n");
+    let mut text =
+        String::from("\ncheck                                             seconds  cores  result\n");
     let mut total = Counts::default();
     for check in done {
         let (word, counts) = match &check.outcome {
@@ -89,10 +105,12 @@ fn summary(list: &[Check], done: &[Done]) -> String {
         };
         total.passed += counts.passed;
         total.failed += counts.failed;
-        let _ = writeln!(text, "{:<50}{:>7.0}  {word}", check.name, check.took.as_secs_f64());
+        let seconds = check.took.as_secs_f64();
+        let cores = if seconds < 1.0 { 0.0 } else { check.cpu.as_secs_f64() / seconds };
+        let _ = writeln!(text, "{:<50}{seconds:>7.0}{cores:>7.1}  {word}", check.name);
     }
     for check in list.iter().skip(done.len()) {
-        let _ = writeln!(text, "{:<50}{:>7}  not run", check.name, "");
+        let _ = writeln!(text, "{:<50}{:>14}  not run", check.name, "");
     }
     let _ = writeln!(text, "{} passed, {} failed", total.passed, total.failed);
     text
