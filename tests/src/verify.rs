@@ -89,7 +89,8 @@ fn cpu() -> Duration {
     usage.map(|usage| spent(usage.user_time()) + spent(usage.system_time())).unwrap_or_default()
 }
 
-/// The closing table. How many cores were busy tells whether a check computes or waits. Its last line counts tests, and checks that are not tests as one each.
+/// The closing table. How many cores were busy tells whether a check computes or waits. Its last line counts tests, and checks that
+/// are not tests as one each.
 fn summary(list: &[Check], done: &[Done]) -> String {
     let mut text =
         String::from("\ncheck                                             seconds  cores  result\n");
