@@ -1,18 +1,22 @@
-//! `cargo verify`: everything that CI runs, in one command. Ends at the first check that fails.
+//! `cargo verify`: everything that CI runs, in one command. Ends after the first check that fails.
 
 mod cargo;
 mod checks;
 mod counts;
+mod place;
 
 use std::fmt::Write;
 use std::io;
+use std::mem;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use counts::Counts;
+use place::Place;
 
 /// Runs the checks that the arguments (program name excluded) ask for.
 pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
@@ -37,7 +41,9 @@ pub fn main(arguments: impl Iterator<Item = String>) -> ExitCode {
 /// One thing that must hold.
 struct Check {
     name: &'static str,
-    run: fn() -> io::Result<Outcome>,
+    /// Whether it runs beside what comes after it.
+    beside: bool,
+    run: fn(&Place) -> io::Result<Outcome>,
 }
 
 /// How a check went that did not fail.
@@ -52,31 +58,68 @@ enum Outcome {
 struct Done {
     name: &'static str,
     took: Duration,
-    /// Processor time of what it ran, on all cores together.
-    cpu: Duration,
+    /// How many cores were busy meanwhile, with this and what ran beside it. None for what ran beside others itself.
+    cores: Option<f64>,
     outcome: io::Result<Outcome>,
 }
 
-fn run(list: &[Check]) -> Vec<Done> {
+fn run(list: &'static [Check]) -> Vec<Done> {
     let mut done: Vec<Done> = Vec::new();
+    let mut beside: Vec<JoinHandle<Vec<(Done, String)>>> = Vec::new();
+    let mut next: Vec<&Check> = Vec::new();
     for (number, check) in list.iter().enumerate() {
-        println!("\n== {} of {}: {}", number + 1, list.len(), check.name);
-        let (start, cpu_before) = (Instant::now(), cpu());
-        let outcome = (check.run)();
-        let (took, cpu) = (start.elapsed(), cpu().saturating_sub(cpu_before));
-        let seconds = took.as_secs_f64();
-        match &outcome {
-            Ok(Outcome::Holds(_)) => println!("== ok after {seconds:.0} s: {}", check.name),
-            Ok(Outcome::Skipped(why)) => println!("== skipped: {}: {why}", check.name),
-            Err(error) => println!("== FAILED after {seconds:.0} s: {}: {error}", check.name),
+        let head = format!("== {} of {}: {}", number + 1, list.len(), check.name);
+        if check.beside {
+            println!("\n{head}, beside what follows; its result comes at the end");
+            next.push(check);
+            continue;
         }
-        let failed = outcome.is_err();
-        done.push(Done { name: check.name, took, cpu, outcome });
+        beside.extend(start(mem::take(&mut next)));
+        println!("\n{head}");
+        let cpu_before = cpu();
+        let mut one = look(check, &Place::front());
+        let seconds = one.took.as_secs_f64().max(1.0);
+        one.cores = Some(cpu().saturating_sub(cpu_before).as_secs_f64() / seconds);
+        one.announce();
+        let failed = one.outcome.is_err();
+        done.push(one);
         if failed {
             break;
         }
     }
+    beside.extend(start(next));
+    for (one, said) in beside.into_iter().filter_map(|thread| thread.join().ok()).flatten() {
+        print!("\n== beside the others: {}\n{said}", one.name);
+        one.announce();
+        done.push(one);
+    }
     done
+}
+
+/// Runs checks one after another on a thread of their own.
+fn start(checks: Vec<&'static Check>) -> Option<JoinHandle<Vec<(Done, String)>>> {
+    let each = |check| {
+        let place = Place::beside();
+        (look(check, &place), place.into_said())
+    };
+    (!checks.is_empty()).then(|| std::thread::spawn(move || checks.into_iter().map(each).collect()))
+}
+
+fn look(check: &Check, place: &Place) -> Done {
+    let start = Instant::now();
+    let outcome = (check.run)(place);
+    Done { name: check.name, took: start.elapsed(), cores: None, outcome }
+}
+
+impl Done {
+    fn announce(&self) {
+        let (name, seconds) = (self.name, self.took.as_secs_f64());
+        match &self.outcome {
+            Ok(Outcome::Holds(_)) => println!("== ok after {seconds:.0} s: {name}"),
+            Ok(Outcome::Skipped(why)) => println!("== skipped: {name}: {why}"),
+            Err(error) => println!("== FAILED after {seconds:.0} s: {name}: {error}"),
+        }
+    }
 }
 
 /// Processor time of all that ended so far of what we started.
@@ -107,10 +150,10 @@ fn summary(list: &[Check], done: &[Done]) -> String {
         total.passed += counts.passed;
         total.failed += counts.failed;
         let seconds = check.took.as_secs_f64();
-        let cores = if seconds < 1.0 { 0.0 } else { check.cpu.as_secs_f64() / seconds };
-        let _ = writeln!(text, "{:<50}{seconds:>7.0}{cores:>7.1}  {word}", check.name);
+        let cores = check.cores.map(|cores| format!("{cores:.1}")).unwrap_or_default();
+        let _ = writeln!(text, "{:<50}{seconds:>7.0}{cores:>7}  {word}", check.name);
     }
-    for check in list.iter().skip(done.len()) {
+    for check in list.iter().filter(|check| done.iter().all(|one| one.name != check.name)) {
         let _ = writeln!(text, "{:<50}{:>14}  not run", check.name, "");
     }
     let _ = writeln!(text, "{} passed, {} failed", total.passed, total.failed);
@@ -124,24 +167,43 @@ mod tests {
     use super::*;
 
     const LIST: &[Check] = &[
-        Check { name: "first", run: || Ok(Outcome::Holds(Counts::default())) },
-        Check { name: "second", run: || Ok(Outcome::Skipped("no board".to_owned())) },
+        Check { name: "first", beside: false, run: |_| Ok(Outcome::Holds(Counts::default())) },
+        Check {
+            name: "slow",
+            beside: true,
+            run: |place| place.run(DEADLINE, &mut place.tool("echo", "3 passed")).map(Outcome::Holds),
+        },
+        Check { name: "second", beside: false, run: |_| Ok(Outcome::Skipped("no board".to_owned())) },
         Check {
             name: "third",
-            run: || Err(counts::error("2 tests failed", Counts { passed: 7, failed: 2 })),
+            beside: false,
+            run: |_| Err(counts::error("2 tests failed", Counts { passed: 7, failed: 2 })),
         },
-        Check { name: "fourth", run: || Ok(Outcome::Holds(Counts::default())) },
+        Check { name: "fourth", beside: false, run: |_| Ok(Outcome::Holds(Counts::default())) },
     ];
+
+    const DEADLINE: Duration = Duration::from_secs(30);
 
     #[test]
     fn ends_at_the_first_failure_and_says_what_was_left_out() {
         let done = run(LIST);
-        assert_eq!(done.len(), 3);
+        assert_eq!(done.iter().map(|one| one.name).collect::<Vec<_>>(), ["first", "second", "third", "slow"]);
         let text = summary(LIST, &done);
         let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
         assert!(line("second").ends_with("skipped: no board"));
+        assert!(line("slow").ends_with("  ok"));
         assert!(line("third").ends_with("FAILED"));
         assert!(line("fourth").ends_with("not run"));
-        assert_eq!(text.lines().last().unwrap(), "8 passed, 2 failed");
+        assert_eq!(text.lines().last().unwrap(), "9 passed, 2 failed");
+    }
+
+    #[test]
+    fn what_runs_beside_others_prints_later() {
+        let place = Place::beside();
+        place.run(DEADLINE, &mut place.tool("echo", "test result: ok. 3 passed")).unwrap();
+        assert_eq!(
+            place.into_said(),
+            "   nice -n 19 echo test result: ok. 3 passed\ntest result: ok. 3 passed\n"
+        );
     }
 }

@@ -121,7 +121,7 @@ impl Offer {
         self.landing.relocate(sources.clone());
         self.sources.replace(sources);
         if let Some(room) = self.room.take() {
-            self.uploaded.set(self.uploaded.get().saturating_add(room.look(|swarm| swarm.sent())));
+            self.uploaded.set(self.uploaded.get().saturating_add(room.look(room::Swarm::sent)));
             room.close();
         }
         self.set_state(ShareState::default());

@@ -11,18 +11,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::counts::{self, Counts};
+use super::place::Place;
 use crate::wait;
 
 /// The folder of the workspace.
 pub(super) fn workspace() -> PathBuf {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     own.parent().map(PathBuf::from).unwrap_or(own)
-}
-
-/// The cargo that runs us, with `arguments`.
-pub(super) fn cargo(arguments: &str) -> Command {
-    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    tool(program, arguments)
 }
 
 /// Any program, with `arguments` that hold no spaces themselves.
@@ -41,20 +36,20 @@ pub(super) fn tool(program: impl AsRef<std::ffi::OsStr>, arguments: &str) -> Com
 
 /// Runs a command to its end; counts the tests it reports; fails if it does. What takes longer than `limit` is ended with
 /// everything it started, and the lines it printed last tell where it was. So is what runs when the time for the whole is over.
-pub(super) fn run(limit: Duration, command: &mut Command) -> io::Result<Counts> {
+pub(super) fn run(place: &Place, limit: Duration, command: &mut Command) -> io::Result<Counts> {
     let limit = limit.min(WHOLE.saturating_sub(start().elapsed()));
     let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let line = format!("{} {}", program.display(), words.join(" "));
-    println!("   {line}");
+    place.say(&format!("   {line}\n"));
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().map_err(|e| io::Error::new(e.kind(), format!("cannot run {line}: {e}")))?;
     let counts = Mutex::new(Counts::default());
     let status = std::thread::scope(|scope| {
         let (output, errors) = (child.stdout.take(), child.stderr.take());
-        scope.spawn(|| output.map(|stream| show(stream, &counts)));
-        scope.spawn(|| errors.map(|stream| show(stream, &counts)));
+        scope.spawn(|| output.map(|stream| show(place, stream, &counts)));
+        scope.spawn(|| errors.map(|stream| show(place, stream, &counts)));
         let status = wait::found(limit, &format!("`{line}` to end"), || child.try_wait());
         if status.is_err() {
             end(&mut child);
@@ -100,12 +95,12 @@ pub(super) fn printed(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn show(stream: impl Read, counts: &Mutex<Counts>) {
+fn show(place: &Place, stream: impl Read, counts: &Mutex<Counts>) {
     let mut lines = BufReader::new(stream);
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
         let text = String::from_utf8_lossy(&line);
-        print!("{text}");
+        place.say(&text);
         counts.lock().unwrap_or_else(PoisonError::into_inner).read(text.trim_end());
         line.clear();
     }
@@ -128,7 +123,7 @@ mod tests {
         // The inner shell outlives the outer one and holds its output open, as an interpreter under cargo does.
         let mut hangs = Command::new("sh");
         hangs.args(["-c", "sh -c 'trap : TERM; sleep 600; sleep 600' & wait"]);
-        let error = run(Duration::from_millis(200), &mut hangs).unwrap_err();
+        let error = run(&Place::front(), Duration::from_millis(200), &mut hangs).unwrap_err();
         assert!(error.to_string().contains("waited 0 s"), "{error}");
     }
 }
