@@ -50,7 +50,9 @@ impl Place {
         if self.held.is_none() {
             return cargo::tool(program, arguments);
         }
-        cargo::tool("nice", &format!("-n 19 {program} {arguments}"))
+        let mut command = cargo::tool("nice", "-n 19");
+        command.arg(program).args(arguments.split_whitespace());
+        command
     }
 
     /// See [`cargo::run`].
