@@ -22,8 +22,9 @@ use monitor::Monitor;
 pub use setting::Setting;
 
 /// What running images needs.
-pub const NEEDS: [Need; 7] = [
+pub const NEEDS: [Need; 8] = [
     Need { program: "qemu-system-aarch64", package: "qemu-system-arm" },
+    Need { program: UEFI, package: "qemu-efi-aarch64" },
     Need { program: "mcopy", package: "mtools" },
     Need { program: "mkfs.vfat", package: "dosfstools" },
     Need { program: "mkfs.ext4", package: "e2fsprogs" },
@@ -32,7 +33,7 @@ pub const NEEDS: [Need; 7] = [
     Need { program: "ip", package: "iproute2" },
 ];
 
-/// UEFI for 64-bit ARM, in Debian's package `qemu-efi-aarch64`.
+/// UEFI for 64-bit ARM. QEMU's package only recommends it.
 const UEFI: &str = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd";
 
 /// From being told to switch off to being off.

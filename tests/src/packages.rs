@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 #[derive(Clone, Copy, Debug)]
 pub struct Need {
     /// Looked for in `PATH` and in `/usr/sbin`, where Debian puts servers. With spaces in it, it is a command that must
-    /// succeed when it is asked for its `--version`.
+    /// succeed when it is asked for its `--version`; a path is a file that must be there.
     pub program: &'static str,
     /// Its package in Debian 12.
     pub package: &'static str,
@@ -94,5 +94,6 @@ mod tests {
         assert!(is_installed("sh"));
         assert!(!is_installed("no-such-program-here"));
         assert!(is_installed("sh -c true") && !is_installed("sh -c false"));
+        assert!(is_installed("/bin/sh") && !is_installed("/bin/no-such-program-here"));
     }
 }
